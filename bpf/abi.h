@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The one contract between the kernel side and user space: every struct that crosses the ring, an iterator or a map.
+ * src/sensor/generated/abi.ts is generated from the BTF of the compiled object (scripts/generate-abi.mjs) and CI fails
+ * when the two differ, so offsets are written down nowhere else.
+ *
+ * Every wire struct is naturally aligned and has no implicit padding (checked by _Static_assert at the end).
+ * Little-endian hosts only. Times are CLOCK_BOOTTIME ns. Addresses are 16 bytes, IPv4 as ::ffff:a.b.c.d.
+ */
+#ifndef HULLGUARD_ABI_H
+#define HULLGUARD_ABI_H
+
+#define HG_ABI_VERSION 1
+
+#define HG_PATH_MAX_BYTES 4096	/* PATH_MAX, linux/limits.h */
+#define HG_ARGS_MAX_BYTES 32768 /* DESIGN: argv up to 32 KiB, then the truncation flag */
+#define HG_KEY_PATH_BYTES 240	/* longest path answered from a kernel map; an LPM key's data is at most 256 bytes */
+#define HG_COMM_BYTES 16	/* TASK_COMM_LEN */
+#define HG_SYSCALLS_MAX 512	/* x86-64 and arm64 tables end below this */
+#define HG_SYSCALL_WORDS 8	/* HG_SYSCALLS_MAX / 64 */
+#define HG_ABIS 3		/* native, ia32, x32 */
+#define HG_CONNECT_RANGES 32 /* elementary port intervals of one network node; a node with more stays in user space */
+#define HG_RULES_PER_PROFILE 64 /* one bit of a mask per rule answered in the kernel */
+#define HG_POLICIES_MAX 1024	/* breaker budgets */
+
+enum hg_kind {
+	HG_KIND_NONE = 0,
+	HG_KIND_EXEC = 1,
+	HG_KIND_FORK = 2,
+	HG_KIND_EXIT = 3,
+	HG_KIND_CONNECT = 4,
+	HG_KIND_SYSCALL = 5,
+	HG_KIND_OOM = 6,
+	HG_KIND_CGROUP_MKDIR = 7,
+	HG_KIND_CGROUP_RMDIR = 8,
+	HG_KIND_CGROUP_JOIN = 9,
+	HG_KIND_TASK = 10,   /* iter: one existing process */
+	HG_KIND_MEMORY = 11, /* iter: one cgroup's memory */
+	HG_KIND_MAX = 12,
+};
+
+enum hg_phase {
+	HG_PHASE_RUN = 0,
+	HG_PHASE_SETUP = 1,
+};
+
+/* What the kernel did with the act of an event. */
+enum hg_action {
+	HG_ACTION_NONE = 0,
+	HG_ACTION_DENIED = 1,
+	HG_ACTION_KILLED = 2,		   /* the signal was accepted by the kernel */
+	HG_ACTION_FAILED = 3,		   /* bpf_send_signal refused; user space must act */
+	HG_ACTION_SPARED = 4,		   /* the breaker's budget was spent */
+	HG_ACTION_DENIED_KILL_PENDING = 5, /* refused here; user space ends the process (the hook cannot signal) */
+};
+
+/* Why an attempt was lost or cut; the index of `drops` and a label of the exported counter. */
+enum hg_drop {
+	HG_DROP_RING_FULL = 0,
+	HG_DROP_SCRATCH = 1,	       /* no scratch buffer for this CPU */
+	HG_DROP_TASKS_FULL = 2,	       /* task storage could not be made */
+	HG_DROP_CGROUPS_FULL = 3,      /* the cgroups map is full: a cgroup stays unwatched */
+	HG_DROP_HELPER = 4,	       /* a read from kernel memory failed */
+	HG_DROP_SYSCALLS_FULL = 5,     /* no bitmap for a container's syscalls */
+	HG_DROP_UNREPORTED_ACTION = 6, /* denied or killed, but the event found no room */
+	HG_DROP_REPEAT = 7,	       /* a send counted in the repeats_count of a later event, if one comes */
+	HG_DROP_MAX = 8,
+};
+
+/* Flags of a cgroup's entry. */
+enum hg_cgroup_state {
+	HG_CGROUP_PENDING = 0,	 /* made after the probes were attached; user space has not said yet what it is */
+	HG_CGROUP_CONTAINER = 1, /* confirmed */
+};
+
+/* Classes of events that a profile, or the host, wants reported. */
+enum hg_want {
+	HG_WANT_PROCESS = 1,
+	HG_WANT_CONNECT = 2,
+	HG_WANT_SYSCALL_FIRST = 4,
+	HG_WANT_SYSCALL_RULES = 8,
+};
+
+enum hg_exec_flag {
+	HG_EXEC_SCRIPT = 1,
+	HG_EXEC_ARGS_TRUNCATED = 2,
+	HG_EXEC_PATH_TRUNCATED = 4,
+	HG_EXEC_MEMFD = 8,
+	HG_EXEC_FOREIGN_ROOT = 16,
+	HG_EXEC_KERNEL_UNDECIDED = 32, /* too long or not canonical for the kernel's maps: user space decides */
+	HG_EXEC_MULTICALL = 64,	       /* invoked ends in the applet that argv[0] chose, not in the name of the call */
+};
+
+enum hg_syscall_flag {
+	HG_SYSCALL_FIRST = 1,
+	HG_SYSCALL_OUTSIDE = 2,
+};
+
+enum hg_exit_flag {
+	HG_EXIT_CORE = 1,
+};
+
+/* Comes first in every event. */
+struct ev_header {
+	__u32 size_bytes; /* whole event with its strings, without the ring's own header and padding */
+	__u16 kind;	  /* enum hg_kind */
+	__u8 phase;	  /* enum hg_phase */
+	__u8 action;	  /* enum hg_action */
+	__u32 cpu;
+	__u32 program_version; /* the program in force when the hook ran */
+	__u64 cpu_seq;	       /* 1, 2, 3, … per CPU; taken before the reserve: a hole is a lost event */
+	__u64 boot_ns;
+	__u64 cgroup_id; /* the task's home: the container it joined, wherever it moved itself since */
+	__u64 start_ns;	 /* start of the process (thread group) */
+	__u32 pid;	 /* thread group id, initial pid namespace */
+	__u32 tid;
+	__u32 uid; /* effective, initial user namespace */
+	__u32 gid;
+	__u32 profile; /* profile in force, 0 none */
+	__u32 reserved;
+	__u64 decided;	/* bit per kernel rule of the profile that was answered here */
+	__u64 violated; /* bit per kernel rule of the profile that this act violates */
+};
+
+/* Strings follow in this order, not terminated: invoked, file, cwd, args (each argument ends in NUL). */
+struct ev_exec {
+	struct ev_header header;
+	__u64 inode;
+	__u64 parent_start_ns;
+	__u32 parent_pid;
+	__u32 dev; /* new_encode_dev form: what stat(2) shows, major and minor */
+	__u32 mnt_ns;
+	__u32 flags; /* enum hg_exec_flag */
+	__u32 invoked_bytes;
+	__u32 file_bytes;
+	__u32 cwd_bytes;
+	__u32 args_bytes;
+	__u32 real_uid;
+	__u32 real_gid;
+	char comm[HG_COMM_BYTES];
+};
+
+/* header: the parent (who acted). */
+struct ev_fork {
+	struct ev_header header;
+	__u64 child_start_ns;
+	__u32 child_pid;
+	__u32 reserved;
+};
+
+struct ev_exit {
+	struct ev_header header;
+	__u32 code;
+	__u32 signal;
+	__u32 flags; /* enum hg_exit_flag */
+	__u32 reserved;
+};
+
+struct ev_connect {
+	struct ev_header header;
+	__u8 address[16];
+	__u16 port;	     /* host order */
+	__u8 proto;	     /* IPPROTO_* */
+	__u8 family;	     /* 4 or 6: of the call (a mapped address keeps 6) */
+	__u32 repeats_count; /* sends to this destination by this process since the last report, not reported one by one */
+};
+
+struct ev_syscall {
+	struct ev_header header;
+	__u32 nr;
+	__u16 abi;   /* 0 native, 1 ia32, 2 x32 */
+	__u16 flags; /* enum hg_syscall_flag */
+};
+
+/* header: the victim. */
+struct ev_oom {
+	struct ev_header header;
+	char comm[HG_COMM_BYTES];
+};
+
+/* The path in the hierarchy follows. For JOIN, header is the task that joined. */
+struct ev_cgroup {
+	struct ev_header header;
+	__u64 id;
+	__u64 parent_id;
+	__u32 level;
+	__u32 path_bytes;
+};
+
+/* The resolved executable follows. header.profile is unset. */
+struct ev_task {
+	struct ev_header header;
+	__u64 parent_start_ns;
+	__u32 parent_pid;
+	__u32 file_bytes;
+	char comm[HG_COMM_BYTES];
+};
+
+/* One reading per container. Limits: ~0 when none. */
+struct ev_memory {
+	struct ev_header header;
+	__u64 current_bytes;
+	__u64 peak_bytes;
+	__u64 limit_bytes;
+	__u64 inactive_file_bytes;
+};
+
+/* --- maps ------------------------------------------------------------------------------------------------- */
+
+/* Value of `cgroups`, key: cgroup id. Absent: host or unwatched. A cgroup made below a container's is its copy.
+ * Written by user space once it knows the cgroup; by the kernel at cgroup_mkdir. */
+struct map_cgroup {
+	__u64 root_id;	  /* the container's own cgroup */
+	__u32 profile[2]; /* by parity of the program version: one write of `control.version` swaps all */
+	__u32 root_level;
+	__u32 state; /* enum hg_cgroup_state */
+	__u32 want;  /* enum hg_want */
+	__u32 reserved;
+};
+
+/* Value of `containers`, key: map_cgroup.root_id. Written by the kernel side alone. */
+struct map_container {
+	__u64 acted;	   /* bit per kernel rule that acted in this container since its profile was set */
+	__u64 root_dentry; /* identity of the container's root directory; 0 until its first exec */
+	__u32 mnt_ns;	   /* the container's own mount namespace; 0 until its first exec */
+	__u32 profile;	   /* `acted` speaks of this profile's bits */
+};
+
+/* The single entry of `control`. */
+struct map_control {
+	__u32 version;	 /* of the program in force; parity chooses map_cgroup.profile */
+	__u32 want_host; /* enum hg_want, for tasks outside every watched cgroup */
+	__u32 agent_pid; /* never acted on */
+	__u32 blocking;	 /* 0: observe, whatever the profiles say */
+	__u32 round;	 /* of the memory iterator: a container is read once a round */
+	__u32 reserved;
+};
+
+/* Value of `profiles`, key: profile id. Masks: bit i is kernel rule i of this profile. */
+struct map_profile {
+	__u64 exec_rules; /* rules of kind exec answered here */
+	__u64 exec_allow; /* of those, the ones with an allow list: an uncovered name violates */
+	__u64 connect_rules;
+	__u64 syscall_rules;
+	__u64 deny;			    /* strongest action in force is deny */
+	__u64 kill;			    /* … is kill or stronger */
+	__u64 setup;			    /* judged in phase setup too */
+	__u32 policy[HG_RULES_PER_PROFILE]; /* breaker budget of the rule's policy */
+	__u32 urgent; /* enum hg_want: classes with a rule that acts and is left to user space: it is woken at once */
+	__u32 reserved;
+};
+
+/* A result resolved for all rules of a profile: `decided` rules have an entry for this name, `violated` of them deny it. */
+struct map_exec_result {
+	__u64 decided;
+	__u64 violated;
+};
+
+/* Keys are zero-padded. exact: the whole path; base: the last component of an entry `**`, `name`. */
+struct map_exec_key {
+	__u32 profile;
+	__u32 length_bytes;
+	char path[HG_KEY_PATH_BYTES];
+};
+
+/* LPM: directories of entries that end in a `**` component; each ends in '/'. */
+struct map_exec_prefix_key {
+	__u32 prefix_bits; /* over profile and path */
+	__u32 profile;
+	char path[HG_KEY_PATH_BYTES];
+};
+
+struct map_connect_key {
+	__u32 prefix_bits; /* over profile and address */
+	__u32 profile;
+	__u8 address[16];
+};
+
+struct map_connect_range {
+	__u16 port_from; /* inclusive, host order */
+	__u16 port_to;
+	__u32 reserved;
+	__u64 violated_tcp;
+	__u64 violated_udp;
+};
+
+/* Resolved for all connect rules of the profile. Ranges are sorted, disjoint and cover 0..65535. */
+struct map_connect_node {
+	__u32 ranges_count;
+	__u32 reserved;
+	struct map_connect_range ranges[HG_CONNECT_RANGES];
+};
+
+/* Key of `syscall_rules`. */
+struct map_syscall_key {
+	__u32 profile;
+	__u32 abi;
+};
+
+/* Bit set: the call violates a kernel rule; then `violated` says which (resolved in user space from the same table). */
+struct map_syscall_rules {
+	__u64 outside[HG_SYSCALL_WORDS];
+	__u64 kill_mask[HG_SYSCALL_WORDS]; /* calls for which a rule with kill is violated */
+};
+
+/* Value of `syscalls_seen`, key: container's cgroup id. */
+struct map_syscalls_seen {
+	__u64 seen[HG_ABIS][HG_SYSCALL_WORDS];
+};
+
+/* Never used: keeps every type of this contract in the object's BTF (by value: a pointer would leave only a name there). */
+struct abi_anchor {
+	struct ev_exec ev_exec;
+	struct ev_fork ev_fork;
+	struct ev_exit ev_exit;
+	struct ev_connect ev_connect;
+	struct ev_syscall ev_syscall;
+	struct ev_oom ev_oom;
+	struct ev_cgroup ev_cgroup;
+	struct ev_task ev_task;
+	struct ev_memory ev_memory;
+	enum hg_kind kind;
+	enum hg_phase phase;
+	enum hg_action action;
+	enum hg_drop drop;
+	enum hg_cgroup_state cgroup_state;
+	enum hg_want want;
+	enum hg_exec_flag exec_flag;
+	enum hg_syscall_flag syscall_flag;
+	enum hg_exit_flag exit_flag;
+};
+
+_Static_assert(sizeof(struct ev_header) == 88, "ev_header: no implicit padding");
+_Static_assert(sizeof(struct ev_exec) == 88 + 72, "ev_exec: no implicit padding");
+_Static_assert(sizeof(struct ev_fork) == 88 + 16, "ev_fork");
+_Static_assert(sizeof(struct ev_exit) == 88 + 16, "ev_exit");
+_Static_assert(sizeof(struct ev_connect) == 88 + 24, "ev_connect");
+_Static_assert(sizeof(struct ev_syscall) == 88 + 8, "ev_syscall");
+_Static_assert(sizeof(struct ev_oom) == 88 + 16, "ev_oom");
+_Static_assert(sizeof(struct ev_cgroup) == 88 + 24, "ev_cgroup");
+_Static_assert(sizeof(struct ev_task) == 88 + 32, "ev_task");
+_Static_assert(sizeof(struct ev_memory) == 88 + 32, "ev_memory");
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The one BPF object: all programs over one set of maps, in the order of their dependencies (docs/decisions/0002).
+ */
+#include "lib/kernel.bpf.h"
+#include <bpf/bpf_endian.h>
+#include "lib/maps.bpf.h"
+#include "lib/emit.bpf.h"
+#include "lib/task.bpf.h"
+#include "lib/path.bpf.h"
+#include "lib/verdict.bpf.h"
+#include "programs/cgroup.bpf.c"
+#include "programs/process.bpf.c"
+#include "programs/connect.bpf.c"
+#include "programs/syscall.bpf.c"
+#include "programs/memory.bpf.c"
+
+const volatile struct abi_anchor cfg_abi_anchor = {};
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

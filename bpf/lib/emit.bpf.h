@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Numbering, header and output of events. Every attempt takes its CPU's number before it asks for room, so a reader finds
+ * each lost event as a hole in the place where it is missing.
+ */
+#ifndef HULLGUARD_EMIT_BPF_H
+#define HULLGUARD_EMIT_BPF_H
+
+#include "maps.bpf.h"
+
+static __always_inline void emit__count_drop(enum hg_drop cause, enum hg_kind kind)
+{
+	__u32 key = cause * HG_KIND_MAX + kind;
+	__u64 *count = bpf_map_lookup_elem(&drops, &key);
+
+	if (count)
+		__sync_fetch_and_add(count, 1);
+}
+
+static __always_inline struct map_control *emit__control(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&control, &zero);
+}
+
+/* Fills all but cgroup_id, profile, verdict and action. `leader` and `task` may be probe-read pointers. */
+static __always_inline void emit__header(struct ev_header *header, enum hg_kind kind, __u32 size_bytes,
+					 const struct task_struct *task)
+{
+	__u32 zero = 0;
+	__u64 *sequence = bpf_map_lookup_elem(&sequences, &zero);
+	struct map_control *settings = emit__control();
+
+	header->size_bytes = size_bytes;
+	header->kind = kind;
+	header->phase = HG_PHASE_RUN;
+	header->action = HG_ACTION_NONE;
+	header->cpu = bpf_get_smp_processor_id();
+	header->program_version = settings ? settings->version : 0;
+	/* Atomic although per CPU: the cgroup hooks can be preempted between the read and the write. */
+	header->cpu_seq = sequence ? __sync_fetch_and_add(sequence, 1) + 1 : 0;
+	header->boot_ns = bpf_ktime_get_boot_ns();
+	header->cgroup_id = 0;
+	header->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	header->pid = BPF_CORE_READ(task, tgid);
+	header->tid = BPF_CORE_READ(task, pid);
+	header->uid = BPF_CORE_READ(task, cred, euid.val);
+	header->gid = BPF_CORE_READ(task, cred, egid.val);
+	header->profile = 0;
+	header->reserved = 0;
+	header->decided = 0;
+	header->violated = 0;
+}
+
+/* Events that want user space at once, mapped by the reader: it batches unless this has moved. */
+__u64 urgent_events_count = 0;
+
+/* The reader sleeps a little after each wake-up to batch; `urgent` (user space has to act) wakes it at once, and so does a
+ * ring that fills. Otherwise the kernel wakes only for the first event in an empty ring. */
+static __always_inline __u64 emit__wake_flags(bool urgent, __u32 size_bytes)
+{
+	__u64 waiting_bytes = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
+
+	/* Once at each quarter of the ring, not for every event beyond the first. */
+	if (urgent || (waiting_bytes + size_bytes) / cfg_wake_bytes != waiting_bytes / cfg_wake_bytes) {
+		__sync_fetch_and_add(&urgent_events_count, 1);
+		return BPF_RB_FORCE_WAKEUP;
+	}
+	return 0;
+}
+
+/* size_bytes is bounded by the caller for the verifier. A full ring is counted; an action that then goes unreported, twice. */
+static __always_inline void emit__output(struct ev_header *header, __u32 size_bytes, bool urgent)
+{
+	__u16 kind = header->kind;
+	__u8 action = header->action;
+
+	if (bpf_ringbuf_output(&events, header, size_bytes, emit__wake_flags(urgent, size_bytes)) == 0)
+		return;
+	emit__count_drop(HG_DROP_RING_FULL, kind);
+	if (action != HG_ACTION_NONE)
+		emit__count_drop(HG_DROP_UNREPORTED_ACTION, kind);
+}
+
+#endif

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Every map, and who writes it. Sizes marked cfg are set by the loader before load. Bounds: 65,536 cgroups and 4,096
+ * containers are more than a host of 24 GiB runs; a full map is counted (HG_DROP_*_FULL), never silent.
+ */
+#ifndef HULLGUARD_MAPS_BPF_H
+#define HULLGUARD_MAPS_BPF_H
+
+#include "kernel.bpf.h"
+#include "../abi.h"
+
+/* Set by the loader. */
+const volatile __u32 cfg_hierarchy_id =
+	0; /* of the cgroup hierarchy that identifies containers; 0 is the unified one */
+const volatile __u32 cfg_use_memory_css = 0; /* 1: cgroup v1 only, identity from the memory controller's hierarchy */
+const volatile __u32 cfg_page_bytes = 4096;
+const volatile __u32 cfg_wake_bytes = 1 << 20; /* wake the reader when this much waits: a quarter of the default ring */
+
+/* Per process (on the thread group's leader, copied to threads for an exec from one). */
+struct task_state {
+	__u64 home;	   /* cgroup id: the container joined last, see programs/cgroup.bpf.c */
+	__u32 phase;	   /* enum hg_phase */
+	__u32 join_mnt_ns; /* mount namespace of the runtime that put it there: setup lasts while an exec is in it */
+	__u32 setup_execs_count;
+	__u32 has_ended; /* its exit was reported */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct task_state);
+} tasks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, struct map_cgroup);
+} cgroups SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, struct map_container);
+} containers SEC(".maps");
+
+/* Thread groups that left their container's cgroups, for hooks that cannot read task storage. Value: home. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, __u64);
+} moved SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct map_control);
+} control SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct map_profile);
+} profiles SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct map_exec_key);
+	__type(value, struct map_exec_result);
+} exec_exact SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct map_exec_key);
+	__type(value, struct map_exec_result);
+} exec_base SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct map_exec_prefix_key);
+	__type(value, struct map_exec_result);
+} exec_prefix SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct map_connect_key);
+	__type(value, struct map_connect_node);
+} connect_nodes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct map_syscall_key);
+	__type(value, struct map_syscall_rules);
+} syscall_rules SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, struct map_syscalls_seen);
+} syscalls_seen SEC(".maps");
+
+/* Containers a policy may still act on in this window; refilled by user space (the circuit breaker). */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, HG_POLICIES_MAX);
+	__type(key, __u32);
+	__type(value, __s64);
+} budgets SEC(".maps");
+
+/* Containers already read in this round of the memory iterator. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, __u32);
+} memory_rounds SEC(".maps");
+
+/* Unconnected UDP: what a process sent to lately. */
+struct send_key {
+	__u8 address[16];
+	__u32 pid;
+	__u16 port;
+	__u16 reserved;
+};
+
+struct send_value {
+	__u64 reported_ns;
+	__u64 repeats_count;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct send_key);
+	__type(value, struct send_value);
+} sends SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} sequences SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, HG_DROP_MAX *HG_KIND_MAX); /* cause * HG_KIND_MAX + kind */
+	__type(key, __u32);
+	__type(value, __u64);
+} drops SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 << 20); /* cfg */
+} events SEC(".maps");
+
+#endif

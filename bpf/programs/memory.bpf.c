@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Memory per container, and OOM kills.
+ *   iter/task on_memory: read by user space at its own pace; walks the tasks, and for the first task of each confirmed
+ *     container in a round climbs from the task's memory cgroup to the one at the level of the container's cgroup (the
+ *     runtimes use the same path in every hierarchy) and reads its counters. Works the same on cgroup v1, hybrid and v2.
+ *   iter/task on_task: the processes that exist at start, and their task storage, never over newer state.
+ *   mark_victim: the kernel's OOM killer chose a process.
+ */
+#define MEMCG_LEVELS_MAX 16
+#define PAGES_NO_LIMIT (1ULL << 50) /* PAGE_COUNTER_MAX is LONG_MAX / PAGE_SIZE */
+#define VMSTAT_INACTIVE_FILE 2	    /* NR_INACTIVE_FILE, and its place in memcg_node_stat_items since v6.11 too */
+
+static __always_inline struct mem_cgroup *memory__cgroup_at(struct task_struct *task, __u32 root_level)
+{
+	int index = bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
+	struct css_set *set = BPF_CORE_READ(task, cgroups);
+	struct cgroup_subsys_state *css = NULL;
+
+	bpf_probe_read_kernel(&css, sizeof(css),
+			      (void *)set + bpf_core_field_offset(struct css_set, subsys) + index * sizeof(css));
+	for (int i = 0; i < MEMCG_LEVELS_MAX && css; i++) {
+		if (BPF_CORE_READ(css, cgroup, level) <= (int)root_level)
+			break;
+		css = BPF_CORE_READ(css, parent);
+	}
+	/* A container without a memory cgroup of its own is charged to one above: its use cannot be told from the others'. */
+	if (!css || BPF_CORE_READ(css, cgroup, level) != (int)root_level)
+		return NULL;
+	return (void *)css - bpf_core_field_offset(struct mem_cgroup, css);
+}
+
+static __always_inline __u64 memory__limit_pages(struct mem_cgroup *memory)
+{
+	struct page_counter *counter = (void *)memory + bpf_core_field_offset(struct mem_cgroup, memory);
+	__u64 limit = ~0ULL, max;
+
+	for (int i = 0; i < MEMCG_LEVELS_MAX && counter; i++) {
+		max = BPF_CORE_READ(counter, max);
+		if (max < limit)
+			limit = max;
+		counter = BPF_CORE_READ(counter, parent);
+	}
+	return limit;
+}
+
+SEC("iter/task")
+int on_memory(struct bpf_iter__task *context)
+{
+	struct task_struct *task = context->task;
+	struct map_control *settings = emit__control();
+	struct ev_memory event = {};
+	struct task_state *state;
+	struct map_cgroup *entry;
+	struct mem_cgroup *memory;
+	__u64 root_id, limit;
+	__u32 *round;
+
+	if (!task || !settings || task->pid != task->tgid)
+		return 0;
+	state = task__state(task);
+	if (!state)
+		return 0;
+	entry = task__cgroup_entry(state->home);
+	if (!entry || entry->state != HG_CGROUP_CONTAINER)
+		return 0;
+	root_id = entry->root_id;
+	/* A process that moved itself out of its container's cgroups is charged elsewhere. */
+	if (!task__cgroup_entry(task__cgroup_id(task)))
+		return 0;
+	round = bpf_map_lookup_elem(&memory_rounds, &root_id);
+	if (round && *round == settings->round)
+		return 0;
+	bpf_map_update_elem(&memory_rounds, &root_id, &settings->round, BPF_ANY);
+	memory = memory__cgroup_at(task, entry->root_level);
+	if (!memory)
+		return 0;
+	event.header.kind = HG_KIND_MEMORY;
+	event.header.size_bytes = sizeof(event);
+	event.header.boot_ns = bpf_ktime_get_boot_ns();
+	event.header.cgroup_id = root_id;
+	event.header.program_version = settings->version;
+	event.current_bytes = (__u64)BPF_CORE_READ(memory, memory.usage.counter) * cfg_page_bytes;
+	event.peak_bytes = (__u64)BPF_CORE_READ(memory, memory.watermark) * cfg_page_bytes;
+	limit = memory__limit_pages(memory);
+	event.limit_bytes = limit >= PAGES_NO_LIMIT ? ~0ULL : limit * cfg_page_bytes;
+	if (bpf_core_field_exists(memory->vmstats))
+		event.inactive_file_bytes =
+			(__u64)BPF_CORE_READ(memory, vmstats, state[VMSTAT_INACTIVE_FILE]) * cfg_page_bytes;
+	bpf_seq_write(context->meta->seq, &event, sizeof(event));
+	return 0;
+}
+
+SEC("iter/task")
+int on_task(struct bpf_iter__task *context)
+{
+	struct task_struct *task = context->task;
+	struct map_container *container;
+	struct map_cgroup *entry;
+	struct task_state *state;
+	struct scratch *scratch;
+	struct ev_task event = {};
+	struct file *file;
+	int start;
+	__u64 cgroup_id;
+	__u32 slot = cfg_iterator_scratch;
+
+	if (!task || task->pid != task->tgid)
+		return 0;
+	cgroup_id = task__cgroup_id(task);
+	entry = task__cgroup_entry(cgroup_id);
+	state = task__state(task);
+	if (entry && !state) {
+		state = task__make_state(task, HG_KIND_TASK);
+		if (state)
+			state->home = cgroup_id;
+	}
+	if (entry) {
+		container = bpf_map_lookup_elem(&containers, &entry->root_id);
+		if (container && container->mnt_ns == 0) {
+			container->mnt_ns = task__mnt_ns(task);
+			container->root_dentry = (__u64)BPF_CORE_READ(task, fs, root.dentry);
+		}
+	}
+	event.header.kind = HG_KIND_TASK;
+	event.header.boot_ns = bpf_ktime_get_boot_ns();
+	event.header.cgroup_id = state ? state->home : cgroup_id;
+	event.header.phase = state ? state->phase : HG_PHASE_RUN;
+	event.header.start_ns = task->start_boottime;
+	event.header.pid = task->tgid;
+	event.header.tid = task->pid;
+	event.header.uid = BPF_CORE_READ(task, cred, euid.val);
+	event.header.gid = BPF_CORE_READ(task, cred, egid.val);
+	event.parent_pid = BPF_CORE_READ(task, real_parent, tgid);
+	event.parent_start_ns = BPF_CORE_READ(task, real_parent, group_leader, start_boottime);
+	BPF_CORE_READ_STR_INTO(&event.comm, task, comm);
+	scratch = bpf_map_lookup_elem(&scratches, &slot);
+	file = BPF_CORE_READ(task, mm, exe_file);
+	event.header.size_bytes = sizeof(event);
+	if (!scratch || !file) {
+		bpf_seq_write(context->meta->seq, &event, sizeof(event));
+		return 0;
+	}
+	start = path__walk(slot, (__u64)BPF_CORE_READ(file, f_path.dentry), (__u64)BPF_CORE_READ(file, f_path.mnt));
+	event.file_bytes = path__append(slot, 0, start);
+	event.header.size_bytes += event.file_bytes;
+	bpf_seq_write(context->meta->seq, &event, sizeof(event));
+	if (event.file_bytes <= HG_PATH_MAX_BYTES)
+		bpf_seq_write(context->meta->seq, scratch->strings, event.file_bytes);
+	return 0;
+}
+
+SEC("raw_tp/mark_victim")
+int on_oom(struct bpf_raw_tracepoint_args *context)
+{
+	struct ev_oom event = {};
+	struct map_cgroup *entry;
+	struct task_struct *victim;
+	__u64 cgroup_id;
+
+	if (!bpf_core_field_exists(struct trace_event_raw_mark_victim, uid)) {
+		/* Only a pid: user space finds the container in its process table. */
+		victim = (struct task_struct *)bpf_get_current_task_btf();
+		emit__header(&event.header, HG_KIND_OOM, sizeof(event), victim);
+		event.header.pid = (__u32)context->args[0];
+		event.header.tid = event.header.pid;
+		event.header.start_ns = 0;
+		emit__output(&event.header, sizeof(event), false);
+		return 0;
+	}
+	victim = (struct task_struct *)context->args[0];
+	cgroup_id = task__cgroup_id(victim);
+	entry = task__cgroup_entry(cgroup_id);
+	if (!task__wanted(entry, HG_WANT_PROCESS))
+		return 0;
+	emit__header(&event.header, HG_KIND_OOM, sizeof(event), victim);
+	event.header.cgroup_id = cgroup_id;
+	BPF_CORE_READ_STR_INTO(&event.comm, victim, comm);
+	emit__output(&event.header, sizeof(event), false);
+	return 0;
+}

@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * exec, fork, exit. Hooks (all after the fact is certain, in the acting task, preemption off):
+ *   sched_process_exec: begin_new_exec() has passed the point of no return, the new mm is in place, the first instruction
+ *     of the new program has not run (fs/exec.c exec_binprm() -> trace_sched_process_exec()). A kill here has no effect to undo.
+ *   sched_process_fork: kernel_clone() after copy_process(): the child is complete and not yet running.
+ *   sched_process_exit: do_exit() after exit_code is set.
+ * Fail direction: an event that finds no room is lost and counted; a verdict that cannot be reached leaves the process alone.
+ */
+#define SIGNAL_GROUP_EXIT 0x00000004 /* include/linux/sched/signal.h */
+#define MKDEV_MINOR_BITS 20	     /* include/linux/kdev_t.h */
+
+struct canonicalise {
+	struct scratch *scratch;
+	__u32 start;
+};
+
+static long process__canonical_step(__u32 index, void *context)
+{
+	struct canonicalise *work = context;
+	__u32 at = work->start + index;
+
+	if (at >= sizeof(work->scratch->strings))
+		return 1;
+	canonical__add(&work->scratch->canonical, work->scratch->strings[at]);
+	return 0;
+}
+
+/* sb->s_dev is major:20 bits minor; stat(2) and /proc show new_encode_dev(). */
+static __always_inline __u32 process__encode_dev(__u32 dev)
+{
+	__u32 major = dev >> MKDEV_MINOR_BITS, minor = dev & ((1U << MKDEV_MINOR_BITS) - 1);
+
+	return (minor & 0xff) | (major << 8) | ((minor & ~0xffU) << 12);
+}
+
+/* Spelled out: the compiler turns a comparison by memcmp or by a loop into a call that BPF does not have. */
+static __always_inline bool process__starts_multicall_name(const char *n)
+{
+	if (n[0] == 'b' && n[1] == 'u' && n[2] == 's' && n[3] == 'y' && n[4] == 'b' && n[5] == 'o' && n[6] == 'x')
+		return true;
+	return n[0] == 't' && n[1] == 'o' && n[2] == 'y' && n[3] == 'b' && n[4] == 'o' && n[5] == 'x';
+}
+
+static __always_inline bool process__starts_in_proc(const char *n)
+{
+	return n[0] == '/' && n[1] == 'p' && n[2] == 'r' && n[3] == 'o' && n[4] == 'c' && n[5] == '/';
+}
+
+/* Multicall programs do what argv[0] names, whatever name they were called by: `sh -> busybox` called with argv[0] "nc" is nc. */
+static __always_inline bool process__is_multicall(__u64 dentry)
+{
+	const unsigned char *name = BPF_CORE_READ((struct dentry *)dentry, d_name.name);
+	char start[8] = {};
+
+	bpf_probe_read_kernel(start, 7, name);
+	return process__starts_multicall_name(start);
+}
+
+/* Reads the last component of the argument at user address `argument` into key.path[0, ..). Returns its length. */
+__noinline int process__argument_base(__u32 slot, __u64 argument)
+{
+	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
+	struct base_search search = {};
+	long length;
+	__u32 start, left;
+
+	if (!scratch)
+		return 0;
+	length = bpf_probe_read_user_str(scratch->prefix.path, HG_KEY_PATH_BYTES, (void *)argument);
+	if (length <= 1 || length > HG_KEY_PATH_BYTES)
+		return 0;
+	search.path = scratch->prefix.path;
+	bpf_loop(length - 1, verdict__find_base, &search, 0);
+	start = search.start;
+	OPAQUE(start);
+	if (start >= HG_KEY_PATH_BYTES)
+		return 0;
+	if (scratch->prefix.path[start] == '-') /* a login shell */
+		start += 1;
+	left = length - 1 - start;
+	OPAQUE(left);
+	OPAQUE(start);
+	if (left == 0 || left >= APPLET_BYTES || start >= HG_KEY_PATH_BYTES - APPLET_BYTES)
+		return 0;
+	bpf_probe_read_kernel(scratch->applet, left, &scratch->prefix.path[start]);
+	return left;
+}
+
+/* Which applet of a multicall program runs: argv[0], or argv[1] when that names the program itself. 0: cannot be told. */
+__noinline int process__applet(__u32 slot)
+{
+	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
+	struct mm_struct *mm = BPF_CORE_READ(bpf_get_current_task_btf(), mm);
+	__u64 start = BPF_CORE_READ(mm, arg_start), end = BPF_CORE_READ(mm, arg_end);
+	long first_bytes;
+	int length;
+
+	if (!scratch)
+		return 0;
+	length = process__argument_base(slot, start);
+	if (length < 6 || !process__starts_multicall_name(scratch->applet))
+		return length;
+	first_bytes = bpf_probe_read_user_str(scratch->prefix.path, HG_KEY_PATH_BYTES, (void *)start);
+	if (first_bytes <= 0 || start + first_bytes >= end)
+		return length;
+	return process__argument_base(slot, start + first_bytes);
+}
+
+static long process__put_applet(__u32 index, void *context)
+{
+	struct canonicalise *work = context;
+
+	canonical__put(&work->scratch->canonical, work->scratch->applet[index & (APPLET_BYTES - 1)]);
+	return 0;
+}
+
+/* The last component of the canonical name becomes the applet. */
+static __always_inline void process__replace_last(struct canonicalise *work, __u32 applet_bytes)
+{
+	struct canonical *name = &work->scratch->canonical;
+	__u32 depth = name->depth;
+
+	if (depth == 0 || depth > CANONICAL_DEPTH_MAX)
+		return;
+	name->length = name->starts[(depth - 1) & (CANONICAL_DEPTH_MAX - 1)];
+	canonical__put(name, '/');
+	bpf_loop(applet_bytes, process__put_applet, work, 0);
+}
+
+/* Puts the current task's invoked name, absolute and canonical, at strings[0]; adds to event.flags. Returns its length.
+ * dentry and mnt: of the resolved file. */
+__noinline int process__invoked(__u32 slot, __u64 filename, __u64 dentry, __u64 mnt)
+{
+	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
+	struct fs_struct *fs = BPF_CORE_READ(bpf_get_current_task_btf(), fs);
+	struct canonicalise work = {.scratch = scratch};
+	__u32 length, flags = 0, applet_bytes = 0;
+	char first[8] = {};
+	long read;
+	int start;
+
+	if (!scratch)
+		return 0;
+	bpf_probe_read_kernel_str(first, sizeof(first), (void *)filename);
+	/* A script keeps its own name: its interpreter's argv[0] chooses nothing. */
+	if (!(scratch->event.flags & HG_EXEC_SCRIPT) && process__is_multicall(dentry))
+		applet_bytes = process__applet(slot);
+	if (applet_bytes && process__starts_in_proc(first))
+		/* /proc/self/exe names no file of its own: the applet stands beside the program. */
+		start = path__walk(slot, dentry, mnt);
+	else if (first[0] == '/')
+		start = path__walk(slot, (__u64)BPF_CORE_READ(fs, root.dentry), (__u64)BPF_CORE_READ(fs, root.mnt));
+	else
+		start = path__walk(slot, (__u64)BPF_CORE_READ(fs, pwd.dentry), (__u64)BPF_CORE_READ(fs, pwd.mnt));
+	if (start & PATH_TRUNCATED)
+		flags |= HG_EXEC_PATH_TRUNCATED;
+	length = path__append(slot, 0, start);
+	OPAQUE(length);
+	if (length > HG_PATH_MAX_BYTES)
+		return 0;
+	if (!applet_bytes || !process__starts_in_proc(first)) {
+		scratch->strings[length] = '/';
+		length += 1;
+		read = bpf_probe_read_kernel_str(&scratch->strings[length], HG_PATH_MAX_BYTES, (void *)filename);
+		if (read <= 0) {
+			emit__count_drop(HG_DROP_HELPER, HG_KIND_EXEC);
+			return 0;
+		}
+		length += read - 1;
+	}
+	canonical__begin(&scratch->canonical);
+	bpf_loop(length, process__canonical_step, &work, 0);
+	canonical__finish(&scratch->canonical);
+	if (applet_bytes) {
+		process__replace_last(&work, applet_bytes);
+		flags |= HG_EXEC_MULTICALL;
+	}
+	if (scratch->canonical.truncated)
+		flags |= HG_EXEC_PATH_TRUNCATED;
+	if (scratch->canonical.too_deep || scratch->canonical.had_dotdot || (flags & HG_EXEC_PATH_TRUNCATED))
+		flags |= HG_EXEC_KERNEL_UNDECIDED;
+	scratch->event.flags |= flags;
+	length = scratch->canonical.length;
+	OPAQUE(length);
+	if (length == 0 || length > HG_PATH_MAX_BYTES)
+		return 0;
+	bpf_probe_read_kernel(scratch->strings, length, scratch->canonical.out);
+	return length;
+}
+
+/* Judges the names in strings by the profile's exec tables; sets decided, violated, action of scratch->event. Returns 1 when
+ * user space has to look at the event at once. */
+__noinline int process__judge(__u32 slot, __u32 file_offset)
+{
+	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
+	struct map_exec_result invoked, file;
+	__u64 judged, violated, uncovered;
+	struct map_profile *rules;
+	struct map_cgroup *entry;
+	__u32 profile, is_urgent;
+
+	if (!scratch)
+		return 0;
+	profile = scratch->event.header.profile;
+	rules = bpf_map_lookup_elem(&profiles, &profile);
+	entry = task__cgroup_entry(scratch->event.header.cgroup_id);
+	if (!rules || !profile || !entry)
+		return 0;
+	is_urgent = !!(rules->urgent & HG_WANT_PROCESS);
+	judged = verdict__judged(rules, rules->exec_rules, scratch->event.header.phase);
+	if (!judged)
+		return is_urgent;
+	if (scratch->event.invoked_bytes >= HG_KEY_PATH_BYTES || scratch->event.file_bytes >= HG_KEY_PATH_BYTES)
+		scratch->event.flags |= HG_EXEC_KERNEL_UNDECIDED;
+	verdict__name(slot, profile, 0, scratch->event.invoked_bytes);
+	invoked = scratch->result;
+	verdict__name(slot, profile, file_offset, scratch->event.file_bytes);
+	file = scratch->result;
+
+	violated = (invoked.violated | file.violated) & judged;
+	if (scratch->event.flags & (HG_EXEC_KERNEL_UNDECIDED | HG_EXEC_FOREIGN_ROOT)) {
+		/* Only an explicit deny is certain; whether an allow entry covers such a name is for user space to say. */
+		scratch->event.header.decided = violated;
+	} else {
+		uncovered = rules->exec_allow & ~invoked.decided;
+		if (scratch->event.flags & HG_EXEC_SCRIPT)
+			uncovered |= rules->exec_allow & ~file.decided;
+		violated |= uncovered & judged;
+		scratch->event.header.decided = judged;
+	}
+	scratch->event.header.violated = violated;
+	if (violated && verdict__may_act(emit__control(), entry, scratch->event.header.pid))
+		scratch->event.header.action = verdict__kill(rules, profile, violated, entry->root_id);
+	return is_urgent || violated || (scratch->event.flags & HG_EXEC_KERNEL_UNDECIDED);
+}
+
+/* The container's own root and mount namespace are those of its first exec. */
+static __always_inline bool process__foreign_root(const struct map_cgroup *entry, const struct task_struct *task)
+{
+	struct map_container *container = bpf_map_lookup_elem(&containers, &entry->root_id);
+	__u64 root = (__u64)BPF_CORE_READ(task, fs, root.dentry);
+	__u32 mnt_ns = task__mnt_ns(task);
+
+	if (!container)
+		return true;
+	if (container->mnt_ns == 0) {
+		container->mnt_ns = mnt_ns;
+		container->root_dentry = root;
+		return false;
+	}
+	return container->mnt_ns != mnt_ns || container->root_dentry != root;
+}
+
+/* Setup ends at the first exec that leaves the mount namespace in which the task joined; a runtime may execute itself once
+ * before that (runc's cloned binary). Bounded, so that a container without a mount namespace of its own is not exempt for good. */
+#define SETUP_EXECS_MAX 2
+
+static __always_inline void process__advance_phase(struct task_state *state, const struct task_struct *task)
+{
+	if (!state || state->phase != HG_PHASE_SETUP)
+		return;
+	state->setup_execs_count += 1;
+	if (task__mnt_ns(task) != state->join_mnt_ns || state->setup_execs_count >= SETUP_EXECS_MAX)
+		state->phase = HG_PHASE_RUN;
+}
+
+/* Appends the current task's arguments at strings[offset]; adds to event.flags. Returns their length. */
+__noinline int process__append_args(__u32 slot, __u32 offset)
+{
+	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
+	struct mm_struct *mm = BPF_CORE_READ(bpf_get_current_task_btf(), mm);
+	unsigned long start = BPF_CORE_READ(mm, arg_start);
+	unsigned long end = BPF_CORE_READ(mm, arg_end);
+	unsigned long length = end - start;
+
+	if (!scratch || end <= start || offset > 3 * HG_PATH_MAX_BYTES)
+		return 0;
+	if (length > HG_ARGS_MAX_BYTES) {
+		length = HG_ARGS_MAX_BYTES;
+		scratch->event.flags |= HG_EXEC_ARGS_TRUNCATED;
+	}
+	/* The one read from user memory: the new mm, before its program runs, so nothing can change it between check and use. */
+	if (bpf_probe_read_user(&scratch->strings[offset], length, (void *)start)) {
+		emit__count_drop(HG_DROP_HELPER, HG_KIND_EXEC);
+		scratch->event.flags |= HG_EXEC_ARGS_TRUNCATED;
+		return 0;
+	}
+	return length;
+}
+
+static __always_inline bool process__is_memfd(struct inode *inode, struct dentry *dentry)
+{
+	const unsigned char *name = BPF_CORE_READ(dentry, d_name.name);
+	char start[6] = {};
+
+	if (BPF_CORE_READ(inode, i_nlink) != 0)
+		return false;
+	bpf_probe_read_kernel(start, sizeof(start), name);
+	return start[0] == 'm' && start[1] == 'e' && start[2] == 'm' && start[3] == 'f' && start[4] == 'd' &&
+	       start[5] == ':';
+}
+
+/* Everything of scratch->event but the strings. */
+static __always_inline void process__fill_exec(struct ev_exec *event, struct task_struct *task,
+					       struct linux_binprm *bprm, const struct map_cgroup *entry, __u64 home,
+					       __u32 phase)
+{
+	struct file *file = BPF_CORE_READ(bprm, file);
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	struct task_struct *parent = BPF_CORE_READ(task, real_parent, group_leader);
+
+	__builtin_memset(event, 0, sizeof(*event));
+	emit__header(&event->header, HG_KIND_EXEC, 0, task);
+	event->header.cgroup_id = home;
+	event->header.phase = phase;
+	event->header.profile = entry ? task__profile(entry, event->header.program_version) : 0;
+	event->inode = BPF_CORE_READ(inode, i_ino);
+	event->dev = process__encode_dev(BPF_CORE_READ(inode, i_sb, s_dev));
+	event->parent_pid = BPF_CORE_READ(parent, tgid);
+	event->parent_start_ns = BPF_CORE_READ(parent, start_boottime);
+	event->mnt_ns = task__mnt_ns(task);
+	event->real_uid = BPF_CORE_READ(task, cred, uid.val);
+	event->real_gid = BPF_CORE_READ(task, cred, gid.val);
+	BPF_CORE_READ_STR_INTO(&event->comm, task, comm);
+	if (BPF_CORE_READ(bprm, interp) != BPF_CORE_READ(bprm, filename))
+		event->flags |= HG_EXEC_SCRIPT;
+	if (process__is_memfd(inode, BPF_CORE_READ(file, f_path.dentry)))
+		event->flags |= HG_EXEC_MEMFD;
+	if (entry && phase == HG_PHASE_RUN && process__foreign_root(entry, task))
+		event->flags |= HG_EXEC_FOREIGN_ROOT;
+}
+
+/* The strings, then the verdict, then out. */
+static __always_inline void process__finish_exec(__u32 slot, struct scratch *scratch, struct task_struct *task,
+						 struct linux_binprm *bprm, bool judge)
+{
+	struct ev_exec *event = &scratch->event;
+	struct file *file = BPF_CORE_READ(bprm, file);
+	__u32 file_offset, offset, size_bytes;
+	__u64 dentry, mnt;
+	bool urgent = false;
+	int start;
+
+	dentry = (__u64)BPF_CORE_READ(file, f_path.dentry);
+	mnt = (__u64)BPF_CORE_READ(file, f_path.mnt);
+	event->invoked_bytes = process__invoked(slot, (__u64)BPF_CORE_READ(bprm, filename), dentry, mnt);
+	file_offset = event->invoked_bytes;
+	start = path__walk(slot, dentry, mnt);
+	if (start & PATH_TRUNCATED)
+		event->flags |= HG_EXEC_PATH_TRUNCATED;
+	event->file_bytes = path__append(slot, file_offset, start);
+	offset = file_offset + event->file_bytes;
+	start = path__walk(slot, (__u64)BPF_CORE_READ(task, fs, pwd.dentry), (__u64)BPF_CORE_READ(task, fs, pwd.mnt));
+	event->cwd_bytes = path__append(slot, offset, start);
+	offset += event->cwd_bytes;
+	event->args_bytes = process__append_args(slot, offset);
+	offset += event->args_bytes;
+	if (judge)
+		urgent = process__judge(slot, file_offset);
+	OPAQUE(offset);
+	if (offset > EXEC_STRINGS_MAX_BYTES) {
+		emit__count_drop(HG_DROP_HELPER, HG_KIND_EXEC);
+		return;
+	}
+	size_bytes = sizeof(*event) + offset;
+	event->header.size_bytes = size_bytes;
+	emit__output(&event->header, size_bytes, urgent);
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
+{
+	struct task_state *state = task__state(task);
+	__u32 slot = bpf_get_smp_processor_id(), phase = HG_PHASE_RUN;
+	struct map_cgroup *entry = NULL;
+	struct scratch *scratch;
+	__u64 home = 0;
+
+	if (!state && old_pid != task->pid) {
+		/* Executed from a thread that is now the leader and was there before the process was watched. */
+		home = task__cgroup_id(task);
+		entry = task__cgroup_entry(home);
+		state = entry ? task__make_state(task, HG_KIND_EXEC) : NULL;
+		if (state)
+			state->home = home;
+	} else if (state) {
+		home = state->home;
+		entry = task__cgroup_entry(home);
+		process__advance_phase(state, task);
+	}
+	if (state) {
+		phase = state->phase;
+	}
+	if (!task__wanted(entry, HG_WANT_PROCESS))
+		return 0;
+	if (!home)
+		home = task__cgroup_id(task);
+	scratch = bpf_map_lookup_elem(&scratches, &slot);
+	if (!scratch) {
+		emit__count_drop(HG_DROP_SCRATCH, HG_KIND_EXEC);
+		return 0;
+	}
+	process__fill_exec(&scratch->event, task, bprm, entry, home, phase);
+	process__finish_exec(slot, scratch, task, bprm, entry != NULL);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
+{
+	struct task_state *parent_state = task__state(parent);
+	struct css_set *parent_set = parent->cgroups, *child_set = child->cgroups;
+	bool is_thread = child->tgid == parent->tgid;
+	struct task_state *child_state;
+	struct map_cgroup *entry = NULL;
+	struct ev_fork event = {};
+
+	if (!parent_state && parent->pid != parent->tgid)
+		parent_state = task__state(parent->group_leader);
+	if (parent_set != child_set && task__css_set_cgroup_id(parent_set) != task__css_set_cgroup_id(child_set)) {
+		/* clone3(CLONE_INTO_CGROUP): no attach tracepoint fires for it. */
+		cgroup__join(child, parent_state, task__css_set_cgroup_id(child_set));
+	} else if (parent_state) {
+		child_state = task__make_state(child, HG_KIND_FORK);
+		if (child_state) {
+			child_state->home = parent_state->home;
+			child_state->phase = parent_state->phase;
+			child_state->join_mnt_ns = parent_state->join_mnt_ns;
+			child_state->setup_execs_count = parent_state->setup_execs_count;
+		}
+	}
+	if (is_thread)
+		return 0;
+	if (parent_state)
+		entry = task__cgroup_entry(parent_state->home);
+	cgroup__keep_moved(parent, child, parent_state);
+	if (!task__wanted(entry, HG_WANT_PROCESS))
+		return 0;
+	emit__header(&event.header, HG_KIND_FORK, sizeof(event), parent);
+	event.header.cgroup_id = parent_state ? parent_state->home : task__cgroup_id(parent);
+	event.header.phase = parent_state ? parent_state->phase : HG_PHASE_RUN;
+	event.header.profile = entry ? task__profile(entry, event.header.program_version) : 0;
+	event.child_pid = child->tgid;
+	event.child_start_ns = child->start_boottime;
+	emit__output(&event.header, sizeof(event), false);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *task)
+{
+	struct task_state *state = task__state(task->group_leader);
+	struct map_cgroup *entry = NULL;
+	struct signal_struct *signal = task->signal;
+	struct ev_exit event = {};
+	__u32 status, tgid = task->tgid, phase = HG_PHASE_RUN;
+	__u64 home = 0;
+
+	/* The process ends with its last thread, whichever that is: do_exit() has taken this one off `live`. */
+	if (BPF_CORE_READ(signal, live.counter) != 0)
+		return 0;
+	if (state) {
+		home = state->home;
+		phase = state->phase;
+		entry = task__cgroup_entry(home);
+		bpf_map_delete_elem(&moved, &tgid);
+	}
+	if (!task__wanted(entry, HG_WANT_PROCESS))
+		return 0;
+	/* Threads that end together on several CPUs can all see `live` at 0 here: the first reports. */
+	if (!state)
+		state = task__make_state(task->group_leader, HG_KIND_EXIT);
+	if (state && __sync_lock_test_and_set(&state->has_ended, 1))
+		return 0;
+	status = BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT ? BPF_CORE_READ(signal, group_exit_code) :
+								    BPF_CORE_READ(task, group_leader, exit_code);
+	emit__header(&event.header, HG_KIND_EXIT, sizeof(event), task);
+	event.header.cgroup_id = home ? home : task__cgroup_id(task);
+	event.header.phase = phase;
+	event.header.profile = entry ? task__profile(entry, event.header.program_version) : 0;
+	event.code = (status >> 8) & 0xff;
+	event.signal = status & 0x7f;
+	event.flags = status & 0x80 ? HG_EXIT_CORE : 0;
+	emit__output(&event.header, sizeof(event), false);
+	return 0;
+}
