@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// One loaded BPF object: its knobs, programs, links and maps. Thread: JavaScript thread only. Decides nothing: what is
+// attached, and what the maps hold, is said by src/sensor.
+#pragma once
+
+#include <bpf/libbpf.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "result.h"
+
+namespace hullguard {
+
+class ProbeObject {
+ public:
+  ProbeObject() = default;
+  ProbeObject(const ProbeObject&) = delete;
+  ProbeObject& operator=(const ProbeObject&) = delete;
+  ~ProbeObject() { Close(); }
+
+  Status Open(const std::string& path);
+  // A 32-bit `const volatile` of the object, before Load().
+  Status SetKnob(const std::string& name, uint32_t value);
+  Status SetMapEntries(const std::string& map, uint32_t entries);
+  Status SetAutoload(const std::string& program, bool autoload);
+  Status Load();
+  // cgroup_path: for cgroup programs; attached as one of several (multi) so that others' programs stay in force.
+  Status Attach(const std::string& program, const std::string& cgroup_path);
+  Status Detach(const std::string& program);
+  // Runs an iterator program once and appends what it wrote.
+  Status ReadIterator(const std::string& program, std::vector<uint8_t>* out);
+  void Close();
+
+  bpf_map* FindMap(const std::string& name) const;
+  bool loaded() const { return loaded_; }
+  // The object's writable globals, mapped; nullptr when there are none. size_bytes is set.
+  uint8_t* GlobalsBytes(size_t* size_bytes) const;
+  // Offset of a global in GlobalsBytes(); -1 when it is not there.
+  int64_t GlobalOffset(const std::string& name) const;
+  // What libbpf and the verifier said since the last call; kept to the last 16 KiB.
+  static std::string TakeLog();
+
+ private:
+  Status WithLog(int error, const std::string& what) const;
+
+  bpf_object* object_ = nullptr;
+  bool loaded_ = false;
+  std::map<std::string, bpf_link*> links_;
+};
+
+}  // namespace hullguard

@@ -1,0 +1,142 @@
+/**
+ * Walks the events of a slab. One view per kind moves over the bytes: a handler reads what it needs during its call and
+ * copies what it keeps, because the slab goes back to the reader afterwards.
+ */
+import {
+  EvCgroup,
+  EvConnect,
+  EvExec,
+  EvExit,
+  EvFork,
+  EvHeader,
+  EvMemory,
+  EvOom,
+  EvSyscall,
+  EvTask,
+  Kind,
+} from './generated/abi.js'
+
+/** Of a record in the ring: u32 length, u32 page offset (kernel/bpf/ringbuf.c, struct bpf_ringbuf_hdr). */
+export const RING_HEADER_BYTES = 8
+const LENGTH_MASK = 0x3fffffff // without the busy and discard bits
+
+export interface EventHandler {
+  exec(event: EvExec): void
+  fork(event: EvFork): void
+  exit(event: EvExit): void
+  connect(event: EvConnect): void
+  syscall(event: EvSyscall): void
+  oom(event: EvOom): void
+  cgroup(event: EvCgroup): void
+  /** An event that does not decode: a kind this build does not know, or lengths that contradict each other. */
+  undecodable(event: EvHeader, reason: string): void
+  /** Before each event's own method. */
+  sequence(cpu: number, cpuSeq: bigint, event: EvHeader): void
+}
+
+/** Views over one buffer, reused for every batch. */
+export class BatchWalker {
+  readonly header: EvHeader
+  readonly exec: EvExec
+  readonly fork: EvFork
+  readonly exit: EvExit
+  readonly connect: EvConnect
+  readonly syscall: EvSyscall
+  readonly oom: EvOom
+  readonly cgroup: EvCgroup
+  readonly task: EvTask
+  readonly memory: EvMemory
+  readonly #view: DataView
+
+  constructor(buffer: ArrayBufferLike) {
+    const view = new DataView(buffer)
+    const bytes = new Uint8Array(buffer)
+    this.#view = view
+    this.header = new EvHeader(view, bytes)
+    this.exec = new EvExec(view, bytes)
+    this.fork = new EvFork(view, bytes)
+    this.exit = new EvExit(view, bytes)
+    this.connect = new EvConnect(view, bytes)
+    this.syscall = new EvSyscall(view, bytes)
+    this.oom = new EvOom(view, bytes)
+    this.cgroup = new EvCgroup(view, bytes)
+    this.task = new EvTask(view, bytes)
+    this.memory = new EvMemory(view, bytes)
+  }
+
+  /** Ring records in [start, start + sizeBytes). Returns how many events there were. */
+  walkRing(start: number, sizeBytes: number, handler: EventHandler): number {
+    const end = start + sizeBytes
+    let at = start
+    let count = 0
+    while (at + RING_HEADER_BYTES <= end) {
+      const lengthBytes = this.#view.getUint32(at, true) & LENGTH_MASK
+      if (lengthBytes < EvHeader.SIZE_BYTES || at + RING_HEADER_BYTES + lengthBytes > end) {
+        this.header.at = at + RING_HEADER_BYTES
+        handler.undecodable(this.header, `ring record of ${lengthBytes} bytes`)
+        return count
+      }
+      this.dispatch(at + RING_HEADER_BYTES, lengthBytes, handler)
+      count++
+      at += (RING_HEADER_BYTES + lengthBytes + 7) & ~7
+    }
+    return count
+  }
+
+  /** One event at `at` of `sizeBytes`. */
+  dispatch(at: number, sizeBytes: number, handler: EventHandler): void {
+    const { header } = this
+    header.at = at
+    handler.sequence(header.cpu, header.cpuSeq, header)
+    this.dispatchUnnumbered(at, sizeBytes, handler)
+  }
+
+  /** The same without looking at its number again: an event that was held back. */
+  dispatchUnnumbered(at: number, sizeBytes: number, handler: EventHandler): void {
+    const { header } = this
+    header.at = at
+    if (header.sizeBytes > sizeBytes) {
+      handler.undecodable(header, `event says ${header.sizeBytes} bytes of ${sizeBytes}`)
+      return
+    }
+    switch (header.kind) {
+      case Kind.EXEC:
+        this.exec.at = at
+        if (stringsFit(this.exec, sizeBytes)) handler.exec(this.exec)
+        else handler.undecodable(header, 'strings longer than the event')
+        return
+      case Kind.FORK:
+        this.fork.at = at
+        handler.fork(this.fork)
+        return
+      case Kind.EXIT:
+        this.exit.at = at
+        handler.exit(this.exit)
+        return
+      case Kind.CONNECT:
+        this.connect.at = at
+        handler.connect(this.connect)
+        return
+      case Kind.SYSCALL:
+        this.syscall.at = at
+        handler.syscall(this.syscall)
+        return
+      case Kind.OOM:
+        this.oom.at = at
+        handler.oom(this.oom)
+        return
+      case Kind.CGROUP_MKDIR:
+      case Kind.CGROUP_RMDIR:
+      case Kind.CGROUP_JOIN:
+        this.cgroup.at = at
+        handler.cgroup(this.cgroup)
+        return
+      default:
+        handler.undecodable(header, `unknown kind ${header.kind}`)
+    }
+  }
+}
+
+function stringsFit(event: EvExec, sizeBytes: number): boolean {
+  return EvExec.SIZE_BYTES + event.invokedBytes + event.fileBytes + event.cwdBytes + event.argsBytes <= sizeBytes
+}

@@ -1,0 +1,947 @@
+// Generated from the BTF of dist/bpf/hullguard.bpf.o (bpf/abi.h) by scripts/generate-abi.mjs. Do not edit.
+
+/** Changes with every layout or number below: captures carry it. */
+export const ABI_HASH = '246a658aacc576ab'
+export const ABI_VERSION = 1
+export const PATH_MAX_BYTES = 4096
+export const ARGS_MAX_BYTES = 32768
+export const KEY_PATH_BYTES = 240
+export const COMM_BYTES = 16
+export const SYSCALLS_MAX = 512
+export const SYSCALL_WORDS = 8
+export const ABIS = 3
+export const CONNECT_RANGES = 32
+export const RULES_PER_PROFILE = 64
+export const POLICIES_MAX = 1024
+
+export const Action = {
+  NONE: 0,
+  DENIED: 1,
+  KILLED: 2,
+  FAILED: 3,
+  SPARED: 4,
+  DENIED_KILL_PENDING: 5,
+} as const
+export type Action = (typeof Action)[keyof typeof Action]
+
+export const CgroupState = {
+  PENDING: 0,
+  CONTAINER: 1,
+} as const
+export type CgroupState = (typeof CgroupState)[keyof typeof CgroupState]
+
+export const Drop = {
+  RING_FULL: 0,
+  SCRATCH: 1,
+  TASKS_FULL: 2,
+  CGROUPS_FULL: 3,
+  HELPER: 4,
+  SYSCALLS_FULL: 5,
+  UNREPORTED_ACTION: 6,
+  REPEAT: 7,
+  MAX: 8,
+} as const
+export type Drop = (typeof Drop)[keyof typeof Drop]
+
+export const ExecFlag = {
+  SCRIPT: 1,
+  ARGS_TRUNCATED: 2,
+  PATH_TRUNCATED: 4,
+  MEMFD: 8,
+  FOREIGN_ROOT: 16,
+  KERNEL_UNDECIDED: 32,
+  MULTICALL: 64,
+} as const
+export type ExecFlag = (typeof ExecFlag)[keyof typeof ExecFlag]
+
+export const ExitFlag = {
+  CORE: 1,
+} as const
+export type ExitFlag = (typeof ExitFlag)[keyof typeof ExitFlag]
+
+export const Kind = {
+  NONE: 0,
+  EXEC: 1,
+  FORK: 2,
+  EXIT: 3,
+  CONNECT: 4,
+  SYSCALL: 5,
+  OOM: 6,
+  CGROUP_MKDIR: 7,
+  CGROUP_RMDIR: 8,
+  CGROUP_JOIN: 9,
+  TASK: 10,
+  MEMORY: 11,
+  MAX: 12,
+} as const
+export type Kind = (typeof Kind)[keyof typeof Kind]
+
+export const Phase = {
+  RUN: 0,
+  SETUP: 1,
+} as const
+export type Phase = (typeof Phase)[keyof typeof Phase]
+
+export const SyscallFlag = {
+  FIRST: 1,
+  OUTSIDE: 2,
+} as const
+export type SyscallFlag = (typeof SyscallFlag)[keyof typeof SyscallFlag]
+
+export const Want = {
+  PROCESS: 1,
+  CONNECT: 2,
+  SYSCALL_FIRST: 4,
+  SYSCALL_RULES: 8,
+} as const
+export type Want = (typeof Want)[keyof typeof Want]
+
+export class EvHeader {
+  static readonly SIZE_BYTES: number = 88
+  /** Where the event starts in `view`; moved by the batch walker. */
+  at = 0
+
+  constructor(readonly view: DataView, readonly bytes: Uint8Array) {}
+
+  get sizeBytes(): number {
+    return this.view.getUint32(this.at + 0, true)
+  }
+
+  get kind(): number {
+    return this.view.getUint16(this.at + 4, true)
+  }
+
+  get phase(): number {
+    return this.view.getUint8(this.at + 6)
+  }
+
+  get action(): number {
+    return this.view.getUint8(this.at + 7)
+  }
+
+  get cpu(): number {
+    return this.view.getUint32(this.at + 8, true)
+  }
+
+  get programVersion(): number {
+    return this.view.getUint32(this.at + 12, true)
+  }
+
+  get cpuSeq(): bigint {
+    return this.view.getBigUint64(this.at + 16, true)
+  }
+
+  get cpuSeqLow(): number {
+    return this.view.getUint32(this.at + 16, true)
+  }
+
+  get cpuSeqHigh(): number {
+    return this.view.getUint32(this.at + 20, true)
+  }
+
+  get bootNs(): bigint {
+    return this.view.getBigUint64(this.at + 24, true)
+  }
+
+  get bootNsLow(): number {
+    return this.view.getUint32(this.at + 24, true)
+  }
+
+  get bootNsHigh(): number {
+    return this.view.getUint32(this.at + 28, true)
+  }
+
+  get cgroupId(): bigint {
+    return this.view.getBigUint64(this.at + 32, true)
+  }
+
+  get cgroupIdLow(): number {
+    return this.view.getUint32(this.at + 32, true)
+  }
+
+  get cgroupIdHigh(): number {
+    return this.view.getUint32(this.at + 36, true)
+  }
+
+  get startNs(): bigint {
+    return this.view.getBigUint64(this.at + 40, true)
+  }
+
+  get startNsLow(): number {
+    return this.view.getUint32(this.at + 40, true)
+  }
+
+  get startNsHigh(): number {
+    return this.view.getUint32(this.at + 44, true)
+  }
+
+  get pid(): number {
+    return this.view.getUint32(this.at + 48, true)
+  }
+
+  get tid(): number {
+    return this.view.getUint32(this.at + 52, true)
+  }
+
+  get uid(): number {
+    return this.view.getUint32(this.at + 56, true)
+  }
+
+  get gid(): number {
+    return this.view.getUint32(this.at + 60, true)
+  }
+
+  get profile(): number {
+    return this.view.getUint32(this.at + 64, true)
+  }
+
+  get decided(): bigint {
+    return this.view.getBigUint64(this.at + 72, true)
+  }
+
+  get decidedLow(): number {
+    return this.view.getUint32(this.at + 72, true)
+  }
+
+  get decidedHigh(): number {
+    return this.view.getUint32(this.at + 76, true)
+  }
+
+  get violated(): bigint {
+    return this.view.getBigUint64(this.at + 80, true)
+  }
+
+  get violatedLow(): number {
+    return this.view.getUint32(this.at + 80, true)
+  }
+
+  get violatedHigh(): number {
+    return this.view.getUint32(this.at + 84, true)
+  }
+}
+
+export class EvCgroup extends EvHeader {
+  static override readonly SIZE_BYTES: number = 112
+
+  get id(): bigint {
+    return this.view.getBigUint64(this.at + 88, true)
+  }
+
+  get idLow(): number {
+    return this.view.getUint32(this.at + 88, true)
+  }
+
+  get idHigh(): number {
+    return this.view.getUint32(this.at + 92, true)
+  }
+
+  get parentId(): bigint {
+    return this.view.getBigUint64(this.at + 96, true)
+  }
+
+  get parentIdLow(): number {
+    return this.view.getUint32(this.at + 96, true)
+  }
+
+  get parentIdHigh(): number {
+    return this.view.getUint32(this.at + 100, true)
+  }
+
+  get level(): number {
+    return this.view.getUint32(this.at + 104, true)
+  }
+
+  get pathBytes(): number {
+    return this.view.getUint32(this.at + 108, true)
+  }
+}
+
+export class EvConnect extends EvHeader {
+  static override readonly SIZE_BYTES: number = 112
+
+  static readonly ADDRESS_OFFSET = 88
+  get address(): Uint8Array {
+    return this.bytes.subarray(this.at + 88, this.at + 104)
+  }
+
+  get port(): number {
+    return this.view.getUint16(this.at + 104, true)
+  }
+
+  get proto(): number {
+    return this.view.getUint8(this.at + 106)
+  }
+
+  get family(): number {
+    return this.view.getUint8(this.at + 107)
+  }
+
+  get repeatsCount(): number {
+    return this.view.getUint32(this.at + 108, true)
+  }
+}
+
+export class EvExec extends EvHeader {
+  static override readonly SIZE_BYTES: number = 160
+
+  get inode(): bigint {
+    return this.view.getBigUint64(this.at + 88, true)
+  }
+
+  get inodeLow(): number {
+    return this.view.getUint32(this.at + 88, true)
+  }
+
+  get inodeHigh(): number {
+    return this.view.getUint32(this.at + 92, true)
+  }
+
+  get parentStartNs(): bigint {
+    return this.view.getBigUint64(this.at + 96, true)
+  }
+
+  get parentStartNsLow(): number {
+    return this.view.getUint32(this.at + 96, true)
+  }
+
+  get parentStartNsHigh(): number {
+    return this.view.getUint32(this.at + 100, true)
+  }
+
+  get parentPid(): number {
+    return this.view.getUint32(this.at + 104, true)
+  }
+
+  get dev(): number {
+    return this.view.getUint32(this.at + 108, true)
+  }
+
+  get mntNs(): number {
+    return this.view.getUint32(this.at + 112, true)
+  }
+
+  get flags(): number {
+    return this.view.getUint32(this.at + 116, true)
+  }
+
+  get invokedBytes(): number {
+    return this.view.getUint32(this.at + 120, true)
+  }
+
+  get fileBytes(): number {
+    return this.view.getUint32(this.at + 124, true)
+  }
+
+  get cwdBytes(): number {
+    return this.view.getUint32(this.at + 128, true)
+  }
+
+  get argsBytes(): number {
+    return this.view.getUint32(this.at + 132, true)
+  }
+
+  get realUid(): number {
+    return this.view.getUint32(this.at + 136, true)
+  }
+
+  get realGid(): number {
+    return this.view.getUint32(this.at + 140, true)
+  }
+
+  static readonly COMM_OFFSET = 144
+  get comm(): Uint8Array {
+    return this.bytes.subarray(this.at + 144, this.at + 160)
+  }
+}
+
+export class EvExit extends EvHeader {
+  static override readonly SIZE_BYTES: number = 104
+
+  get code(): number {
+    return this.view.getUint32(this.at + 88, true)
+  }
+
+  get signal(): number {
+    return this.view.getUint32(this.at + 92, true)
+  }
+
+  get flags(): number {
+    return this.view.getUint32(this.at + 96, true)
+  }
+}
+
+export class EvFork extends EvHeader {
+  static override readonly SIZE_BYTES: number = 104
+
+  get childStartNs(): bigint {
+    return this.view.getBigUint64(this.at + 88, true)
+  }
+
+  get childStartNsLow(): number {
+    return this.view.getUint32(this.at + 88, true)
+  }
+
+  get childStartNsHigh(): number {
+    return this.view.getUint32(this.at + 92, true)
+  }
+
+  get childPid(): number {
+    return this.view.getUint32(this.at + 96, true)
+  }
+}
+
+export class EvMemory extends EvHeader {
+  static override readonly SIZE_BYTES: number = 120
+
+  get currentBytes(): bigint {
+    return this.view.getBigUint64(this.at + 88, true)
+  }
+
+  get currentBytesLow(): number {
+    return this.view.getUint32(this.at + 88, true)
+  }
+
+  get currentBytesHigh(): number {
+    return this.view.getUint32(this.at + 92, true)
+  }
+
+  get peakBytes(): bigint {
+    return this.view.getBigUint64(this.at + 96, true)
+  }
+
+  get peakBytesLow(): number {
+    return this.view.getUint32(this.at + 96, true)
+  }
+
+  get peakBytesHigh(): number {
+    return this.view.getUint32(this.at + 100, true)
+  }
+
+  get limitBytes(): bigint {
+    return this.view.getBigUint64(this.at + 104, true)
+  }
+
+  get limitBytesLow(): number {
+    return this.view.getUint32(this.at + 104, true)
+  }
+
+  get limitBytesHigh(): number {
+    return this.view.getUint32(this.at + 108, true)
+  }
+
+  get inactiveFileBytes(): bigint {
+    return this.view.getBigUint64(this.at + 112, true)
+  }
+
+  get inactiveFileBytesLow(): number {
+    return this.view.getUint32(this.at + 112, true)
+  }
+
+  get inactiveFileBytesHigh(): number {
+    return this.view.getUint32(this.at + 116, true)
+  }
+}
+
+export class EvOom extends EvHeader {
+  static override readonly SIZE_BYTES: number = 104
+
+  static readonly COMM_OFFSET = 88
+  get comm(): Uint8Array {
+    return this.bytes.subarray(this.at + 88, this.at + 104)
+  }
+}
+
+export class EvSyscall extends EvHeader {
+  static override readonly SIZE_BYTES: number = 96
+
+  get nr(): number {
+    return this.view.getUint32(this.at + 88, true)
+  }
+
+  get abi(): number {
+    return this.view.getUint16(this.at + 92, true)
+  }
+
+  get flags(): number {
+    return this.view.getUint16(this.at + 94, true)
+  }
+}
+
+export class EvTask extends EvHeader {
+  static override readonly SIZE_BYTES: number = 120
+
+  get parentStartNs(): bigint {
+    return this.view.getBigUint64(this.at + 88, true)
+  }
+
+  get parentStartNsLow(): number {
+    return this.view.getUint32(this.at + 88, true)
+  }
+
+  get parentStartNsHigh(): number {
+    return this.view.getUint32(this.at + 92, true)
+  }
+
+  get parentPid(): number {
+    return this.view.getUint32(this.at + 96, true)
+  }
+
+  get fileBytes(): number {
+    return this.view.getUint32(this.at + 100, true)
+  }
+
+  static readonly COMM_OFFSET = 104
+  get comm(): Uint8Array {
+    return this.bytes.subarray(this.at + 104, this.at + 120)
+  }
+}
+
+function writeBytes(view: DataView, at: number, value: Uint8Array, countBytes: number): void {
+  new Uint8Array(view.buffer, view.byteOffset + at, countBytes).set(value.subarray(0, countBytes))
+}
+
+export interface MapCgroup {
+  rootId: bigint
+  profile: readonly number[]
+  rootLevel: number
+  state: number
+  want: number
+}
+
+export const MAP_CGROUP_BYTES = 32
+
+function writeMapCgroup(view: DataView, at: number, value: MapCgroup): void {
+  view.setBigUint64(at + 0, value.rootId, true)
+  value.profile.slice(0, 2).forEach((entry, index) => {
+    view.setUint32(at + 8 + index * 4, entry, true)
+  })
+  view.setUint32(at + 16, value.rootLevel, true)
+  view.setUint32(at + 20, value.state, true)
+  view.setUint32(at + 24, value.want, true)
+}
+
+export function encodeMapCgroup(value: MapCgroup): Uint8Array {
+  const bytes = new Uint8Array(32)
+  writeMapCgroup(new DataView(bytes.buffer), 0, value)
+  return bytes
+}
+
+function readMapCgroup(view: DataView, at: number): MapCgroup {
+  return {
+    rootId: view.getBigUint64(at + 0, true),
+    profile: Array.from({ length: 2 }, (_, index) => view.getUint32(at + 8 + index * 4, true)),
+    rootLevel: view.getUint32(at + 16, true),
+    state: view.getUint32(at + 20, true),
+    want: view.getUint32(at + 24, true),
+  }
+}
+
+export function decodeMapCgroup(bytes: Uint8Array): MapCgroup {
+  return readMapCgroup(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
+}
+
+export interface MapConnectKey {
+  prefixBits: number
+  profile: number
+  address: Uint8Array
+}
+
+export const MAP_CONNECT_KEY_BYTES = 24
+
+function writeMapConnectKey(view: DataView, at: number, value: MapConnectKey): void {
+  view.setUint32(at + 0, value.prefixBits, true)
+  view.setUint32(at + 4, value.profile, true)
+  writeBytes(view, at + 8, value.address, 16)
+}
+
+export function encodeMapConnectKey(value: MapConnectKey): Uint8Array {
+  const bytes = new Uint8Array(24)
+  writeMapConnectKey(new DataView(bytes.buffer), 0, value)
+  return bytes
+}
+
+function readMapConnectKey(view: DataView, at: number): MapConnectKey {
+  return {
+    prefixBits: view.getUint32(at + 0, true),
+    profile: view.getUint32(at + 4, true),
+    address: new Uint8Array(view.buffer, view.byteOffset + at + 8, 16).slice(),
+  }
+}
+
+export function decodeMapConnectKey(bytes: Uint8Array): MapConnectKey {
+  return readMapConnectKey(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
+}
+
+export interface MapConnectNode {
+  rangesCount: number
+  ranges: readonly MapConnectRange[]
+}
+
+export const MAP_CONNECT_NODE_BYTES = 776
+
+function writeMapConnectNode(view: DataView, at: number, value: MapConnectNode): void {
+  view.setUint32(at + 0, value.rangesCount, true)
+  value.ranges.slice(0, 32).forEach((entry, index) => {
+    writeMapConnectRange(view, at + 8 + index * 24, entry)
+  })
+}
+
+export function encodeMapConnectNode(value: MapConnectNode): Uint8Array {
+  const bytes = new Uint8Array(776)
+  writeMapConnectNode(new DataView(bytes.buffer), 0, value)
+  return bytes
+}
+
+function readMapConnectNode(view: DataView, at: number): MapConnectNode {
+  return {
+    rangesCount: view.getUint32(at + 0, true),
+    ranges: Array.from({ length: 32 }, (_, index) => readMapConnectRange(view, at + 8 + index * 24)),
+  }
+}
+
+export function decodeMapConnectNode(bytes: Uint8Array): MapConnectNode {
+  return readMapConnectNode(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
+}
+
+export interface MapConnectRange {
+  portFrom: number
+  portTo: number
+  violatedTcp: bigint
+  violatedUdp: bigint
+}
+
+export const MAP_CONNECT_RANGE_BYTES = 24
+
+function writeMapConnectRange(view: DataView, at: number, value: MapConnectRange): void {
+  view.setUint16(at + 0, value.portFrom, true)
+  view.setUint16(at + 2, value.portTo, true)
+  view.setBigUint64(at + 8, value.violatedTcp, true)
+  view.setBigUint64(at + 16, value.violatedUdp, true)
+}
+
+export function encodeMapConnectRange(value: MapConnectRange): Uint8Array {
+  const bytes = new Uint8Array(24)
+  writeMapConnectRange(new DataView(bytes.buffer), 0, value)
+  return bytes
+}
+
+function readMapConnectRange(view: DataView, at: number): MapConnectRange {
+  return {
+    portFrom: view.getUint16(at + 0, true),
+    portTo: view.getUint16(at + 2, true),
+    violatedTcp: view.getBigUint64(at + 8, true),
+    violatedUdp: view.getBigUint64(at + 16, true),
+  }
+}
+
+export function decodeMapConnectRange(bytes: Uint8Array): MapConnectRange {
+  return readMapConnectRange(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
+}
+
+export interface MapContainer {
+  acted: bigint
+  rootDentry: bigint
+  mntNs: number
+  profile: number
+}
+
+export const MAP_CONTAINER_BYTES = 24
+
+function writeMapContainer(view: DataView, at: number, value: MapContainer): void {
+  view.setBigUint64(at + 0, value.acted, true)
+  view.setBigUint64(at + 8, value.rootDentry, true)
+  view.setUint32(at + 16, value.mntNs, true)
+  view.setUint32(at + 20, value.profile, true)
+}
+
+export function encodeMapContainer(value: MapContainer): Uint8Array {
+  const bytes = new Uint8Array(24)
+  writeMapContainer(new DataView(bytes.buffer), 0, value)
+  return bytes
+}
+
+function readMapContainer(view: DataView, at: number): MapContainer {
+  return {
+    acted: view.getBigUint64(at + 0, true),
+    rootDentry: view.getBigUint64(at + 8, true),
+    mntNs: view.getUint32(at + 16, true),
+    profile: view.getUint32(at + 20, true),
+  }
+}
+
+export function decodeMapContainer(bytes: Uint8Array): MapContainer {
+  return readMapContainer(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
+}
+
+export interface MapControl {
+  version: number
+  wantHost: number
+  agentPid: number
+  blocking: number
+  round: number
+}
+
+export const MAP_CONTROL_BYTES = 24
+
+function writeMapControl(view: DataView, at: number, value: MapControl): void {
+  view.setUint32(at + 0, value.version, true)
+  view.setUint32(at + 4, value.wantHost, true)
+  view.setUint32(at + 8, value.agentPid, true)
+  view.setUint32(at + 12, value.blocking, true)
+  view.setUint32(at + 16, value.round, true)
+}
+
+export function encodeMapControl(value: MapControl): Uint8Array {
+  const bytes = new Uint8Array(24)
+  writeMapControl(new DataView(bytes.buffer), 0, value)
+  return bytes
+}
+
+function readMapControl(view: DataView, at: number): MapControl {
+  return {
+    version: view.getUint32(at + 0, true),
+    wantHost: view.getUint32(at + 4, true),
+    agentPid: view.getUint32(at + 8, true),
+    blocking: view.getUint32(at + 12, true),
+    round: view.getUint32(at + 16, true),
+  }
+}
+
+export function decodeMapControl(bytes: Uint8Array): MapControl {
+  return readMapControl(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
+}
+
+export interface MapExecKey {
+  profile: number
+  lengthBytes: number
+  path: Uint8Array
+}
+
+export const MAP_EXEC_KEY_BYTES = 248
+
+function writeMapExecKey(view: DataView, at: number, value: MapExecKey): void {
+  view.setUint32(at + 0, value.profile, true)
+  view.setUint32(at + 4, value.lengthBytes, true)
+  writeBytes(view, at + 8, value.path, 240)
+}
+
+export function encodeMapExecKey(value: MapExecKey): Uint8Array {
+  const bytes = new Uint8Array(248)
+  writeMapExecKey(new DataView(bytes.buffer), 0, value)
+  return bytes
+}
+
+function readMapExecKey(view: DataView, at: number): MapExecKey {
+  return {
+    profile: view.getUint32(at + 0, true),
+    lengthBytes: view.getUint32(at + 4, true),
+    path: new Uint8Array(view.buffer, view.byteOffset + at + 8, 240).slice(),
+  }
+}
+
+export function decodeMapExecKey(bytes: Uint8Array): MapExecKey {
+  return readMapExecKey(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
+}
+
+export interface MapExecPrefixKey {
+  prefixBits: number
+  profile: number
+  path: Uint8Array
+}
+
+export const MAP_EXEC_PREFIX_KEY_BYTES = 248
+
+function writeMapExecPrefixKey(view: DataView, at: number, value: MapExecPrefixKey): void {
+  view.setUint32(at + 0, value.prefixBits, true)
+  view.setUint32(at + 4, value.profile, true)
+  writeBytes(view, at + 8, value.path, 240)
+}
+
+export function encodeMapExecPrefixKey(value: MapExecPrefixKey): Uint8Array {
+  const bytes = new Uint8Array(248)
+  writeMapExecPrefixKey(new DataView(bytes.buffer), 0, value)
+  return bytes
+}
+
+function readMapExecPrefixKey(view: DataView, at: number): MapExecPrefixKey {
+  return {
+    prefixBits: view.getUint32(at + 0, true),
+    profile: view.getUint32(at + 4, true),
+    path: new Uint8Array(view.buffer, view.byteOffset + at + 8, 240).slice(),
+  }
+}
+
+export function decodeMapExecPrefixKey(bytes: Uint8Array): MapExecPrefixKey {
+  return readMapExecPrefixKey(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
+}
+
+export interface MapExecResult {
+  decided: bigint
+  violated: bigint
+}
+
+export const MAP_EXEC_RESULT_BYTES = 16
+
+function writeMapExecResult(view: DataView, at: number, value: MapExecResult): void {
+  view.setBigUint64(at + 0, value.decided, true)
+  view.setBigUint64(at + 8, value.violated, true)
+}
+
+export function encodeMapExecResult(value: MapExecResult): Uint8Array {
+  const bytes = new Uint8Array(16)
+  writeMapExecResult(new DataView(bytes.buffer), 0, value)
+  return bytes
+}
+
+function readMapExecResult(view: DataView, at: number): MapExecResult {
+  return {
+    decided: view.getBigUint64(at + 0, true),
+    violated: view.getBigUint64(at + 8, true),
+  }
+}
+
+export function decodeMapExecResult(bytes: Uint8Array): MapExecResult {
+  return readMapExecResult(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
+}
+
+export interface MapProfile {
+  execRules: bigint
+  execAllow: bigint
+  connectRules: bigint
+  syscallRules: bigint
+  deny: bigint
+  kill: bigint
+  setup: bigint
+  policy: readonly number[]
+  urgent: number
+}
+
+export const MAP_PROFILE_BYTES = 320
+
+function writeMapProfile(view: DataView, at: number, value: MapProfile): void {
+  view.setBigUint64(at + 0, value.execRules, true)
+  view.setBigUint64(at + 8, value.execAllow, true)
+  view.setBigUint64(at + 16, value.connectRules, true)
+  view.setBigUint64(at + 24, value.syscallRules, true)
+  view.setBigUint64(at + 32, value.deny, true)
+  view.setBigUint64(at + 40, value.kill, true)
+  view.setBigUint64(at + 48, value.setup, true)
+  value.policy.slice(0, 64).forEach((entry, index) => {
+    view.setUint32(at + 56 + index * 4, entry, true)
+  })
+  view.setUint32(at + 312, value.urgent, true)
+}
+
+export function encodeMapProfile(value: MapProfile): Uint8Array {
+  const bytes = new Uint8Array(320)
+  writeMapProfile(new DataView(bytes.buffer), 0, value)
+  return bytes
+}
+
+function readMapProfile(view: DataView, at: number): MapProfile {
+  return {
+    execRules: view.getBigUint64(at + 0, true),
+    execAllow: view.getBigUint64(at + 8, true),
+    connectRules: view.getBigUint64(at + 16, true),
+    syscallRules: view.getBigUint64(at + 24, true),
+    deny: view.getBigUint64(at + 32, true),
+    kill: view.getBigUint64(at + 40, true),
+    setup: view.getBigUint64(at + 48, true),
+    policy: Array.from({ length: 64 }, (_, index) => view.getUint32(at + 56 + index * 4, true)),
+    urgent: view.getUint32(at + 312, true),
+  }
+}
+
+export function decodeMapProfile(bytes: Uint8Array): MapProfile {
+  return readMapProfile(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
+}
+
+export interface MapSyscallKey {
+  profile: number
+  abi: number
+}
+
+export const MAP_SYSCALL_KEY_BYTES = 8
+
+function writeMapSyscallKey(view: DataView, at: number, value: MapSyscallKey): void {
+  view.setUint32(at + 0, value.profile, true)
+  view.setUint32(at + 4, value.abi, true)
+}
+
+export function encodeMapSyscallKey(value: MapSyscallKey): Uint8Array {
+  const bytes = new Uint8Array(8)
+  writeMapSyscallKey(new DataView(bytes.buffer), 0, value)
+  return bytes
+}
+
+function readMapSyscallKey(view: DataView, at: number): MapSyscallKey {
+  return {
+    profile: view.getUint32(at + 0, true),
+    abi: view.getUint32(at + 4, true),
+  }
+}
+
+export function decodeMapSyscallKey(bytes: Uint8Array): MapSyscallKey {
+  return readMapSyscallKey(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
+}
+
+export interface MapSyscallRules {
+  outside: readonly bigint[]
+  killMask: readonly bigint[]
+}
+
+export const MAP_SYSCALL_RULES_BYTES = 128
+
+function writeMapSyscallRules(view: DataView, at: number, value: MapSyscallRules): void {
+  value.outside.slice(0, 8).forEach((entry, index) => {
+    view.setBigUint64(at + 0 + index * 8, entry, true)
+  })
+  value.killMask.slice(0, 8).forEach((entry, index) => {
+    view.setBigUint64(at + 64 + index * 8, entry, true)
+  })
+}
+
+export function encodeMapSyscallRules(value: MapSyscallRules): Uint8Array {
+  const bytes = new Uint8Array(128)
+  writeMapSyscallRules(new DataView(bytes.buffer), 0, value)
+  return bytes
+}
+
+function readMapSyscallRules(view: DataView, at: number): MapSyscallRules {
+  return {
+    outside: Array.from({ length: 8 }, (_, index) => view.getBigUint64(at + 0 + index * 8, true)),
+    killMask: Array.from({ length: 8 }, (_, index) => view.getBigUint64(at + 64 + index * 8, true)),
+  }
+}
+
+export function decodeMapSyscallRules(bytes: Uint8Array): MapSyscallRules {
+  return readMapSyscallRules(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
+}
+
+export interface MapSyscallsSeen {
+  seen: readonly bigint[]
+}
+
+export const MAP_SYSCALLS_SEEN_BYTES = 192
+
+function writeMapSyscallsSeen(view: DataView, at: number, value: MapSyscallsSeen): void {
+  value.seen.slice(0, 24).forEach((entry, index) => {
+    view.setBigUint64(at + 0 + index * 8, entry, true)
+  })
+}
+
+export function encodeMapSyscallsSeen(value: MapSyscallsSeen): Uint8Array {
+  const bytes = new Uint8Array(192)
+  writeMapSyscallsSeen(new DataView(bytes.buffer), 0, value)
+  return bytes
+}
+
+function readMapSyscallsSeen(view: DataView, at: number): MapSyscallsSeen {
+  return {
+    seen: Array.from({ length: 24 }, (_, index) => view.getBigUint64(at + 0 + index * 8, true)),
+  }
+}
+
+export function decodeMapSyscallsSeen(bytes: Uint8Array): MapSyscallsSeen {
+  return readMapSyscallsSeen(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
+}
