@@ -1,0 +1,416 @@
+/**
+ * Builds one batch: records of a lane with consecutive sequence numbers, encoded column by column as they are added
+ * (proto/hullguard/v1/records.proto). Strings, containers and processes that recur are stored once. Synchronous, no I/O;
+ * a draft is copied when added, so that the caller may change it afterwards.
+ *
+ * 64-bit values keep all their bits. Text must be well-formed UTF-16 (it comes from a UTF-8 decoder).
+ */
+import {
+  encodeRecordBatch,
+  type RecordBatch,
+  type Container as WireContainer,
+  type Process as WireProcess,
+} from './generated/wire.js'
+import type { ContainerRef, Lane, ProcessRef, RecordBodies, RecordDraft } from './model.js'
+import {
+  ABIS,
+  ACTIONS,
+  AGENT_CHANGES,
+  CONTAINER_CHANGES,
+  FAMILIES,
+  GAP_SOURCES,
+  KIND_NUMBERS,
+  laneNumber,
+  OUTCOMES,
+  PRIORITY_NAMES,
+  PROTOS,
+  SYSCALL_REASONS,
+  stateNumber,
+} from './names.js'
+
+/** The bits of RecordBatch.body_masks. */
+export const BODY = {
+  exec: 1 << 0,
+  fork: 1 << 1,
+  exit: 1 << 2,
+  connect: 1 << 3,
+  syscall: 1 << 4,
+  sample: 1 << 5,
+  oom: 1 << 6,
+  containerChange: 1 << 7,
+  agentChange: 1 << 8,
+  gap: 1 << 9,
+  alert: 1 << 10,
+} as const
+
+/** What a record's columns take before compression, about; strings are counted apart. */
+const COLUMNS_BYTES = 40
+
+interface SeenContainer {
+  ref: ContainerRef
+  /** Captured, since a caller may change its object between two records. */
+  wire: WireContainer
+  index: number
+}
+
+export class BatchBuilder {
+  readonly #batch: RecordBatch
+  readonly #strings = new Map<string, number>([['', 0]])
+  readonly #rules = new Map<string, number>([['', 0]])
+  readonly #containers = new Map<string, SeenContainer>()
+  /** By pid and tid: the newest row of that task. */
+  readonly #processes = new Map<number, number>()
+  #bootNs = 0n
+  #utcOffsetNs = 0n
+  #approxBytes = 0
+
+  constructor(agent: string, epoch: number, lane: Lane | undefined, firstSeq: bigint) {
+    this.#batch = {
+      agent,
+      epoch,
+      lane: lane === undefined ? 0 : laneNumber(lane),
+      firstSeq,
+      count: 0,
+      strings: [''],
+      containers: [],
+      processes: [],
+      rules: [''],
+      kinds: [],
+      bootNsDeltas: [],
+      utcOffsetNsDeltas: [],
+      containerIndexes: [],
+      processIndexes: [],
+      ruleIndexes: [],
+      bodyMasks: [],
+      execs: [],
+      forks: [],
+      exits: [],
+      connects: [],
+      syscalls: [],
+      samples: [],
+      ooms: [],
+      containerChanges: [],
+      agentChanges: [],
+      gaps: [],
+      alerts: [],
+    }
+  }
+
+  get count(): number {
+    return this.#batch.count
+  }
+
+  get firstSeq(): bigint {
+    return this.#batch.firstSeq
+  }
+
+  /** Before compression, about. */
+  get approxBytes(): number {
+    return this.#approxBytes
+  }
+
+  add(draft: RecordDraft): void {
+    const batch = this.#batch
+    batch.kinds.push(KIND_NUMBERS[draft.kind])
+    batch.bootNsDeltas.push(draft.bootNs - this.#bootNs)
+    this.#bootNs = draft.bootNs
+    const utcOffsetNs = draft.timeNs - draft.bootNs
+    batch.utcOffsetNsDeltas.push(utcOffsetNs - this.#utcOffsetNs)
+    this.#utcOffsetNs = utcOffsetNs
+    batch.containerIndexes.push(this.#container(draft.container))
+    batch.processIndexes.push(draft.process === undefined ? 0 : this.#process(draft.process) + 1)
+    const isAlert = draft.kind === 'alert' || draft.kind === 'action'
+    batch.ruleIndexes.push(isAlert && draft.alert !== undefined ? this.#rule(draft.alert.rule) : 0)
+    batch.bodyMasks.push(this.#bodies(draft))
+    batch.count++
+    this.#approxBytes += COLUMNS_BYTES
+  }
+
+  /** The batch as a RecordBatch message. The builder must not be used afterwards. */
+  finish(): Uint8Array {
+    return encodeRecordBatch(this.#batch).finish()
+  }
+
+  /** The batch as an object, to nest in another message. The builder must not be used afterwards. */
+  message(): RecordBatch {
+    return this.#batch
+  }
+
+  #string(text: string): number {
+    const known = this.#strings.get(text)
+    if (known !== undefined) return known
+    const index = this.#batch.strings.length
+    this.#batch.strings.push(text)
+    this.#strings.set(text, index)
+    this.#approxBytes += text.length + 2
+    return index
+  }
+
+  #rule(text: string): number {
+    const known = this.#rules.get(text)
+    if (known !== undefined) return known
+    const index = this.#batch.rules.length
+    this.#batch.rules.push(text)
+    this.#rules.set(text, index)
+    this.#approxBytes += text.length + 2
+    return index
+  }
+
+  #container(ref: ContainerRef): number {
+    const key = ref.id === '' ? ref.state : ref.id
+    const seen = this.#containers.get(key)
+    if (seen !== undefined && sameContainer(seen, ref)) return seen.index
+    const wire: WireContainer = {
+      state: stateNumber(ref.state),
+      id: ref.id,
+      name: ref.name,
+      image: ref.image,
+      imageId: ref.imageId,
+      runtime: ref.runtime,
+      labels: Object.entries(ref.labels).map(([name, value]) => ({ key: name, value })),
+      outerIds: [...ref.outerIds],
+    }
+    const index = this.#batch.containers.length
+    this.#batch.containers.push(wire)
+    this.#containers.set(key, { ref, wire, index })
+    this.#approxBytes += 32 + ref.id.length + ref.name.length + ref.image.length + ref.imageId.length
+    for (const { key: name, value } of wire.labels) this.#approxBytes += name.length + value.length + 4
+    return index
+  }
+
+  #process(ref: ProcessRef): number {
+    // Both are below 2^22 (PID_MAX_LIMIT, linux/threads.h): the key is exact. A larger number only costs a second row.
+    const key = ref.pid * 4194304 + ref.tid
+    const strings = this.#batch.strings
+    const known = this.#processes.get(key)
+    if (known !== undefined) {
+      const row = this.#batch.processes[known]
+      if (row !== undefined && sameProcess(row, ref, strings)) return known
+    }
+    const row: WireProcess = {
+      pid: ref.pid,
+      tid: ref.tid,
+      startNs: ref.startNs,
+      exeRef: this.#string(ref.exe),
+      invokedRef: this.#string(ref.invoked),
+      argRefs: ref.args.map((text) => this.#string(text)),
+      cwdRef: this.#string(ref.cwd),
+      uid: ref.uid,
+      gid: ref.gid,
+      userRef: this.#string(ref.user),
+      setup: ref.phase === 'setup',
+      hasParent: ref.parent !== undefined,
+      parentPid: ref.parent?.pid ?? 0,
+      parentStartNs: ref.parent?.startNs ?? 0n,
+      parentExeRef: ref.parent === undefined ? 0 : this.#string(ref.parent.exe),
+    }
+    const index = this.#batch.processes.length
+    this.#batch.processes.push(row)
+    this.#processes.set(key, index)
+    this.#approxBytes += 40 + 2 * row.argRefs.length
+    return index
+  }
+
+  /**
+   * The body named after the kind; an alert or action has its event's too, and there all are looked for. (Looking for
+   * eleven absent properties on objects of many shapes would cost more than all the rest.)
+   */
+  #bodies(draft: RecordDraft): number {
+    switch (draft.kind) {
+      case 'exec':
+        return this.#exec(draft)
+      case 'fork':
+        return this.#fork(draft)
+      case 'exit':
+        return this.#exit(draft)
+      case 'connect':
+        return this.#connect(draft)
+      case 'syscall':
+        return this.#syscall(draft)
+      case 'sample':
+        return this.#sample(draft)
+      case 'oom':
+        return this.#oom(draft)
+      case 'container':
+        return this.#containerChange(draft)
+      case 'agent':
+        return this.#agentChange(draft)
+      case 'gap':
+        return this.#gap(draft)
+      default:
+        return (
+          this.#exec(draft) |
+          this.#fork(draft) |
+          this.#exit(draft) |
+          this.#connect(draft) |
+          this.#syscall(draft) |
+          this.#sample(draft) |
+          this.#oom(draft) |
+          this.#alert(draft)
+        )
+    }
+  }
+
+  #exec({ exec }: RecordBodies): number {
+    if (exec === undefined) return 0
+    this.#batch.execs.push({
+      pathRef: this.#string(exec.path),
+      fileRef: this.#string(exec.file),
+      scriptRef: this.#string(exec.script),
+      dev: exec.dev,
+      inode: exec.inode,
+      argsTruncated: exec.argsTruncated,
+      pathTruncated: exec.pathTruncated,
+      memfd: exec.memfd,
+      foreignRoot: exec.foreignRoot,
+      multicall: exec.multicall,
+    })
+    return BODY.exec
+  }
+
+  #fork({ fork }: RecordBodies): number {
+    if (fork === undefined) return 0
+    this.#batch.forks.push({ childPid: fork.childPid, childStartNs: fork.childStartNs })
+    return BODY.fork
+  }
+
+  #exit({ exit }: RecordBodies): number {
+    if (exit === undefined) return 0
+    this.#batch.exits.push({
+      code: exit.code,
+      signal: exit.signal,
+      signalNameRef: this.#string(exit.signalName),
+      coreDumped: exit.coreDumped,
+      runtimeNs: exit.runtimeNs,
+    })
+    return BODY.exit
+  }
+
+  #connect({ connect }: RecordBodies): number {
+    if (connect === undefined) return 0
+    this.#batch.connects.push({
+      ipRef: this.#string(connect.ip),
+      port: connect.port,
+      proto: PROTOS.indexOf(connect.proto),
+      family: FAMILIES.indexOf(connect.family),
+      repeatsCount: connect.repeatsCount,
+    })
+    return BODY.connect
+  }
+
+  #syscall({ syscall }: RecordBodies): number {
+    if (syscall === undefined) return 0
+    this.#batch.syscalls.push({
+      nameRef: this.#string(syscall.name),
+      nr: syscall.nr,
+      abi: ABIS.indexOf(syscall.abi),
+      reason: SYSCALL_REASONS.indexOf(syscall.reason),
+    })
+    return BODY.syscall
+  }
+
+  #sample({ sample }: RecordBodies): number {
+    if (sample === undefined) return 0
+    this.#batch.samples.push({ ...sample })
+    return BODY.sample
+  }
+
+  #oom({ oom }: RecordBodies): number {
+    if (oom === undefined) return 0
+    this.#batch.ooms.push({ victimPid: oom.victimPid, victimCommRef: this.#string(oom.victimComm) })
+    return BODY.oom
+  }
+
+  #containerChange({ containerChange: body }: RecordBodies): number {
+    if (body === undefined) return 0
+    const change = CONTAINER_CHANGES.indexOf(body.change)
+    this.#batch.containerChanges.push({ change, cgroupRef: this.#string(body.cgroup) })
+    return BODY.containerChange
+  }
+
+  #agentChange({ agentChange: body }: RecordBodies): number {
+    if (body === undefined) return 0
+    const change = AGENT_CHANGES.indexOf(body.change)
+    this.#batch.agentChanges.push({ change, messageRef: this.#string(body.message) })
+    return BODY.agentChange
+  }
+
+  #gap({ gap }: RecordBodies): number {
+    if (gap === undefined) return 0
+    const { source, cause, ...rest } = gap
+    this.#batch.gaps.push({ source: GAP_SOURCES.indexOf(source), causeRef: this.#string(cause), ...rest })
+    return BODY.gap
+  }
+
+  #alert({ alert }: RecordBodies): number {
+    if (alert === undefined) return 0
+    this.#batch.alerts.push({
+      policyRef: this.#string(alert.policy),
+      priority: PRIORITY_NAMES.indexOf(alert.priority),
+      tagRefs: alert.tags.map((tag) => this.#string(tag)),
+      outputRef: this.#string(alert.output),
+      actionTaken: ACTIONS.indexOf(alert.actionTaken),
+      outcome: OUTCOMES.indexOf(alert.outcome),
+      reasonRef: this.#string(alert.reason),
+      hookRef: this.#string(alert.hook),
+      causeKind: KIND_NUMBERS[alert.cause.kind],
+      causeLane: laneNumber(alert.cause.lane),
+      ...(alert.cause.seq === undefined ? {} : { causeSeq: alert.cause.seq }),
+    })
+    return BODY.alert
+  }
+}
+
+function sameContainer({ ref: seen, wire }: SeenContainer, ref: ContainerRef): boolean {
+  return (
+    wire.state === stateNumber(ref.state) &&
+    wire.id === ref.id &&
+    wire.name === ref.name &&
+    wire.image === ref.image &&
+    wire.imageId === ref.imageId &&
+    wire.runtime === ref.runtime &&
+    (seen.labels === ref.labels || sameLabels(wire.labels, ref.labels)) &&
+    sameTexts(wire.outerIds, ref.outerIds)
+  )
+}
+
+function sameLabels(seen: WireContainer['labels'], labels: ContainerRef['labels']): boolean {
+  const names = Object.keys(labels)
+  return (
+    names.length === seen.length && seen.every(({ key, value }) => Object.hasOwn(labels, key) && labels[key] === value)
+  )
+}
+
+function sameTexts(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((text, index) => text === other[index])
+}
+
+function sameProcess(row: WireProcess, ref: ProcessRef, strings: readonly string[]): boolean {
+  const { parent, args } = ref
+  if (
+    row.startNs !== ref.startNs ||
+    row.pid !== ref.pid ||
+    row.tid !== ref.tid ||
+    row.uid !== ref.uid ||
+    row.gid !== ref.gid ||
+    row.setup !== (ref.phase === 'setup') ||
+    row.argRefs.length !== args.length ||
+    strings[row.exeRef] !== ref.exe ||
+    strings[row.invokedRef] !== ref.invoked ||
+    strings[row.cwdRef] !== ref.cwd ||
+    strings[row.userRef] !== ref.user ||
+    row.hasParent !== (parent !== undefined)
+  ) {
+    return false
+  }
+  if (
+    parent !== undefined &&
+    (row.parentPid !== parent.pid || row.parentStartNs !== parent.startNs || strings[row.parentExeRef] !== parent.exe)
+  ) {
+    return false
+  }
+  for (let index = 0; index < args.length; index++) {
+    if (strings[row.argRefs[index] ?? 0] !== args[index]) return false
+  }
+  return true
+}

@@ -1,0 +1,240 @@
+/**
+ * The record: what the agent stores and exports for one event or sample, identity added. Policy, export, store and
+ * reports all speak of these types. Pure data, no I/O.
+ *
+ * Text in a record (paths, arguments) comes from hostile processes: it is decoded from bytes with replacement of invalid
+ * UTF-8 and is never trusted; only the renderers (json.ts, the CLI's text form) may put it in front of a terminal.
+ */
+
+export type Lane = 'alert' | 'activity'
+
+/** How sure the identity is. `pending`: observed before a runtime confirmed it; `host`: not in any container. */
+export type ContainerState = 'host' | 'container' | 'pending' | 'unknown'
+
+export interface ContainerRef {
+  state: ContainerState
+  /** The runtime's full id (64 hex for Docker, free-form for runc); empty for host and unknown. */
+  id: string
+  name: string
+  image: string
+  imageId: string
+  runtime: string
+  labels: Readonly<Record<string, string>>
+  /** Enclosing containers, outermost first, when containers nest; the record's own container is not in it. */
+  outerIds: readonly string[]
+}
+
+/** `setup`: the runtime's own acts inside the new container, before the first exec after joining it. */
+export type Phase = 'run' | 'setup'
+
+export interface ParentRef {
+  pid: number
+  startNs: bigint
+  exe: string
+}
+
+export interface ProcessRef {
+  pid: number
+  /** Thread that acted. */
+  tid: number
+  /** Start of the process, CLOCK_BOOTTIME ns: (pid, startNs) identifies a process, pid alone does not. */
+  startNs: bigint
+  /** Resolved executable, as seen from the root of its mount namespace. */
+  exe: string
+  /** The name as invoked, made absolute; differs from exe for symlinks (busybox) and scripts. */
+  invoked: string
+  args: readonly string[]
+  cwd: string
+  uid: number
+  gid: number
+  user: string
+  phase: Phase
+  parent?: ParentRef
+}
+
+export interface ExecBody {
+  /** As invoked, absolute. */
+  path: string
+  /** What the kernel runs: for a script, its interpreter. */
+  file: string
+  /** The script when the exec was of one, else empty. */
+  script: string
+  dev: number
+  inode: bigint
+  argsTruncated: boolean
+  pathTruncated: boolean
+  memfd: boolean
+  /** The task's root or mount namespace is not the container's own: its paths name other files. */
+  foreignRoot: boolean
+  /** The program does what argv[0] names (busybox): `path` ends in the applet that runs. */
+  multicall: boolean
+}
+
+export interface ForkBody {
+  childPid: number
+  childStartNs: bigint
+}
+
+export interface ExitBody {
+  /** Exit status 0..255; 0 when a signal ended it. */
+  code: number
+  /** Signal number that ended it, 0 for none. */
+  signal: number
+  /** Signal name (`SIGKILL`) or empty. */
+  signalName: string
+  coreDumped: boolean
+  runtimeNs: bigint
+}
+
+export interface ConnectBody {
+  ip: string
+  port: number
+  proto: 'tcp' | 'udp' | 'other'
+  family: 'ipv4' | 'ipv6'
+  /** UDP sends to this destination by this process since the last record of one, not recorded one by one. */
+  repeatsCount: number
+}
+
+export interface SyscallBody {
+  name: string
+  nr: number
+  /** `native`, or the compatibility ABI it came through. */
+  abi: 'native' | 'ia32' | 'x32'
+  /** First use in this container, or a use outside the allowed set. */
+  reason: 'first_use' | 'outside_allowed'
+}
+
+/** Readings of one container's cgroup; a limit of undefined means none is set. */
+export interface SampleBody {
+  memoryCurrentBytes: bigint
+  memoryPeakBytes: bigint
+  memoryLimitBytes?: bigint
+  /** Inactive page cache within memoryCurrentBytes: memory rules compare current less this. */
+  memoryInactiveFileBytes: bigint
+}
+
+export interface OomBody {
+  victimPid: number
+  victimComm: string
+}
+
+export interface ContainerBody {
+  change: 'start' | 'stop' | 'update'
+  cgroup: string
+}
+
+/** What the agent itself did or became: start, stop, mode, policy, breaker. */
+export interface AgentBody {
+  change: 'start' | 'stop' | 'mode' | 'policy' | 'breaker' | 'degraded' | 'recovered'
+  message: string
+}
+
+/** A hole: events or records that are missing, exactly counted, in the place where they are missing. */
+export interface GapBody {
+  /** kernel: ring events of one CPU; spool: whole records that went when the spool was full; collector: a hole in a sequence. */
+  source: 'kernel' | 'spool' | 'collector'
+  cause: string
+  cpu?: number
+  firstSeq: bigint
+  lastSeq: bigint
+  count: bigint
+  /** SHA-256 (hex) of what went, when it was known. */
+  hash?: string
+}
+
+export type Priority = 'emergency' | 'alert' | 'critical' | 'error' | 'warning' | 'notice' | 'informational' | 'debug'
+export const PRIORITIES: readonly Priority[] = [
+  'emergency',
+  'alert',
+  'critical',
+  'error',
+  'warning',
+  'notice',
+  'informational',
+  'debug',
+]
+
+export type Action = 'alert' | 'deny' | 'kill' | 'kill-container' | 'pause' | 'isolate'
+
+/** What an action came to. `none`: nothing but the alert was asked (or the mode is observe). */
+export type Outcome =
+  | 'none'
+  | 'denied'
+  | 'killed_before_effect'
+  | 'killed_after_effect'
+  | 'killed_effect_unknown'
+  | 'failed'
+  | 'spared'
+
+export interface Cause {
+  kind: EventKind | 'sample'
+  lane: Lane
+  /** Sequence of the record that caused this, in that lane; undefined when that event got no record of its own. */
+  seq?: bigint
+}
+
+/** On alert and action records. An action comes as an intent and then a result when user space has to carry it out. */
+export interface AlertBody {
+  rule: string
+  policy: string
+  priority: Priority
+  tags: readonly string[]
+  output: string
+  /** The action in force after agent, policy and rule mode were combined. */
+  actionTaken: Action
+  outcome: Outcome
+  /** Why an action was spared or failed; which hook acted. Empty when there is nothing to say. */
+  reason: string
+  /** `sched_process_exec`, `cgroup/connect4`, `pidfd`, … or empty when nothing acted. */
+  hook: string
+  cause: Cause
+}
+
+export type EventKind = 'exec' | 'fork' | 'exit' | 'connect' | 'syscall' | 'oom'
+export type RecordKind = EventKind | 'sample' | 'container' | 'agent' | 'gap' | 'alert' | 'action'
+
+export interface RecordBodies {
+  exec?: ExecBody
+  fork?: ForkBody
+  exit?: ExitBody
+  connect?: ConnectBody
+  syscall?: SyscallBody
+  sample?: SampleBody
+  oom?: OomBody
+  containerChange?: ContainerBody
+  agentChange?: AgentBody
+  gap?: GapBody
+  alert?: AlertBody
+}
+
+/** A record before it has its place in a lane. An alert or action embeds its cause's process, container and body. */
+export interface RecordDraft extends RecordBodies {
+  kind: RecordKind
+  lane: Lane
+  /** CLOCK_BOOTTIME ns of the event. */
+  bootNs: bigint
+  /** UTC ns since the epoch. */
+  timeNs: bigint
+  container: ContainerRef
+  process?: ProcessRef
+}
+
+/** A record in its place: the key (agent, epoch, lane, seq) is unique for ever. */
+export interface HullguardRecord extends RecordDraft {
+  agent: string
+  /** Counts agent starts; made durable before the first record of that start. */
+  epoch: number
+  /** 1, 2, 3, … within (agent, epoch, lane). */
+  seq: bigint
+}
+
+export const HOST: ContainerRef = {
+  state: 'host',
+  id: '',
+  name: '',
+  image: '',
+  imageId: '',
+  runtime: '',
+  labels: {},
+  outerIds: [],
+}

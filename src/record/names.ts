@@ -1,0 +1,99 @@
+/**
+ * The names that records use and their numbers on the wire. A name's number is its place in its list (kinds and lanes
+ * have numbers of their own): lists only ever grow at the end.
+ */
+import { Kind, Lane as WireLane, ContainerState as WireState } from './generated/wire.js'
+import {
+  type Action,
+  type AgentBody,
+  type ConnectBody,
+  type ContainerBody,
+  type ContainerState,
+  type GapBody,
+  type Lane,
+  type Outcome,
+  PRIORITIES,
+  type Priority,
+  type RecordKind,
+  type SyscallBody,
+} from './model.js'
+
+export const LANES: readonly Lane[] = ['alert', 'activity']
+
+export const KIND_NUMBERS: Readonly<Record<RecordKind, number>> = {
+  exec: Kind.EXEC,
+  fork: Kind.FORK,
+  exit: Kind.EXIT,
+  connect: Kind.CONNECT,
+  syscall: Kind.SYSCALL,
+  oom: Kind.OOM,
+  sample: Kind.SAMPLE,
+  container: Kind.CONTAINER,
+  agent: Kind.AGENT,
+  gap: Kind.GAP,
+  alert: Kind.ALERT,
+  action: Kind.ACTION,
+}
+
+const KIND_NAMES = new Map<number, RecordKind>()
+for (const [name, number] of Object.entries(KIND_NUMBERS)) KIND_NAMES.set(number, name as RecordKind)
+
+export function kindName(number: number): RecordKind | undefined {
+  return KIND_NAMES.get(number)
+}
+
+export function isRecordKind(name: string): name is RecordKind {
+  return Object.hasOwn(KIND_NUMBERS, name)
+}
+
+export const RECORD_KINDS = Object.keys(KIND_NUMBERS) as readonly RecordKind[]
+
+export function laneNumber(lane: Lane): number {
+  return lane === 'alert' ? WireLane.ALERT : WireLane.ACTIVITY
+}
+
+export function laneName(number: number): Lane | undefined {
+  return number === WireLane.ALERT ? 'alert' : number === WireLane.ACTIVITY ? 'activity' : undefined
+}
+
+const STATES: readonly [ContainerState, number][] = [
+  ['host', WireState.HOST],
+  ['container', WireState.CONTAINER],
+  ['pending', WireState.PENDING],
+  ['unknown', WireState.UNKNOWN],
+]
+
+export function stateNumber(state: ContainerState): number {
+  return STATES.find(([name]) => name === state)?.[1] ?? WireState.UNKNOWN
+}
+
+export function stateName(number: number): ContainerState {
+  return STATES.find(([, value]) => value === number)?.[0] ?? 'unknown'
+}
+
+export const PROTOS: readonly ConnectBody['proto'][] = ['tcp', 'udp', 'other']
+export const FAMILIES: readonly ConnectBody['family'][] = ['ipv4', 'ipv6']
+export const ABIS: readonly SyscallBody['abi'][] = ['native', 'ia32', 'x32']
+export const SYSCALL_REASONS: readonly SyscallBody['reason'][] = ['first_use', 'outside_allowed']
+export const CONTAINER_CHANGES: readonly ContainerBody['change'][] = ['start', 'stop', 'update']
+export const AGENT_CHANGES: readonly AgentBody['change'][] = [
+  'start',
+  'stop',
+  'mode',
+  'policy',
+  'breaker',
+  'degraded',
+  'recovered',
+]
+export const GAP_SOURCES: readonly GapBody['source'][] = ['kernel', 'spool', 'collector']
+export const PRIORITY_NAMES: readonly Priority[] = PRIORITIES
+export const ACTIONS: readonly Action[] = ['alert', 'deny', 'kill', 'kill-container', 'pause', 'isolate']
+export const OUTCOMES: readonly Outcome[] = [
+  'none',
+  'denied',
+  'killed_before_effect',
+  'killed_after_effect',
+  'killed_effect_unknown',
+  'failed',
+  'spared',
+]

@@ -1,0 +1,61 @@
+/**
+ * Named counters and gauges of one process, exported as Prometheus text (--metrics) and as `hullguard metrics`.
+ * Every loss anywhere in the agent or collector increments one of these. Single-threaded; no I/O.
+ */
+
+export type Labels = Readonly<Record<string, string>>
+
+interface Metric {
+  readonly kind: 'counter' | 'gauge'
+  readonly help: string
+  readonly series: Map<string, number>
+}
+
+export class Counters {
+  readonly #metrics = new Map<string, Metric>()
+
+  /** Names follow Prometheus: snake_case with the unit at the end (`_total`, `_bytes`, `_seconds`). Idempotent. */
+  define(name: string, kind: 'counter' | 'gauge', help: string): void {
+    if (!this.#metrics.has(name)) this.#metrics.set(name, { kind, help, series: new Map() })
+  }
+
+  add(name: string, amount = 1, labels?: Labels): void {
+    const { series } = this.#metric(name)
+    const key = renderLabels(labels)
+    series.set(key, (series.get(key) ?? 0) + amount)
+  }
+
+  set(name: string, value: number, labels?: Labels): void {
+    this.#metric(name).series.set(renderLabels(labels), value)
+  }
+
+  get(name: string, labels?: Labels): number {
+    return this.#metric(name).series.get(renderLabels(labels)) ?? 0
+  }
+
+  /** Prometheus text exposition format 0.0.4. */
+  render(): string {
+    let text = ''
+    for (const [name, metric] of this.#metrics) {
+      const full = `hullguard_${name}`
+      text += `# HELP ${full} ${metric.help}\n# TYPE ${full} ${metric.kind}\n`
+      if (metric.series.size === 0 && metric.kind === 'counter') text += `${full} 0\n`
+      for (const [labels, value] of metric.series) text += `${full}${labels} ${value}\n`
+    }
+    return text
+  }
+
+  #metric(name: string): Metric {
+    const metric = this.#metrics.get(name)
+    if (metric === undefined) throw new Error(`metric ${name} was never defined`)
+    return metric
+  }
+}
+
+function renderLabels(labels: Labels | undefined): string {
+  if (labels === undefined) return ''
+  const parts = Object.entries(labels).map(
+    ([key, value]) => `${key}="${value.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n')}"`,
+  )
+  return parts.length === 0 ? '' : `{${parts.join(',')}}`
+}
