@@ -1,0 +1,126 @@
+/**
+ * Rules -> the indexes a program matches with: one path trie for all exec rules, one address trie for all connect rules,
+ * one table by number for all syscall rules.
+ */
+import type { NetPattern, PathPattern, Policy, Rule } from '../policy/model.js'
+import { PORT_MAX } from '../policy/net-pattern.js'
+import { type ParsedPath, pathOf } from '../policy/path-pattern.js'
+import { type Entry, type EntryLists, flattenLists } from './entry-lists.js'
+import { IpTrie } from './ip-trie.js'
+import type { PathTrie } from './path-trie.js'
+import { PathTrieBuilder } from './path-trie-builder.js'
+import { PortIndex } from './port-index.js'
+import { codeOf, isCatchAll, netRank, pathRank, places } from './specificity.js'
+
+export interface ExecIndex {
+  readonly trie: PathTrie
+  /** By terminal of the trie. */
+  readonly lists: EntryLists
+}
+
+export interface ConnectIndex {
+  readonly trie: IpTrie
+  /** By network of the trie. */
+  readonly ports: PortIndex
+}
+
+export interface SyscallIndex {
+  /** By native number: the rules that deny the call. */
+  readonly denied: EntryLists
+  /** By rule: its allow list as bits, SYSCALL_WORDS words a rule; empty for other rules. */
+  readonly allowed: Uint32Array
+}
+
+/** Native tables end below 512 (HG_SYSCALLS_MAX of bpf/abi.h). */
+export const SYSCALLS_MAX = 512
+export const SYSCALL_WORDS = SYSCALLS_MAX / 32
+
+const IPPROTO_TCP = 6
+const IPPROTO_UDP = 17
+const PROTOS: Record<NetPattern['proto'], number> = { any: 0, tcp: IPPROTO_TCP, udp: IPPROTO_UDP }
+
+/** What becomes of an act that no other entry of the rule names: true when that violates the rule. Memory rules have no entries. */
+export function hitsByDefault(rule: Rule): boolean {
+  if (rule.kind === 'memory') return false
+  if (rule.kind === 'syscall') return rule.allow !== undefined
+  const namesAll =
+    rule.kind === 'exec'
+      ? { allowed: rule.allow?.some(isAnyPath) === true, denied: rule.deny.some(isAnyPath) }
+      : { allowed: rule.allow?.some(isAnyNet) === true, denied: rule.deny.some(isAnyNet) }
+  return namesAll.denied || (rule.allow !== undefined && !namesAll.allowed)
+}
+
+/**
+ * An entry that covers everything is the least specific there is, so it is not in the index: it sets what holds where no
+ * other entry matches. A rule that begins with such an entry then costs nothing on events it does not otherwise name.
+ */
+function isAnyPath({ text }: PathPattern): boolean {
+  return isCatchAll(pathOf(text))
+}
+
+function isAnyNet(net: NetPattern): boolean {
+  return net.prefixBits === 0 && !net.ipv6Only && net.portFrom === 0 && net.portTo === PORT_MAX && net.proto === 'any'
+}
+
+/** All rules of all policies, in the order given: RuleId is the place. */
+export function rulesOf(policies: readonly Policy[]): Rule[] {
+  return policies.flatMap(({ rules }) => rules)
+}
+
+export function compileExec(rules: readonly Rule[]): ExecIndex {
+  const entries: { rule: number; path: ParsedPath; deny: boolean; rank: string }[] = []
+  const add = (rule: number, text: string, deny: boolean) => {
+    const path = pathOf(text)
+    if (!isCatchAll(path)) entries.push({ rule, path, deny, rank: pathRank(path) })
+  }
+  for (const [id, rule] of rules.entries()) {
+    if (rule.kind !== 'exec') continue
+    for (const { text } of rule.allow ?? []) add(id, text, false)
+    for (const { text } of rule.deny) add(id, text, true)
+  }
+  const placeOf = places(entries.map(({ rank }) => rank))
+  const builder = new PathTrieBuilder()
+  const lists: Entry[][] = []
+  for (const { rule, path, deny, rank } of entries) {
+    const entry = { rule, code: codeOf(placeOf.get(rank) ?? 0, deny), proto: 0 }
+    const terminal = builder.add(path)
+    const list = lists[terminal]
+    if (list === undefined) lists[terminal] = [entry]
+    else list.push(entry)
+  }
+  return { trie: builder.build(), lists: flattenLists(lists) }
+}
+
+export function compileConnect(rules: readonly Rule[]): ConnectIndex {
+  const entries: { rule: number; net: NetPattern; deny: boolean }[] = []
+  for (const [id, rule] of rules.entries()) {
+    if (rule.kind !== 'connect') continue
+    for (const net of rule.allow ?? []) if (!isAnyNet(net)) entries.push({ rule: id, net, deny: false })
+    for (const net of rule.deny) if (!isAnyNet(net)) entries.push({ rule: id, net, deny: true })
+  }
+  const placeOf = places(entries.map(({ net }) => netRank(net)))
+  const networks = new Map<string, { net: NetPattern; list: (Entry & { portFrom: number; portTo: number })[] }>()
+  for (const { rule, net, deny } of entries) {
+    const key = `${net.network.join('.')}/${net.prefixBits}/${net.ipv6Only}`
+    const network = networks.get(key) ?? { net, list: [] }
+    networks.set(key, network)
+    const code = codeOf(placeOf.get(netRank(net)) ?? 0, deny)
+    network.list.push({ rule, code, proto: PROTOS[net.proto], portFrom: net.portFrom, portTo: net.portTo })
+  }
+  const all = [...networks.values()]
+  return { trie: new IpTrie(all.map(({ net }) => net)), ports: new PortIndex(all.map(({ list }) => list)) }
+}
+
+export function compileSyscall(rules: readonly Rule[]): SyscallIndex {
+  const denied: Entry[][] = Array.from({ length: SYSCALLS_MAX }, () => [])
+  const allowed = new Uint32Array(rules.some(({ kind }) => kind === 'syscall') ? rules.length * SYSCALL_WORDS : 0)
+  for (const [id, rule] of rules.entries()) {
+    if (rule.kind !== 'syscall') continue
+    for (const nr of rule.deny) denied[nr]?.push({ rule: id, code: 1, proto: 0 })
+    for (const nr of rule.allow ?? []) {
+      const word = id * SYSCALL_WORDS + (nr >>> 5)
+      allowed[word] = (allowed[word] ?? 0) | (1 << (nr & 31))
+    }
+  }
+  return { denied: flattenLists(denied), allowed }
+}

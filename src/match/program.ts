@@ -1,0 +1,253 @@
+/**
+ * A compiled set of policies. Match calls cost what the event and the entries that match it cost, whatever the number of
+ * rules; they allocate nothing, read no clock, do no I/O. Not reentrant: one program judges one event at a time.
+ *
+ * Fail direction: a name that is not there is covered by no allow entry, so a rule with an allow list is violated by it;
+ * a deny entry needs a name to match. Arguments that break the contract (a foreign profile, a short buffer) throw.
+ */
+import type { Policy, Rule } from '../policy/model.js'
+import { ABI_NATIVE, nativeSyscall } from '../policy/syscalls.js'
+import type { ContainerRef } from '../record/model.js'
+import {
+  type ConnectIndex,
+  compileConnect,
+  compileExec,
+  compileSyscall,
+  type ExecIndex,
+  hitsByDefault,
+  rulesOf,
+  SYSCALL_WORDS,
+  SYSCALLS_MAX,
+  type SyscallIndex,
+} from './compile.js'
+import type { EntryLists } from './entry-lists.js'
+import { CompiledProfile } from './profile.js'
+import { selects } from './selector.js'
+import { RuleSet, sortAscending, Tally } from './tally.js'
+import type { ExecNames, Hits, Profile, Program, RuleId } from './types.js'
+
+/** Distinct sets of policies seen by one program. Beyond it the oldest is forgotten, and made anew under a new id when it comes again. */
+const PROFILES_MAX_COUNT = 4096
+/** A list this many times longer than the profile is searched for the profile's rules instead of walked. */
+const SEARCH_RATIO = 8
+
+let lastVersion = 0
+
+export function compileProgram(policies: readonly Policy[]): Program {
+  return new CompiledProgram(policies)
+}
+
+class CompiledProgram implements Program {
+  readonly version = ++lastVersion
+  readonly rules: readonly Rule[]
+  readonly #policyIndex: Uint32Array
+  readonly #exec: ExecIndex
+  readonly #connect: ConnectIndex
+  readonly #syscall: SyscallIndex
+  readonly #byDefault: Uint8Array
+  readonly #withAllow: Uint8Array
+  readonly #inSetup: Uint8Array
+  readonly #profiles = new Map<string, CompiledProfile>()
+  readonly #first: Tally
+  readonly #second: Tally
+  /** Rules with a matching deny entry that are not hit by default: the others are walked anyway. */
+  readonly #denied: RuleSet
+
+  constructor(readonly policies: readonly Policy[]) {
+    this.rules = rulesOf(policies)
+    this.#policyIndex = Uint32Array.from(policies.flatMap(({ rules }, index) => rules.map(() => index)))
+    this.#exec = compileExec(this.rules)
+    this.#connect = compileConnect(this.rules)
+    this.#syscall = compileSyscall(this.rules)
+    const flags = (flag: (rule: Rule) => boolean) => Uint8Array.from(this.rules, (rule) => (flag(rule) ? 1 : 0))
+    this.#byDefault = flags(hitsByDefault)
+    this.#withAllow = flags((rule) => rule.kind !== 'memory' && rule.allow !== undefined)
+    this.#inSetup = flags(({ setup }) => setup)
+    this.#first = new Tally(this.rules.length)
+    this.#second = new Tally(this.rules.length)
+    this.#denied = new RuleSet(this.rules.length)
+  }
+
+  policyOf(rule: RuleId): Policy {
+    const policy = this.policies[this.#policyIndex[rule] ?? -1]
+    if (policy === undefined) throw new RangeError(`no rule ${rule}`)
+    return policy
+  }
+
+  profileFor(container: ContainerRef): Profile {
+    const confirmed = container.state === 'container'
+    const chosen = this.policies.flatMap((policy, index) =>
+      confirmed && selects(policy.containers, container) ? [index] : [],
+    )
+    const key = chosen.join(' ')
+    const known = this.#profiles.get(key)
+    if (known !== undefined) return known
+    if (this.#profiles.size >= PROFILES_MAX_COUNT)
+      for (const oldest of this.#profiles.keys()) {
+        this.#profiles.delete(oldest)
+        break
+      }
+    const wanted = new Set(chosen)
+    const ids = [...this.rules.keys()].filter(
+      (id) => this.rules[id]?.enabled === true && wanted.has(this.#policyIndex[id] ?? -1),
+    )
+    const profile = new CompiledProfile(
+      this.version,
+      Uint32Array.from(ids),
+      this.rules,
+      (id) => this.#byDefault[id] === 1,
+    )
+    this.#profiles.set(key, profile)
+    return profile
+  }
+
+  matchExec(profile: Profile, names: ExecNames, setup: boolean, hits: Hits): void {
+    const own = this.#begin(profile, hits)
+    if (own.rules.length === 0) return
+    const { bytes, invokedStart, invokedEnd, fileStart, fileEnd } = names
+    this.#judgeName(bytes, invokedStart, invokedEnd, own, this.#first)
+    const same = sameBytes(bytes, invokedStart, invokedEnd, fileStart, fileEnd)
+    if (!same) this.#judgeName(bytes, fileStart, fileEnd, own, this.#second)
+    const file = same ? this.#first : this.#second
+    const uncovered = names.foreignRoot && !names.verified
+    if (uncovered) this.#addAll(own.execWithAllow, setup, hits)
+    for (let index = 0; index < own.execByDefault.length; index++) {
+      const rule = own.execByDefault[index] as number
+      if (uncovered && this.#withAllow[rule] === 1) continue
+      if (this.#execViolates(rule, file, names.isScript)) this.#add(rule, setup, hits)
+    }
+    for (let index = 0; index < this.#denied.count; index++) {
+      const rule = this.#denied.items[index] as number
+      if (uncovered && this.#withAllow[rule] === 1) continue
+      if (this.#execViolates(rule, file, names.isScript)) this.#add(rule, setup, hits)
+    }
+    sortAscending(hits.rules, hits.count)
+  }
+
+  matchConnect(
+    profile: Profile,
+    bytes: Uint8Array,
+    offset: number,
+    port: number,
+    proto: number,
+    setup: boolean,
+    hits: Hits,
+  ): void {
+    const own = this.#begin(profile, hits)
+    if (own.rules.length === 0) return
+    const { trie, ports } = this.#connect
+    trie.walk(bytes, offset)
+    for (let index = 0; index < trie.foundCount; index++) {
+      const network = trie.found[index] as number
+      const base = ports.baseOf(network)
+      for (let node = ports.leafOf(network, port); node > 0; node >>>= 1)
+        this.#raise(ports.lists, base + node, proto, own, this.#first)
+    }
+    for (let index = 0; index < own.connectByDefault.length; index++) {
+      const rule = own.connectByDefault[index] as number
+      const best = this.#first.best(rule)
+      if (best === -1 || (best & 1) === 1) this.#add(rule, setup, hits)
+    }
+    for (let index = 0; index < this.#denied.count; index++) {
+      const rule = this.#denied.items[index] as number
+      if ((this.#first.best(rule) & 1) === 1) this.#add(rule, setup, hits)
+    }
+    sortAscending(hits.rules, hits.count)
+  }
+
+  matchSyscall(profile: Profile, nr: number, abi: number, setup: boolean, hits: Hits): void {
+    const own = this.#begin(profile, hits)
+    if (own.rules.length === 0) return
+    const native = nativeSyscall(nr, abi)
+    const { allowed, denied } = this.#syscall
+    const known = native >= 0 && native < SYSCALLS_MAX
+    if (known) this.#raise(denied, native, 0, own, this.#first)
+    for (let index = 0; index < own.syscallByDefault.length; index++) {
+      const rule = own.syscallByDefault[index] as number
+      const word = known && abi === ABI_NATIVE ? (allowed[rule * SYSCALL_WORDS + (native >>> 5)] as number) : 0
+      if (((word >>> (native & 31)) & 1) === 0 || this.#first.best(rule) !== -1) this.#add(rule, setup, hits)
+    }
+    for (let index = 0; index < this.#denied.count; index++) this.#add(this.#denied.items[index] as number, setup, hits)
+    sortAscending(hits.rules, hits.count)
+  }
+
+  #begin(profile: Profile, hits: Hits): CompiledProfile {
+    if (!(profile instanceof CompiledProfile) || profile.programVersion !== this.version)
+      throw new TypeError('expected a profile of this program')
+    if (hits.rules.length < profile.rules.length) throw new RangeError('expected room in `hits` for every rule')
+    hits.count = 0
+    this.#first.clear()
+    this.#second.clear()
+    this.#denied.clear()
+    return profile
+  }
+
+  #judgeName(bytes: Uint8Array, start: number, end: number, profile: CompiledProfile, tally: Tally): void {
+    const { trie, lists } = this.#exec
+    trie.walk(bytes, start, end)
+    for (let index = 0; index < trie.foundCount; index++)
+      this.#raise(lists, trie.found[index] as number, 0, profile, tally)
+  }
+
+  /** The invoked name decides; the file may only be denied by an entry that names it, and a script's interpreter must be covered too. */
+  #execViolates(rule: number, file: Tally, isScript: boolean): boolean {
+    const byDefault = this.#byDefault[rule] === 1
+    const invokedBest = this.#first.best(rule)
+    if (invokedBest === -1 ? byDefault : (invokedBest & 1) === 1) return true
+    const fileBest = file.best(rule)
+    return fileBest === -1 ? isScript && byDefault : (fileBest & 1) === 1
+  }
+
+  /** Counts the entries of one list for the rules of the profile. */
+  #raise(lists: EntryLists, list: number, proto: number, profile: CompiledProfile, tally: Tally): void {
+    const { from, rules } = lists
+    const last = from[list + 1] as number
+    const first = from[list] as number
+    if (last - first > profile.rules.length * SEARCH_RATIO) {
+      this.#search(lists, first, last, proto, profile, tally)
+      return
+    }
+    for (let at = first; at < last; at++) {
+      const rule = rules[at] as number
+      if (profile.has(rule)) this.#count(lists, at, rule, proto, tally)
+    }
+  }
+
+  /** The same for a list much longer than the profile. */
+  #search(lists: EntryLists, first: number, last: number, proto: number, profile: CompiledProfile, tally: Tally): void {
+    let from = first
+    for (let index = 0; index < profile.rules.length && from < last; index++) {
+      const rule = profile.rules[index] as number
+      let high = last
+      while (from < high) {
+        const middle = (from + high) >>> 1
+        if ((lists.rules[middle] as number) < rule) from = middle + 1
+        else high = middle
+      }
+      for (; from < last && lists.rules[from] === rule; from++) this.#count(lists, from, rule, proto, tally)
+    }
+  }
+
+  #count(lists: EntryLists, at: number, rule: number, proto: number, tally: Tally): void {
+    const limited = lists.protos[at] as number
+    if (limited !== 0 && limited !== proto) return
+    const code = lists.codes[at] as number
+    tally.raise(rule, code)
+    if ((code & 1) === 1 && this.#byDefault[rule] === 0) this.#denied.add(rule)
+  }
+
+  #addAll(rules: Uint32Array, setup: boolean, hits: Hits): void {
+    for (let index = 0; index < rules.length; index++) this.#add(rules[index] as number, setup, hits)
+  }
+
+  #add(rule: number, setup: boolean, hits: Hits): void {
+    if (!setup || this.#inSetup[rule] === 1) hits.rules[hits.count++] = rule
+  }
+}
+
+/** An absent name is not the same as another absent name: both are judged. */
+function sameBytes(bytes: Uint8Array, start: number, end: number, otherStart: number, otherEnd: number): boolean {
+  if (end - start !== otherEnd - otherStart) return false
+  for (let at = start, other = otherStart; at < end; at++, other++) if (bytes[at] !== bytes[other]) return false
+  return true
+}
