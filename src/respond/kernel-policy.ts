@@ -1,0 +1,167 @@
+/**
+ * Writes what lower.ts made of the profiles into the kernel's maps. Entries of a new program stand under profile ids of their
+ * own beside the old ones and have no effect until Sensor.setControl({version}) flips; the old ones are removed afterwards.
+ * All or nothing: a map that refuses an entry (full) undoes what was written and throws.
+ */
+import type { Profile, Program } from '../match/types.js'
+import {
+  encodeMapConnectKey,
+  encodeMapConnectNode,
+  encodeMapExecKey,
+  encodeMapExecPrefixKey,
+  encodeMapExecResult,
+  encodeMapProfile,
+  encodeMapSyscallKey,
+  encodeMapSyscallRules,
+  KEY_PATH_BYTES,
+  POLICIES_MAX,
+  RULES_PER_PROFILE,
+  Want,
+} from '../sensor/generated/abi.js'
+import { encodeU32, type Sensor } from '../sensor/sensor.js'
+import { HullguardError, messageOf } from '../telemetry/errors.js'
+import type { CircuitBreaker } from './breaker.js'
+import { type LoweredProfile, lowerProfile } from './lower.js'
+
+interface Written {
+  map: string
+  key: Uint8Array
+}
+
+export class KernelPolicy {
+  readonly #sensor: Sensor
+  readonly #breaker: CircuitBreaker
+  readonly #written = new Map<number, Written[]>()
+  readonly #lowered = new Map<number, LoweredProfile>()
+  /** Policy name -> its slot in `budgets`; a slot is reused when the policy is gone. */
+  readonly #slots = new Map<string, number>()
+
+  constructor(sensor: Sensor, breaker: CircuitBreaker) {
+    this.#sensor = sensor
+    this.#breaker = breaker
+  }
+
+  /** Makes the profile's tables; idempotent per profile id. Throws HullguardError kernel_tables_full when a map is full. */
+  install(program: Program, profile: Profile): LoweredProfile {
+    const present = this.#lowered.get(profile.id)
+    if (present !== undefined) return present
+    // The agent's own mode is a switch of its own in the kernel (map_control.blocking), so that it can change at once.
+    const lowered = lowerProfile(program, profile, {
+      isBlockPolicy: (policy) => program.policies.some(({ name, mode }) => name === policy && mode === 'block'),
+    })
+    const written: Written[] = []
+    try {
+      this.#write(program, lowered, written)
+    } catch (error) {
+      this.#remove(written)
+      throw new HullguardError(
+        'kernel_tables_full',
+        `cannot put the rules of profile ${profile.id} into the kernel: ${messageOf(error)}`,
+        { cause: error },
+      )
+    }
+    this.#written.set(profile.id, written)
+    this.#lowered.set(profile.id, lowered)
+    this.refillBudgets() // before a container can get the profile: a new policy's budget starts at nothing
+    return lowered
+  }
+
+  lowered(profileId: number): LoweredProfile | undefined {
+    return this.#lowered.get(profileId)
+  }
+
+  /** After the flip, and when no event of the old program can come any more. */
+  retire(profileId: number): void {
+    this.#remove(this.#written.get(profileId) ?? [])
+    this.#written.delete(profileId)
+    this.#lowered.delete(profileId)
+  }
+
+  /** Gives the kernel what the breaker still allows each policy. */
+  refillBudgets(): void {
+    for (const [policy, slot] of this.#slots) {
+      const value = new Uint8Array(8)
+      new DataView(value.buffer).setBigInt64(0, BigInt(this.#breaker.remainingCount(policy)), true)
+      this.#sensor.update('budgets', encodeU32(slot), value)
+    }
+  }
+
+  #slotOf(policy: string): number {
+    let slot = this.#slots.get(policy)
+    if (slot === undefined) {
+      // More policies than slots share the last one: their acts are then limited together, never more loosely.
+      slot = Math.min(this.#slots.size, POLICIES_MAX - 1)
+      this.#slots.set(policy, slot)
+    }
+    return slot
+  }
+
+  #write(program: Program, lowered: LoweredProfile, written: Written[]): void {
+    const profile = lowered.profileId
+    const put = (map: string, key: Uint8Array, value: Uint8Array) => {
+      this.#sensor.update(map, key, value)
+      written.push({ map, key })
+    }
+    const execKey = (path: Uint8Array) => encodeMapExecKey({ profile, lengthBytes: path.length, path: padded(path) })
+    for (const { path, decided, violated } of lowered.execExact)
+      put('exec_exact', execKey(path), encodeMapExecResult({ decided, violated }))
+    for (const { name, decided, violated } of lowered.execBase)
+      put('exec_base', execKey(name), encodeMapExecResult({ decided, violated }))
+    for (const { dir, decided, violated } of lowered.execPrefix)
+      put(
+        'exec_prefix',
+        encodeMapExecPrefixKey({ prefixBits: (4 + dir.length) * 8, profile, path: padded(dir) }),
+        encodeMapExecResult({ decided, violated }),
+      )
+    for (const { address, prefixBits, ranges } of lowered.connectNodes)
+      put(
+        'connect_nodes',
+        encodeMapConnectKey({ prefixBits: 32 + prefixBits, profile, address }),
+        encodeMapConnectNode({
+          rangesCount: ranges.length,
+          ranges: ranges.map(({ from, to, violatedTcp, violatedUdp }) => ({
+            portFrom: from,
+            portTo: to,
+            violatedTcp,
+            violatedUdp,
+          })),
+        }),
+      )
+    lowered.syscalls.forEach(({ abi, outside, killMask }) => {
+      put('syscall_rules', encodeMapSyscallKey({ profile, abi }), encodeMapSyscallRules({ outside, killMask }))
+    })
+    const policy = Array.from({ length: RULES_PER_PROFILE }, (_, bit) => {
+      const ruleId = lowered.ruleIds[bit]
+      const rule = ruleId === undefined ? undefined : program.rules[ruleId]
+      return rule === undefined ? 0 : this.#slotOf(rule.policy)
+    })
+    // Last: without this entry the kernel answers nothing for the profile.
+    put(
+      'profiles',
+      encodeU32(profile),
+      encodeMapProfile({
+        execRules: lowered.execRules,
+        execAllow: lowered.execAllow,
+        connectRules: lowered.connectRules,
+        syscallRules: lowered.syscallRules,
+        deny: lowered.deny,
+        kill: lowered.kill,
+        setup: lowered.setup,
+        policy,
+        urgent:
+          (lowered.urgentKinds.has('exec') ? Want.PROCESS : 0) |
+          (lowered.urgentKinds.has('connect') ? Want.CONNECT : 0),
+      }),
+    )
+  }
+
+  #remove(written: readonly Written[]): void {
+    for (const { map, key } of [...written].reverse()) this.#sensor.delete(map, key)
+  }
+}
+
+function padded(bytes: Uint8Array): Uint8Array {
+  const key = new Uint8Array(KEY_PATH_BYTES)
+  key.set(bytes.subarray(0, KEY_PATH_BYTES))
+  return key
+}

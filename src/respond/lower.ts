@@ -1,0 +1,135 @@
+/**
+ * A profile's rules -> the contents of the kernel's maps (bpf/abi.h, `map_*`), for the rules that the kernel can answer
+ * exactly as the matcher would. A rule is lowered whole or not at all; one that is not stays in user space, with the
+ * reason. Writes no map itself.
+ *
+ * The kernel judges a name by the exact path, then by the longest prefix, then by its last component, each answering for
+ * the rules the one before left undecided; what is still undecided violates the rules of `execAllow`. That order is
+ * the order of DESIGN §7 for the three forms of entry that are lowered:
+ *   a literal path beats every pattern that matches it; of two `DIR/**` the longer is more specific; and a pattern that
+ *   begins with a literal beats one that begins with `**`.
+ * In a foreign root an allow list covers nothing unless user space verifies the file, so there the kernel must leave every
+ * exec rule to user space.
+ */
+import { hitsByDefault } from '../match/compile.js'
+import type { Profile, Program, RuleId } from '../match/types.js'
+import type { ConnectRule, ExecRule, Rule, SyscallRule } from '../policy/model.js'
+import type { Action } from '../record/model.js'
+import { type ConnectNode, lowerConnect, whyNotConnect } from './lower-connect.js'
+import { type ExecMaps, lowerExec, whyNotExec } from './lower-exec.js'
+import { lowerSyscalls, type SyscallTable } from './lower-syscall.js'
+import { actionInForce } from './strength.js'
+
+/** HG_RULES_PER_PROFILE of bpf/abi.h: one bit of a mask each. */
+export const LOWERED_RULES_MAX_COUNT = 64
+
+export interface LowerOptions {
+  /** By policy name: its rules may act. The agent's own mode is the kernel's `control.blocking`. */
+  readonly isBlockPolicy: (policy: string) => boolean
+  /** This host can refuse an exec (BPF LSM). Without it a rule with `action: deny` on exec only alerts. */
+  readonly execDeny?: boolean
+}
+
+export interface RuleNote {
+  readonly rule: RuleId
+  readonly reason: string
+}
+
+/** Masks: bit i is ruleIds[i]. */
+export interface LoweredProfile extends ExecMaps {
+  readonly profileId: number
+  readonly ruleIds: readonly RuleId[]
+  readonly execRules: bigint
+  /** Of execRules, the ones that a name violates which no entry of theirs matches. */
+  readonly execAllow: bigint
+  readonly connectRules: bigint
+  readonly syscallRules: bigint
+  readonly deny: bigint
+  readonly kill: bigint
+  readonly setup: bigint
+  readonly connectNodes: readonly ConnectNode[]
+  /** One table per ABI: native, ia32, x32; empty without syscall rules. */
+  readonly syscalls: readonly SyscallTable[]
+  readonly notLowered: readonly RuleNote[]
+  /** Kinds of rules that act and are left to user space: it has to be woken for such events at once. */
+  readonly urgentKinds: ReadonlySet<Rule['kind']>
+  /** Lowered, but with less than the rule's action: it alerts only. */
+  readonly weakened: readonly RuleNote[]
+}
+
+interface Candidate<Kind extends Rule = Rule> {
+  readonly id: RuleId
+  readonly rule: Kind
+  readonly action: Action
+}
+
+export function lowerProfile(program: Program, profile: Profile, options: LowerOptions): LoweredProfile {
+  const notLowered: RuleNote[] = []
+  const able: Candidate[] = []
+  for (const number of profile.rules) {
+    const id = number as RuleId
+    const rule = program.rules[id]
+    if (rule === undefined) throw new RangeError(`no rule ${id}`)
+    const reason = whyNot(rule)
+    if (reason !== undefined) notLowered.push({ rule: id, reason })
+    else able.push({ id, rule, action: actionInForce(rule.action, true, options.isBlockPolicy(rule.policy)) })
+  }
+  const chosen = chooseRules(able, notLowered)
+  const connect = lowerConnect(ofKind<ConnectRule>(chosen, 'connect'))
+  for (const { id, reason } of connect.dropped) notLowered.push({ rule: id, reason })
+  const dropped = new Set(connect.dropped.map(({ id }) => id))
+  const kept = chosen.filter(({ id }) => !dropped.has(id))
+  const bits = new Map(kept.map(({ id }, bit) => [id, 1n << BigInt(bit)]))
+  const bitOf = (id: RuleId) => bits.get(id) ?? 0n
+  const mask = (wanted: (candidate: Candidate) => boolean) =>
+    kept.reduce((sum, candidate) => (wanted(candidate) ? sum | bitOf(candidate.id) : sum), 0n)
+  const canDeny = ({ rule }: Candidate) =>
+    rule.kind === 'connect' || (rule.kind === 'exec' && options.execDeny === true)
+  return {
+    profileId: profile.id,
+    ruleIds: kept.map(({ id }) => id),
+    execRules: mask(({ rule }) => rule.kind === 'exec'),
+    execAllow: mask(({ rule }) => rule.kind === 'exec' && hitsByDefault(rule)),
+    connectRules: mask(({ rule }) => rule.kind === 'connect'),
+    syscallRules: mask(({ rule }) => rule.kind === 'syscall'),
+    deny: mask((candidate) => candidate.action === 'deny' && canDeny(candidate)),
+    kill: mask(({ action }) => action === 'kill'),
+    setup: mask(({ rule }) => rule.setup),
+    ...lowerExec(ofKind<ExecRule>(kept, 'exec'), bitOf),
+    connectNodes: connect.nodesFor(bitOf),
+    syscalls: lowerSyscalls(ofKind<SyscallRule>(kept, 'syscall')),
+    notLowered: notLowered.sort((a, b) => a.rule - b.rule),
+    urgentKinds: new Set(
+      notLowered.flatMap(({ rule: id }) => {
+        const rule = program.rules[id]
+        if (rule === undefined) return []
+        const isActing = actionInForce(rule.action, true, options.isBlockPolicy(rule.policy)) !== 'alert'
+        return isActing ? [rule.kind] : []
+      }),
+    ),
+    weakened: kept.flatMap((candidate) =>
+      candidate.action === 'deny' && !canDeny(candidate)
+        ? [{ rule: candidate.id, reason: 'this host has no hook that can refuse the call: the rule only alerts' }]
+        : [],
+    ),
+  }
+}
+
+function whyNot(rule: Rule): string | undefined {
+  if (rule.kind === 'memory') return 'memory is sampled, and compared in user space'
+  if (rule.kind === 'exec') return whyNotExec(rule)
+  return rule.kind === 'connect' ? whyNotConnect(rule) : undefined
+}
+
+/** At most one bit's worth each: rules that act first, because the kernel acts soonest; then in order. */
+function chooseRules(able: readonly Candidate[], notLowered: RuleNote[]): Candidate[] {
+  const strength = ({ action }: Candidate) => (action === 'alert' ? 0 : action === 'deny' ? 1 : 2)
+  const ordered = [...able].sort((a, b) => strength(b) - strength(a) || a.id - b.id)
+  for (const { id } of ordered.slice(LOWERED_RULES_MAX_COUNT))
+    notLowered.push({ rule: id, reason: `the kernel answers at most ${LOWERED_RULES_MAX_COUNT} rules of a container` })
+  return ordered.slice(0, LOWERED_RULES_MAX_COUNT).sort((a, b) => a.id - b.id)
+}
+
+function ofKind<Kind extends Rule>(candidates: readonly Candidate[], kind: Kind['kind']): Candidate<Kind>[] {
+  return candidates.filter((candidate): candidate is Candidate<Kind> => candidate.rule.kind === kind)
+}
