@@ -1,0 +1,373 @@
+/**
+ * The agent of one host: construction, start order and shutdown order. What each part does is in its own file.
+ *
+ * Start order matters: probes speak before the existing cgroups are read, so nothing falls between; policies are put in force
+ * after the containers are known; blocking is switched on last.
+ */
+import type { Server } from 'node:http'
+import type { Identity } from '../container/identity.js'
+import { ContainerTable } from '../container/table.js'
+import { loadAgentId } from '../export/epoch.js'
+import { openExporter } from '../export/exporter.js'
+import type { CloseReport, Exporter, Log } from '../export/types.js'
+import type { Policy } from '../policy/model.js'
+import { type AgentBody, HOST, type RecordDraft } from '../record/model.js'
+import { BREAKER_DEFAULTS, CircuitBreaker } from '../respond/breaker.js'
+import { KernelPolicy } from '../respond/kernel-policy.js'
+import type { LostRange } from '../sensor/gaps.js'
+import { Sensor } from '../sensor/sensor.js'
+import type { Counters } from '../telemetry/counters.js'
+import { BootClock } from './clock.js'
+import { type AgentStatus, type Mode, startControlServer } from './control-server.js'
+import { Drafts } from './drafts.js'
+import { readExistingProcesses } from './existing-processes.js'
+import { HeldEvents } from './held-events.js'
+import { lockHost } from './host-lock.js'
+import { MemoryLoop } from './memory-loop.js'
+import { Pipeline } from './pipeline.js'
+import { Policies } from './policies.js'
+import { ProcessTable } from './process-table.js'
+import { sensorHierarchy } from './sensor-hierarchy.js'
+import { UserNames } from './users.js'
+import { Verdicts } from './verdicts.js'
+
+export interface AgentOptions {
+  dataDir: string
+  lockFile: string
+  collectors: readonly string[]
+  policies: readonly Policy[]
+  mode: Mode
+  syscallActivity: boolean
+  ringBytes: number
+  cgroupRoot?: string | undefined
+  hostRoot?: string | undefined
+  dockerSocket?: string | undefined
+  runcRoots?: readonly string[] | undefined
+  counters: Counters
+  log: Log
+}
+
+export interface RunningAgent {
+  readonly status: AgentStatus
+  readonly containerCount: number
+  setMode(mode: Mode): void
+  /** All or nothing: throws and leaves the old policies in force. */
+  setPolicies(policies: readonly Policy[]): void
+  stop(): Promise<CloseReport>
+}
+
+/** A cgroup is decided within 2 s; events that have waited longer are released as they are. */
+const HELD_MAX_MS = 3_000
+const HOUSEKEEPING_MS = 1_000
+/** Several containers are often identified at once. */
+const READ_TASKS_PAUSE_MS = 20
+const DRAIN_MS = 3_000
+const DELIVER_AT_STOP_MS = 5_000
+
+export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
+  const unlock = lockHost(options.lockFile)
+  try {
+    const agentId = await loadAgentId(options.dataDir)
+    const agent = new Agent(options, agentId, unlock)
+    await agent.start()
+    return agent
+  } catch (error) {
+    unlock()
+    throw error
+  }
+}
+
+class Agent implements RunningAgent {
+  readonly #options: AgentOptions
+  readonly #agentId: string
+  readonly #unlock: () => void
+  readonly #clock = new BootClock()
+  readonly #table: ContainerTable
+  readonly #processes: ProcessTable
+  readonly #held: HeldEvents
+  readonly #breaker: CircuitBreaker
+  #exporter: Exporter | undefined
+  #sensor: Sensor | undefined
+  #policies: Policies | undefined
+  #kernel: KernelPolicy | undefined
+  #pipeline: Pipeline | undefined
+  #memory: MemoryLoop | undefined
+  #control: Server | undefined
+  #housekeeping: NodeJS.Timeout | undefined
+  #tasksTimer: NodeJS.Timeout | undefined
+  #mode: Mode
+  #isStarted = false
+  #stopping: Promise<CloseReport> | undefined
+
+  constructor(options: AgentOptions, agentId: string, unlock: () => void) {
+    const { counters } = options
+    this.#options = options
+    this.#agentId = agentId
+    this.#unlock = unlock
+    this.#mode = options.mode
+    this.#table = new ContainerTable(options)
+    this.#processes = new ProcessTable(counters)
+    this.#held = new HeldEvents(counters)
+    counters.define('kernel_events_lost_total', 'counter', 'Events that found no room in the ring, by their numbers')
+    this.#breaker = new CircuitBreaker({ ...BREAKER_DEFAULTS, nowMs: () => performance.now() }, (policy) => {
+      const message = `policy ${policy} acted on more than ${BREAKER_DEFAULTS.limitCount} containers within a minute: it observes from now on; \`hullguard mode block\` re-arms it`
+      options.log.error({ policy }, message)
+      this.#report('breaker', message)
+    })
+  }
+
+  async start(): Promise<void> {
+    const { counters, log, dataDir, collectors } = this.#options
+    this.#exporter = await openExporter({
+      agentId: this.#agentId,
+      dataDir,
+      collectors,
+      counters,
+      log,
+      onState: ({ part, state, message }) => this.#report(state, `${part}: ${message}`),
+    })
+    try {
+      await this.#watch()
+    } catch (error) {
+      this.#sensor?.close()
+      await this.#table.stop()
+      await this.#exporter.close({ deadlineMs: 0 })
+      throw error
+    }
+  }
+
+  get status(): AgentStatus {
+    return {
+      pid: process.pid,
+      agent: this.#agentId,
+      epoch: this.#exporter?.epoch ?? 0,
+      mode: this.#mode,
+      policies: this.#policies?.current.program.policies.map(({ name }) => name) ?? [],
+      containers: this.containerCount,
+      collector: this.#exporter?.connectedTo ?? null,
+    }
+  }
+
+  get containerCount(): number {
+    return this.#table.containers().length
+  }
+
+  setMode(mode: Mode): void {
+    if (mode === 'block') this.#breaker.rearm()
+    this.#sensor?.setControl({ blocking: mode === 'block' ? 1 : 0 })
+    this.#kernel?.refillBudgets()
+    if (mode === this.#mode) return
+    this.#mode = mode
+    this.#options.log.info({ mode }, 'mode changed')
+    this.#report('mode', `mode is now ${mode}`)
+  }
+
+  setPolicies(policies: readonly Policy[]): void {
+    this.#breaker.rearm()
+    this.#policies?.activate(policies)
+    this.#report('policy', `policies in force: ${policies.map(({ name }) => name).join(', ') || 'none'}`)
+  }
+
+  stop(): Promise<CloseReport> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  async #watch(): Promise<void> {
+    const { counters, log } = this.#options
+    const sensor = Sensor.open({
+      ...sensorHierarchy(this.#table.hierarchy),
+      ringBytes: this.#options.ringBytes,
+      counters,
+      isCongested: () => this.#exporter?.congested ?? false,
+    })
+    this.#sensor = sensor
+    const kernel = new KernelPolicy(sensor, this.#breaker)
+    this.#kernel = kernel
+    const { syscallActivity } = this.#options
+    const policies = new Policies({ sensor, table: this.#table, kernel, syscallActivity })
+    this.#policies = policies
+    const append = (draft: RecordDraft) => this.#append(draft)
+    const verdicts = new Verdicts({
+      append,
+      confirm: (identity, pid) => this.#table.confirmProcess(identity, pid),
+      isBlocking: () => this.#mode === 'block',
+      breaker: this.#breaker,
+      onActed: () => kernel.refillBudgets(),
+      counters,
+    })
+    const users = new UserNames(this.#options.hostRoot ?? '/')
+    const pipeline = new Pipeline({
+      table: this.#table,
+      drafts: new Drafts(this.#processes, users, (bootNs) => this.#clock.utcNs(bootNs)),
+      policies,
+      verdicts,
+      held: this.#held,
+      append,
+      onCgroup: (identity, cgroupId) => this.#place(identity, [cgroupId]),
+      onLost: (range) => this.#lost(range),
+      counters,
+    })
+    this.#pipeline = pipeline
+    this.#followTable()
+    sensor.start(pipeline, () => {})
+    if (this.#table.hierarchy.kind === 'v1')
+      this.#degraded(
+        'connects are not seen: no unified cgroup hierarchy is mounted (mount -t cgroup2 none /sys/fs/cgroup/unified)',
+      )
+    await this.#table.start()
+    for (const identity of this.#table.containers()) policies.apply(identity)
+    this.#readTasks()
+    policies.activate(this.#options.policies)
+    sensor.setControl({ blocking: this.#mode === 'block' ? 1 : 0 })
+    this.#memory = new MemoryLoop({
+      sensor,
+      table: this.#table,
+      policies,
+      verdicts,
+      append,
+      clock: this.#clock,
+      processes: this.#processes,
+    })
+    this.#memory.start()
+    this.#control = await startControlServer(this.#options.dataDir, {
+      setMode: (mode) => this.setMode(mode),
+      status: () => this.status,
+      containers: () => this.#table.containers(),
+      metrics: () => this.#renderMetrics(),
+    })
+    this.#housekeeping = setInterval(() => this.#keepHouse(), HOUSEKEEPING_MS)
+    this.#isStarted = true
+    for (const identity of this.#table.containers()) this.#containerRecord('update', identity)
+    this.#report('start', `watching in mode ${this.#mode}`)
+    log.info({ mode: this.#mode, containers: this.containerCount, epoch: this.#exporter?.epoch }, 'watching')
+  }
+
+  #followTable(): void {
+    const table = this.#table
+    table.on('resolved', (identity) => {
+      this.#place(identity, table.cgroupsOf(identity))
+      if (this.#isStarted && identity.ref.state === 'container') this.#containerRecord('start', identity)
+      this.#releaseDecided()
+    })
+    table.on('inherited', (identity, cgroupId) => {
+      this.#place(identity, [cgroupId])
+      this.#releaseDecided()
+    })
+    table.on('changed', (identity) => {
+      // Also when a runtime took its word back: the kernel then stops acting on it.
+      this.#place(identity, table.cgroupsOf(identity))
+      if (this.#isStarted) this.#containerRecord('update', identity)
+    })
+    table.on('removed', (identity) => {
+      if (identity.ref.state !== 'container') return
+      this.#memory?.forget(identity.ref.id)
+      this.#containerRecord('stop', identity)
+    })
+  }
+
+  /** Tells the kernel what a cgroup is. An unknown one stays observed there as it was made: pending. */
+  #place(identity: Identity, cgroupIds: readonly bigint[]): void {
+    if (identity.ref.state === 'host') for (const id of cgroupIds) this.#sensor?.removeCgroup(id)
+    else if (identity.confirmed) {
+      if (this.#policies?.apply(identity) === true && this.#isStarted) this.#readTasksSoon()
+    } else this.#policies?.withdraw(identity)
+  }
+
+  /** A container that was there before the probes was identified only now: its processes become known, and watched. */
+  #readTasksSoon(): void {
+    this.#tasksTimer ??= setTimeout(() => {
+      this.#tasksTimer = undefined
+      this.#readTasks()
+    }, READ_TASKS_PAUSE_MS)
+  }
+
+  #readTasks(): void {
+    const tasks = this.#sensor?.readTasks() ?? []
+    readExistingProcesses(tasks, this.#processes, (id) => this.#table.lookup(id)?.confirmed ?? false)
+  }
+
+  /** Events that waited for a cgroup which is decided now go on. */
+  #releaseDecided(): void {
+    for (const id of this.#held.cgroups()) {
+      const identity = this.#table.lookup(id)
+      if (identity !== undefined && identity.ref.state !== 'pending') this.#pipeline?.resolved(id, identity)
+    }
+  }
+
+  #keepHouse(): void {
+    this.#releaseDecided()
+    for (const id of this.#held.waitingLongerThan(HELD_MAX_MS)) {
+      const identity = this.#table.lookup(id)
+      if (identity !== undefined) this.#pipeline?.resolved(id, identity)
+    }
+    this.#kernel?.refillBudgets()
+    if (this.#pipeline?.hasOpenGaps === true && this.#sensor?.stats().waitingBytes === 0) this.#pipeline.flushGaps()
+    this.#sensor?.publishCounters()
+    this.#table.exportCounters()
+  }
+
+  #renderMetrics(): string {
+    this.#sensor?.publishCounters()
+    return this.#options.counters.render()
+  }
+
+  #append(draft: RecordDraft): { seq: bigint } {
+    if (this.#exporter === undefined) throw new Error('a record before the exporter is open')
+    return this.#exporter.append(draft)
+  }
+
+  #lost({ cpu, firstSeq, lastSeq }: LostRange): void {
+    const count = lastSeq - firstSeq + 1n
+    this.#options.counters.add('kernel_events_lost_total', Number(count))
+    this.#append({
+      ...this.#nowDraft('gap', 'alert'),
+      gap: { source: 'kernel', cause: 'ring_full', cpu, firstSeq, lastSeq, count },
+    })
+  }
+
+  #containerRecord(change: 'start' | 'stop' | 'update', identity: Identity): void {
+    this.#append({
+      ...this.#nowDraft('container', 'activity'),
+      container: identity.ref,
+      containerChange: { change, cgroup: identity.cgroupPath },
+    })
+  }
+
+  #degraded(message: string): void {
+    this.#options.log.warn({}, message)
+    this.#report('degraded', message)
+  }
+
+  #report(change: AgentBody['change'], message: string): void {
+    if (this.#exporter === undefined) return
+    this.#append({ ...this.#nowDraft('agent', 'alert'), agentChange: { change, message } })
+  }
+
+  #nowDraft<K extends RecordDraft['kind']>(kind: K, lane: RecordDraft['lane']): RecordDraft & { kind: K } {
+    const bootNs = this.#clock.nowBootNs()
+    return { kind, lane, bootNs, timeNs: this.#clock.utcNs(bootNs), container: HOST }
+  }
+
+  async #stop(): Promise<CloseReport> {
+    clearInterval(this.#housekeeping)
+    clearTimeout(this.#tasksTimer)
+    this.#control?.close()
+    this.#memory?.stop()
+    const isDrained = (await this.#sensor?.drain(DRAIN_MS)) ?? true
+    if (!isDrained) this.#degraded('events were still in the ring when the agent had to stop')
+    for (const id of this.#held.cgroups()) {
+      const identity = this.#table.lookup(id)
+      if (identity !== undefined) this.#pipeline?.resolved(id, identity)
+    }
+    this.#pipeline?.flushGaps()
+    this.#sensor?.publishCounters()
+    this.#report('stop', 'the agent stops')
+    this.#sensor?.close()
+    await this.#table.stop()
+    const report = await this.#exporter?.close({ deadlineMs: DELIVER_AT_STOP_MS })
+    this.#clock.close()
+    this.#unlock()
+    return report ?? { delivered: true, spooledCount: 0, lostCount: 0 }
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * The processes that were there before the agent: identity from the kernel's iterator, arguments and working directory of
+ * container processes from /proc. Never over what events have told since. A process that ends meanwhile is left as it is.
+ */
+import { readFileSync, readlinkSync } from 'node:fs'
+import type { TaskSnapshot } from '../sensor/sensor.js'
+import type { ProcessTable } from './process-table.js'
+
+/** As much as an exec event carries. */
+const ARGS_MAX_BYTES = 32 * 1024
+
+export function readExistingProcesses(
+  tasks: readonly TaskSnapshot[],
+  processes: ProcessTable,
+  isInContainer: (cgroupId: bigint) => boolean,
+): void {
+  for (const task of tasks) {
+    if (processes.find(task.pid, task.startNs) !== undefined) continue
+    const isContainer = isInContainer(task.cgroupId)
+    processes.set({
+      pid: task.pid,
+      startNs: task.startNs,
+      parentPid: task.parentPid,
+      parentStartNs: task.parentStartNs,
+      exe: task.exe,
+      invoked: task.exe,
+      args: isContainer ? readArguments(task.pid) : [],
+      cwd: isContainer ? readCwd(task.pid) : '',
+      uid: task.uid,
+      gid: task.gid,
+      phase: 'run',
+    })
+  }
+}
+
+function readArguments(pid: number): string[] {
+  try {
+    const text = readFileSync(`/proc/${pid}/cmdline`).subarray(0, ARGS_MAX_BYTES).toString('utf8')
+    return text === '' ? [] : text.replace(/\0$/, '').split('\0')
+  } catch {
+    return []
+  }
+}
+
+function readCwd(pid: number): string {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`)
+  } catch {
+    return ''
+  }
+}

@@ -1,0 +1,34 @@
+/**
+ * One agent a host: an advisory lock on a file that goes with the process, however that ends. The file holds the pid for the
+ * message that the second agent prints.
+ */
+import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { loadAddon } from '../sensor/addon.js'
+import { HullguardError, messageOf } from '../telemetry/errors.js'
+
+export const DEFAULT_LOCK_FILE = '/run/hullguard/agent.lock'
+
+/** Returns the release. Throws HullguardError second_agent, or data_dir_unusable when the file cannot be made. */
+export function lockHost(file: string): () => void {
+  let fd: number
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o755 })
+    fd = openSync(file, 'a+', 0o644)
+  } catch (error) {
+    throw new HullguardError('data_dir_unusable', `cannot make the lock file ${file}: ${messageOf(error)}`, {
+      cause: error,
+    })
+  }
+  if (loadAddon().lockFile(fd) !== 0) {
+    closeSync(fd)
+    const holder = readFileSync(file, 'utf8').trim()
+    throw new HullguardError(
+      'second_agent',
+      `an agent is already watching this host (pid ${holder || 'unknown'}, lock ${file})`,
+    )
+  }
+  ftruncateSync(fd)
+  writeSync(fd, `${process.pid}\n`)
+  return () => closeSync(fd)
+}

@@ -1,0 +1,237 @@
+/**
+ * The way of one event through the agent: number checked, identity found (or the event held), record made, verdict drawn.
+ * Runs on the JavaScript thread inside the batch callback; nothing here blocks on disk or network.
+ */
+
+import type { Identity } from '../container/identity.js'
+import type { ContainerTable } from '../container/table.js'
+import type { ExecNames, Hits } from '../match/types.js'
+import type { RecordDraft } from '../record/model.js'
+import { loadAddon } from '../sensor/addon.js'
+import type { EventHandler } from '../sensor/batch.js'
+import { GapTracker, type LostRange } from '../sensor/gaps.js'
+import {
+  EvCgroup,
+  EvConnect,
+  type EvExec,
+  type EvExit,
+  type EvFork,
+  type EvHeader,
+  type EvOom,
+  type EvSyscall,
+  ExecFlag,
+  Kind,
+  Phase,
+  SyscallFlag,
+} from '../sensor/generated/abi.js'
+import { decodeText } from '../sensor/sensor.js'
+import type { Counters } from '../telemetry/counters.js'
+import { type Draft, type Drafts, execRanges } from './drafts.js'
+import type { HeldEvents } from './held-events.js'
+import type { Policies, PolicySet } from './policies.js'
+import type { Verdicts } from './verdicts.js'
+
+export interface PipelineOptions {
+  table: ContainerTable
+  drafts: Drafts
+  policies: Policies
+  verdicts: Verdicts
+  held: HeldEvents
+  append: (draft: RecordDraft) => { seq: bigint }
+  /** A cgroup was made, and the table has said what it knows of it. */
+  onCgroup: (identity: Identity, cgroupId: bigint) => void
+  onLost: (range: LostRange) => void
+  counters: Counters
+}
+
+/** One profile can hold at most this many rules of one kind that hit at once before a larger buffer is made. */
+const HITS_FIRST_COUNT = 256
+
+export class Pipeline implements EventHandler {
+  readonly #options: PipelineOptions
+  readonly #gaps = new GapTracker()
+  readonly #hits: Hits = { rules: new Uint32Array(HITS_FIRST_COUNT), count: 0 }
+  /** While held events are replayed they are not held again. */
+  #releasing: Identity | undefined
+
+  constructor(options: PipelineOptions) {
+    this.#options = options
+    options.counters.define('events_unidentified_total', 'counter', 'Events of a cgroup that was never announced')
+    options.counters.define(
+      'events_host_discarded_total',
+      'counter',
+      'Held events of cgroups that turned out to be the host',
+    )
+  }
+
+  sequence(cpu: number, cpuSeq: bigint): void {
+    for (const range of this.#gaps.see(cpu, cpuSeq)) this.#options.onLost(range)
+  }
+
+  undecodable(): void {
+    this.#options.counters.add('sensor_undecodable_total')
+  }
+
+  exec(event: EvExec): void {
+    const identity = this.#identify(event)
+    if (identity === undefined) return
+    const draft = this.#options.drafts.exec(event, identity.ref)
+    const set = this.#options.policies.forVersion(event.programVersion)
+    const ranges = execRanges(event)
+    const names: ExecNames = {
+      bytes: event.bytes,
+      invokedStart: ranges.invokedStart,
+      invokedEnd: ranges.fileStart,
+      fileStart: ranges.fileStart,
+      fileEnd: ranges.cwdStart,
+      isScript: (event.flags & ExecFlag.SCRIPT) !== 0,
+      foreignRoot: (event.flags & ExecFlag.FOREIGN_ROOT) !== 0,
+      verified: false,
+    }
+    const profile = set.profileFor(identity.ref)
+    const isSetup = event.phase === Phase.SETUP
+    this.#prepareHits(set)
+    set.program.matchExec(profile, names, isSetup, this.#hits)
+    if (this.#hits.count > 0 && names.foreignRoot && isOwnFile(identity, event.pid, draft)) {
+      this.#hits.count = 0
+      set.program.matchExec(profile, { ...names, verified: true }, isSetup, this.#hits)
+    }
+    this.#finish(event, draft, identity, set, 'sched_process_exec')
+  }
+
+  fork(event: EvFork): void {
+    const identity = this.#identify(event)
+    if (identity !== undefined) this.#options.append(this.#options.drafts.fork(event, identity.ref))
+  }
+
+  exit(event: EvExit): void {
+    const identity = this.#identify(event)
+    if (identity !== undefined) this.#options.append(this.#options.drafts.exit(event, identity.ref))
+  }
+
+  oom(event: EvOom): void {
+    const identity = this.#identify(event)
+    if (identity !== undefined) this.#options.append(this.#options.drafts.oom(event, identity.ref))
+  }
+
+  connect(event: EvConnect): void {
+    const identity = this.#identify(event)
+    if (identity === undefined) return
+    const draft = this.#options.drafts.connect(event, identity.ref)
+    const set = this.#options.policies.forVersion(event.programVersion)
+    this.#prepareHits(set)
+    set.program.matchConnect(
+      set.profileFor(identity.ref),
+      event.bytes,
+      event.at + EvConnect.ADDRESS_OFFSET,
+      event.port,
+      event.proto,
+      draft.process.phase === 'setup',
+      this.#hits,
+    )
+    this.#finish(event, draft, identity, set, event.family === 4 ? 'cgroup/connect4' : 'cgroup/connect6')
+  }
+
+  syscall(event: EvSyscall): void {
+    const identity = this.#identify(event)
+    if (identity === undefined) return
+    const draft = this.#options.drafts.syscall(event, identity.ref)
+    const set = this.#options.policies.forVersion(event.programVersion)
+    this.#prepareHits(set)
+    if (event.flags & SyscallFlag.OUTSIDE)
+      set.program.matchSyscall(
+        set.profileFor(identity.ref),
+        event.nr,
+        event.abi,
+        event.phase === Phase.SETUP,
+        this.#hits,
+      )
+    this.#finish(event, draft, identity, set, 'sys_enter')
+  }
+
+  cgroup(event: EvCgroup): void {
+    const { table } = this.#options
+    if (event.kind === Kind.CGROUP_MKDIR) {
+      const start = event.at + EvCgroup.SIZE_BYTES
+      const id = event.id
+      const path = decodeText(event.bytes, start, start + event.pathBytes)
+      const identity = table.onCgroupCreated(id, event.parentId, event.level, path, event.pid)
+      if (identity !== undefined) this.#options.onCgroup(identity, id)
+    } else if (event.kind === Kind.CGROUP_RMDIR) {
+      table.onCgroupRemoved(event.id)
+    }
+  }
+
+  /** The table has decided about a cgroup: its held events go on, or are the host's and nobody's business. */
+  resolved(cgroupId: bigint, identity: Identity): void {
+    const { held, counters } = this.#options
+    if (identity.ref.state === 'host') {
+      counters.add('events_host_discarded_total', held.discard(cgroupId))
+      return
+    }
+    this.#release(cgroupId, identity)
+  }
+
+  /** The ring is empty: no event can come late any more. */
+  flushGaps(): void {
+    for (const range of this.#gaps.flush()) this.#options.onLost(range)
+  }
+
+  get hasOpenGaps(): boolean {
+    return this.#gaps.hasHoles
+  }
+
+  #release(cgroupId: bigint, identity: Identity): void {
+    this.#releasing = identity
+    try {
+      this.#options.held.release(cgroupId, this)
+    } finally {
+      this.#releasing = undefined
+    }
+  }
+
+  /** undefined: the event is held, or nobody wants it. */
+  #identify(event: EvHeader): Identity | undefined {
+    if (this.#releasing !== undefined) return this.#releasing
+    const { table, held, counters } = this.#options
+    const identity = table.lookup32(event.cgroupIdLow, event.cgroupIdHigh)
+    if (identity === undefined) {
+      counters.add('events_unidentified_total')
+      return undefined
+    }
+    if (identity.ref.state === 'host') return undefined
+    if (identity.ref.state !== 'pending') return identity
+    const early = held.hold(event.cgroupId, event.bytes, event.at, event.sizeBytes)
+    if (early !== undefined) this.#release(early, table.lookup(early) ?? identity)
+    return undefined
+  }
+
+  #prepareHits(set: PolicySet): void {
+    this.#hits.count = 0
+    if (this.#hits.rules.length < set.program.rules.length) this.#hits.rules = new Uint32Array(set.program.rules.length)
+  }
+
+  #finish(event: EvHeader, draft: Draft, identity: Identity, set: PolicySet, hook: string): void {
+    const { seq } = this.#options.append(draft)
+    if (this.#hits.count === 0) return
+    this.#options.verdicts.judge(
+      {
+        draft,
+        cause: { kind: draft.kind, lane: 'activity', seq },
+        identity,
+        set,
+        kernelAction: event.action,
+        hook,
+        pid: event.pid,
+        startNs: event.startNs,
+      },
+      this.#hits.rules.subarray(0, this.#hits.count),
+    )
+  }
+}
+
+/** Is what runs the file that the invoked path names in the container's own root? A doubt says no. */
+function isOwnFile(identity: Identity, pid: number, { exec }: Draft): boolean {
+  if (exec === undefined || exec.script !== '' || identity.initPid === undefined) return false
+  return loadAddon().isSameFileInRoot(`/proc/${identity.initPid}/root`, exec.path, `/proc/${pid}/exe`) === 1
+}

@@ -1,0 +1,159 @@
+/**
+ * The policies in force on this host: compiles a set beside the old one, gives every container its profile in the kernel, and
+ * swaps both with one write. A set that fails anywhere leaves the old one in force whole.
+ *
+ * INVARIANT: kernel versions alternate in parity, because a cgroup's entry holds one profile for each parity.
+ */
+
+import type { Identity } from '../container/identity.js'
+import type { ContainerTable } from '../container/table.js'
+import { compileProgram } from '../match/program.js'
+import type { Profile, Program } from '../match/types.js'
+import type { Policy, Rule } from '../policy/model.js'
+import type { ContainerRef } from '../record/model.js'
+import type { KernelPolicy } from '../respond/kernel-policy.js'
+import { CgroupState, Want } from '../sensor/generated/abi.js'
+import type { Sensor } from '../sensor/sensor.js'
+
+/** Events of the old program can still be in the ring for a moment after the swap; a full ring drains well within this. */
+const RETIRE_AFTER_MS = 10_000
+
+/** One compiled set, with what a container's profile is under it. */
+export class PolicySet {
+  readonly #profiles = new WeakMap<ContainerRef, Profile>()
+  /** Ids of the profiles that are in the kernel for this set. */
+  readonly installed = new Set<number>()
+
+  constructor(
+    readonly version: number,
+    readonly program: Program,
+  ) {}
+
+  profileFor(ref: ContainerRef): Profile {
+    let profile = this.#profiles.get(ref)
+    if (profile === undefined) {
+      profile = this.program.profileFor(ref)
+      this.#profiles.set(ref, profile)
+    }
+    return profile
+  }
+
+  rulesOf(profile: Profile): Rule[] {
+    return [...profile.rules].flatMap((id) => this.program.rules[id] ?? [])
+  }
+}
+
+export interface PoliciesOptions {
+  sensor: Sensor
+  table: ContainerTable
+  kernel: KernelPolicy
+  /** `--activity syscall`: report every container's first use of each syscall. */
+  syscallActivity: boolean
+}
+
+export class Policies {
+  readonly #options: PoliciesOptions
+  #current: PolicySet
+  #previous: PolicySet | undefined
+
+  constructor(options: PoliciesOptions) {
+    this.#options = options
+    this.#current = new PolicySet(0, compileProgram([]))
+  }
+
+  get current(): PolicySet {
+    return this.#current
+  }
+
+  /** The set that an event's header names; the current one for a version that is gone. */
+  forVersion(version: number): PolicySet {
+    return this.#previous?.version === version ? this.#previous : this.#current
+  }
+
+  /** Puts a new set in force, whole or not at all (then it throws, and the old one stays). */
+  activate(policies: readonly Policy[]): void {
+    const { sensor, table, kernel } = this.#options
+    const next = new PolicySet(this.#current.version + 1, compileProgram(policies))
+    const containers = table.containers()
+    try {
+      for (const identity of containers) this.#install(next, next.profileFor(identity.ref))
+      sensor.setSyscallsWanted(this.#wantsSyscalls(next, containers))
+    } catch (error) {
+      this.#retire(next)
+      throw error
+    }
+    const old = this.#current
+    this.#previous = old
+    this.#current = next
+    for (const identity of containers) this.#writeCgroups(identity)
+    kernel.refillBudgets()
+    sensor.setControl({ version: next.version })
+    setTimeout(() => this.#retire(old), RETIRE_AFTER_MS).unref()
+  }
+
+  /** A container was identified, changed, or grew a cgroup: its cgroups get its profile. True: the kernel did not know it. */
+  apply(identity: Identity): boolean {
+    if (!identity.confirmed) return false
+    this.#install(this.#current, this.#current.profileFor(identity.ref))
+    this.#options.sensor.setSyscallsWanted(this.#wantsSyscalls(this.#current, this.#options.table.containers()))
+    const isNew = this.#options.sensor.addContainer(identity.rootCgroupId)
+    this.#writeCgroups(identity)
+    return isNew
+  }
+
+  /** Nobody vouches for it: observed with everything, acted on by nothing. */
+  withdraw(identity: Identity): void {
+    for (const id of this.#options.table.cgroupsOf(identity))
+      this.#options.sensor.setCgroup(id, {
+        rootId: identity.rootCgroupId,
+        profile: [0, 0],
+        rootLevel: identity.rootLevel,
+        state: CgroupState.PENDING,
+        want: Want.PROCESS | Want.CONNECT,
+      })
+  }
+
+  /** How often the loaded memory rules want readings, if there are any. */
+  get memoryIntervalMs(): number {
+    return this.#current.program.rules.some((rule) => rule.kind === 'memory' && rule.enabled) ? 1000 : 10_000
+  }
+
+  #install(set: PolicySet, profile: Profile): void {
+    if (set.installed.has(profile.id)) return
+    this.#options.kernel.install(set.program, profile)
+    set.installed.add(profile.id)
+  }
+
+  #retire(set: PolicySet): void {
+    for (const id of set.installed) this.#options.kernel.retire(id)
+    set.installed.clear()
+    if (this.#previous === set) this.#previous = undefined
+  }
+
+  #wantsSyscalls(set: PolicySet, containers: readonly Identity[]): boolean {
+    if (this.#options.syscallActivity) return containers.length > 0
+    return containers.some((identity) => hasSyscallRule(set, identity.ref))
+  }
+
+  #writeCgroups(identity: Identity): void {
+    const { sensor, table, syscallActivity } = this.#options
+    const current = this.#current.profileFor(identity.ref).id
+    const previous = this.#previous === undefined ? current : this.#previous.profileFor(identity.ref).id
+    const isOdd = (this.#current.version & 1) === 1
+    let want = Want.PROCESS | Want.CONNECT
+    if (syscallActivity) want |= Want.SYSCALL_FIRST
+    if (hasSyscallRule(this.#current, identity.ref)) want |= Want.SYSCALL_RULES
+    for (const id of table.cgroupsOf(identity))
+      sensor.setCgroup(id, {
+        rootId: identity.rootCgroupId,
+        profile: isOdd ? [previous, current] : [current, previous],
+        rootLevel: identity.rootLevel,
+        state: CgroupState.CONTAINER,
+        want,
+      })
+  }
+}
+
+function hasSyscallRule(set: PolicySet, ref: ContainerRef): boolean {
+  return set.rulesOf(set.profileFor(ref)).some((rule) => rule.kind === 'syscall')
+}

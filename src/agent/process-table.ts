@@ -1,0 +1,72 @@
+/**
+ * The processes of the host as far as events told: who a pid is, by (pid, start time). Bounded: beyond the limit the process
+ * seen longest ago is forgotten and counted. A process that ended stays for a while, because another CPU's events of it can
+ * still be on their way.
+ */
+import { LRUCache } from 'lru-cache'
+import type { Counters } from '../telemetry/counters.js'
+
+export interface ProcessEntry {
+  pid: number
+  startNs: bigint
+  parentPid: number
+  parentStartNs: bigint
+  exe: string
+  invoked: string
+  args: readonly string[]
+  cwd: string
+  uid: number
+  gid: number
+  phase: 'run' | 'setup'
+}
+
+/** 32,768 processes of about 400 bytes: 13 MiB at most; more than a default host's pid limit lets live at once. */
+const PROCESSES_MAX_COUNT = 32_768
+
+export class ProcessTable {
+  readonly #entries: LRUCache<number, ProcessEntry>
+
+  constructor(counters: Counters, maxCount = PROCESSES_MAX_COUNT) {
+    counters.define('process_table_evicted_total', 'counter', 'Processes forgotten because the table was full')
+    this.#entries = new LRUCache({
+      max: maxCount,
+      dispose: (_entry, _pid, reason) => {
+        if (reason === 'evict') counters.add('process_table_evicted_total')
+      },
+    })
+  }
+
+  /** The process with this pid and start, or undefined when it is unknown or the pid is another one's by now. */
+  find(pid: number, startNs: bigint): ProcessEntry | undefined {
+    const entry = this.#entries.get(pid)
+    return entry?.startNs === startNs ? entry : undefined
+  }
+
+  /** Whoever has this pid now, as far as events told. */
+  current(pid: number): ProcessEntry | undefined {
+    return this.#entries.get(pid)
+  }
+
+  set(entry: ProcessEntry): void {
+    this.#entries.set(entry.pid, entry)
+  }
+
+  /** A child is its parent until it executes something. */
+  fork(parent: ProcessEntry | undefined, childPid: number, childStartNs: bigint, fallback: ProcessEntry): ProcessEntry {
+    const known = this.find(childPid, childStartNs)
+    if (known !== undefined) return known // an exec of the child, seen first on another CPU
+    const child: ProcessEntry = {
+      ...(parent ?? fallback),
+      pid: childPid,
+      startNs: childStartNs,
+      parentPid: fallback.pid,
+      parentStartNs: fallback.startNs,
+    }
+    this.set(child)
+    return child
+  }
+
+  get sizeCount(): number {
+    return this.#entries.size
+  }
+}

@@ -1,0 +1,172 @@
+/**
+ * What follows from the rules an event violated: alert records, and actions. The kernel may have acted already (the event's
+ * header says so); what it left is done here through a pidfd, with an intent record before and a result record after.
+ *
+ * Fail direction: a doubt spares the process and says why.
+ */
+import type { Identity } from '../container/identity.js'
+import type { RuleId } from '../match/types.js'
+import type { Rule } from '../policy/model.js'
+import type { Action, AlertBody, Cause, Outcome, RecordDraft } from '../record/model.js'
+import type { CircuitBreaker } from '../respond/breaker.js'
+import { reasonToSpare } from '../respond/guard.js'
+import { killProcess } from '../respond/kill.js'
+import { actionInForce, strongest } from '../respond/strength.js'
+import { Action as KernelAction } from '../sensor/generated/abi.js'
+import type { Counters } from '../telemetry/counters.js'
+import { describe } from './outputs.js'
+import type { PolicySet } from './policies.js'
+
+export interface VerdictsOptions {
+  append: (draft: RecordDraft) => { seq: bigint }
+  confirm: (identity: Identity, pid: number) => boolean
+  isBlocking: () => boolean
+  breaker: CircuitBreaker
+  /** The breaker's counts changed: the kernel's copy has to follow. */
+  onActed: () => void
+  counters: Counters
+}
+
+/** An event, or a sample, with the record made of it. */
+export interface Judged {
+  draft: RecordDraft
+  cause: Cause
+  identity: Identity
+  set: PolicySet
+  /** enum hg_action of the event. */
+  kernelAction: number
+  /** Hook that the event came from. */
+  hook: string
+  /** An action that user space takes on this comes after the effect, unless the kernel denied it. */
+  pid: number
+  startNs: bigint
+}
+
+/** What became of the act; the same for all rules that asked for an action. */
+interface Result {
+  outcome: Outcome
+  hook: string
+  reason: string
+}
+
+const BREAKER_TRIPPED = 'the circuit breaker has tripped: too many containers acted on'
+const ALLOWANCE_USED_UP = "the kernel's allowance for this policy was used up a moment ago; the next act is refused"
+const NOTHING: Result = { outcome: 'none', hook: '', reason: '' }
+
+export class Verdicts {
+  readonly #options: VerdictsOptions
+
+  constructor(options: VerdictsOptions) {
+    this.#options = options
+    options.counters.define('alerts_total', 'counter', 'Alerts, by policy and rule')
+    options.counters.define('actions_total', 'counter', 'Actions, by outcome')
+  }
+
+  /** rules: violated rule ids of the set's program. */
+  judge(judged: Judged, ruleIds: Iterable<number>): void {
+    const { set } = judged
+    const { program } = set
+    const blocking = this.#options.isBlocking()
+    const wanted = [...ruleIds].flatMap((id) => {
+      const rule = program.rules[id]
+      return rule === undefined
+        ? []
+        : [{ rule, action: actionInForce(rule.action, blocking, program.policyOf(id as RuleId).mode === 'block') }]
+    })
+    if (wanted.length === 0) return
+    const action = strongest(wanted.map((entry) => entry.action))
+    const acting = wanted.find((entry) => entry.action === action)
+    const fromKernel =
+      acting === undefined || action === 'alert' ? NOTHING : this.#kernelResult(judged, acting.rule, action)
+    for (const { rule, action: own } of wanted)
+      this.#record('alert', judged, rule, own, own === 'alert' ? NOTHING : fromKernel)
+    if (acting === undefined || action === 'alert') return
+    if (fromKernel.outcome !== 'none') {
+      this.#record('action', judged, acting.rule, action, fromKernel)
+      this.#options.counters.add('actions_total', 1, { outcome: fromKernel.outcome })
+    }
+    if (this.#isLeftToUserSpace(judged, action, fromKernel)) this.#kill(judged, acting.rule, action, fromKernel)
+  }
+
+  #kernelResult(judged: Judged, rule: Rule, action: Action): Result {
+    const { breaker, onActed } = this.#options
+    const { hook, identity } = judged
+    switch (judged.kernelAction) {
+      case KernelAction.KILLED:
+      case KernelAction.DENIED:
+      case KernelAction.DENIED_KILL_PENDING:
+        breaker.note(rule.policy, identity.ref.id)
+        onActed()
+        if (judged.kernelAction !== KernelAction.KILLED) return { outcome: 'denied', hook, reason: '' }
+        return { outcome: hook === 'sys_enter' ? 'killed_after_effect' : 'killed_before_effect', hook, reason: '' }
+      case KernelAction.SPARED: {
+        // The kernel's copy of the allowance was used up. A kill is tried from here, where the breaker itself is asked.
+        if (action !== 'deny') return NOTHING
+        const isAdmitted = breaker.admit(rule.policy, identity.ref.id)
+        onActed()
+        return {
+          outcome: isAdmitted ? 'failed' : 'spared',
+          hook,
+          reason: isAdmitted ? ALLOWANCE_USED_UP : BREAKER_TRIPPED,
+        }
+      }
+      default:
+        if (action !== 'deny') return NOTHING
+        return {
+          outcome: 'failed',
+          hook: '',
+          reason: 'no hook on this host could refuse it: see `hullguard policy explain`',
+        }
+    }
+  }
+
+  #isLeftToUserSpace(judged: Judged, action: Action, fromKernel: Result): boolean {
+    if (action !== 'kill') return false
+    return fromKernel.outcome === 'none' || judged.kernelAction === KernelAction.DENIED_KILL_PENDING
+  }
+
+  #kill(judged: Judged, rule: Rule, action: Action, fromKernel: Result): void {
+    const { breaker, onActed, counters, confirm } = this.#options
+    const { identity, pid, startNs, draft } = judged
+    const wasDenied = fromKernel.outcome === 'denied'
+    const hook = wasDenied ? `${fromKernel.hook}, pidfd` : 'pidfd'
+    const target = {
+      identity,
+      pid,
+      startNs,
+      exe: draft.process?.exe ?? '',
+      phase: draft.process?.phase ?? 'run',
+    } as const
+    let reason = reasonToSpare(target, rule.setup)
+    if (reason === undefined && !wasDenied && !breaker.admit(rule.policy, identity.ref.id)) reason = BREAKER_TRIPPED
+    if (reason !== undefined) {
+      this.#record('action', judged, rule, action, { outcome: 'spared', hook: '', reason })
+      counters.add('actions_total', 1, { outcome: 'spared' })
+      return
+    }
+    this.#record('action', judged, rule, action, { outcome: 'none', hook, reason: 'intent' })
+    const killed = killProcess(pid, startNs, identity, confirm)
+    const outcome: Outcome = !killed.killed ? 'failed' : wasDenied ? 'killed_before_effect' : 'killed_after_effect'
+    this.#record('action', judged, rule, action, { outcome, hook, reason: killed.killed ? '' : killed.reason })
+    counters.add('actions_total', 1, { outcome })
+    onActed()
+  }
+
+  #record(kind: 'alert' | 'action', judged: Judged, rule: Rule, action: Action, result: Result): void {
+    const { draft, cause } = judged
+    const alert: AlertBody = {
+      rule: rule.name,
+      policy: rule.policy,
+      priority: rule.priority,
+      tags: rule.tags,
+      output: describe(rule, draft),
+      actionTaken: action,
+      outcome: result.outcome,
+      reason: result.reason,
+      hook: result.hook,
+      cause,
+    }
+    this.#options.append({ ...draft, kind, lane: 'alert', alert })
+    if (kind === 'alert') this.#options.counters.add('alerts_total', 1, { policy: rule.policy, rule: rule.name })
+  }
+}

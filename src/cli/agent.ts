@@ -1,0 +1,35 @@
+/** hullguard agent: watches this host and delivers to collectors elsewhere. */
+import { startAgent } from '../agent/agent.js'
+import { Counters } from '../telemetry/counters.js'
+import { HullguardError } from '../telemetry/errors.js'
+import { withMetrics } from '../telemetry/metrics-server.js'
+import { AGENT_OPTIONS, agentOptions, reloadOnHangup } from './agent-options.js'
+import type { CommandSpec } from './command.js'
+import { makeLog } from './logging.js'
+import { loadOrExplain } from './policy-files.js'
+import { untilStopSignal } from './signals.js'
+
+export const agentCommand: CommandSpec = {
+  name: 'agent',
+  summary: 'watch this host, deliver to collectors elsewhere',
+  options: ['collector', ...AGENT_OPTIONS],
+  async run(settings) {
+    const collectors = settings.list('collector')
+    if (collectors.length === 0)
+      throw new HullguardError('usage', '--collector HOST:PORT is needed (or use `hullguard run`)')
+    const loaded = await loadOrExplain(settings.list('policies'))
+    if (loaded === undefined) return 1
+    const stopSignal = untilStopSignal()
+    const counters = new Counters()
+    const log = makeLog(settings.required('log-level'))
+    await withMetrics(settings.text('metrics'), counters, async () => {
+      const agent = await startAgent(agentOptions(settings, { policies: loaded.policies, collectors, counters, log }))
+      reloadOnHangup(agent, settings.list('policies'), log)
+      log.info({ signal: await stopSignal }, 'stopping')
+      const report = await agent.stop()
+      const outcome = report.delivered ? 'stopped: everything is delivered' : 'stopped: the rest is in the spool'
+      log.info({ ...report }, outcome)
+    })
+    return 0
+  },
+}
