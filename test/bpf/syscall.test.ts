@@ -1,0 +1,152 @@
+/** programs/syscall.bpf.c: the first use of each call by a container, each call outside the allowed set, and the other ABIs. */
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { loadAddon } from '../../src/sensor/addon.js'
+import { Action, Kind, Phase, SyscallFlag, Want } from '../../src/sensor/generated/abi.js'
+import { makeTempDir, removeDir, requires, run } from '../support/process.js'
+import { installPolicy, type TestCgroup, TestSensor, unforeseen } from '../support/sensor.js'
+import { act, compileAct } from '../support/sensor-acts.js'
+
+/** The numbers below are of x86-64; so is int 0x80. */
+const skip =
+  requires({ root: true, commands: ['gcc'], files: ['/sys/kernel/btf/vmlinux'] }) ||
+  (process.arch !== 'x64' && 'needs an x86-64 machine: the numbers are its own')
+
+/** header 17 and three of its own. */
+const SYSCALL_FIELDS_COUNT = 20
+/** A call that nothing in a small static program does by itself. */
+const GETSID = 124
+const GETPID_IA32 = 20
+const GETPID_X32 = 0x40000000 + 39
+const NATIVE = 0
+const IA32 = 1
+const X32 = 2
+
+describe('syscalls', { skip }, () => {
+  let dir: string
+  let program: string
+  let sensor: TestSensor
+
+  before(async () => {
+    dir = makeTempDir()
+    program = await compileAct(dir)
+    sensor = new TestSensor()
+    sensor.sensor.setSyscallsWanted(true)
+  })
+  after(async () => {
+    await sensor.close()
+    removeDir(dir)
+  })
+
+  const callsOf = async (cgroup: TestCgroup, nr: number, abi = NATIVE) =>
+    (await sensor.eventsOf(cgroup, 'syscall')).filter((event) => event.nr === nr && event.abi === abi)
+
+  const runIn = (cgroup: TestCgroup, ...steps: (string | number)[]) =>
+    act(program, 'join', cgroup.dir, 'mntns', 'exec', program, 'x', ...steps)
+
+  test('every field of a first use, and the second use is silent', async () => {
+    const cgroup = sensor.makeContainer({ want: Want.PROCESS | Want.SYSCALL_FIRST })
+    const since = loadAddon().bootClockNs()
+    const result = await runIn(cgroup, 'repeat', 3, 'syscall', GETSID)
+    const [event, ...others] = await callsOf(cgroup, GETSID)
+    assert.ok(event)
+    assert.deepEqual(others, [])
+    assert.equal(Object.keys(event).length, SYSCALL_FIELDS_COUNT)
+    assert.deepEqual(event, {
+      ...unforeseen(event, since),
+      sizeBytes: 96,
+      kind: Kind.SYSCALL,
+      phase: Phase.RUN,
+      action: 0,
+      programVersion: 0,
+      cgroupId: cgroup.id,
+      pid: result.pid,
+      tid: result.pid,
+      uid: 0,
+      gid: 0,
+      profile: 0,
+      decided: 0n,
+      violated: 0n,
+      nr: GETSID,
+      abi: NATIVE,
+      flags: SyscallFlag.FIRST,
+    })
+    await runIn(cgroup, 'syscall', GETSID)
+    assert.equal((await callsOf(cgroup, GETSID)).length, 1)
+  })
+
+  test('no call is a first use twice in a container', async () => {
+    const cgroup = sensor.makeContainer({ want: Want.SYSCALL_FIRST })
+    await Promise.all(Array.from({ length: 4 }, () => runIn(cgroup, 'forks', 20)))
+    const calls = (await sensor.eventsOf(cgroup, 'syscall')).map(({ abi, nr }) => `${abi} ${nr}`)
+    assert.ok(calls.length > 5)
+    assert.equal(new Set(calls).size, calls.length)
+  })
+
+  test("the runtime's own calls in phase setup are not the container's", async () => {
+    const cgroup = sensor.makeContainer({ want: Want.SYSCALL_FIRST })
+    await act(program, 'join', cgroup.dir, 'syscall', GETSID)
+    assert.deepEqual(await sensor.eventsOf(cgroup, 'syscall'), [])
+  })
+
+  test('a container of which nobody wants calls gives none', async () => {
+    const cgroup = sensor.makeContainer()
+    await runIn(cgroup, 'syscall', GETSID)
+    assert.deepEqual(await sensor.eventsOf(cgroup, 'syscall'), [])
+  })
+
+  test('a call through int 0x80 is told by its own table', { skip }, async (context) => {
+    const probe = await run(program, ['int80', String(GETPID_IA32)])
+    if (!/^int80 [1-9]/.test(probe.stdout)) {
+      context.skip('the kernel has no 32-bit calls (CONFIG_IA32_EMULATION)')
+      return
+    }
+    const cgroup = sensor.makeContainer({ want: Want.SYSCALL_FIRST })
+    await runIn(cgroup, 'int80', GETPID_IA32)
+    const [event] = await callsOf(cgroup, GETPID_IA32, IA32)
+    assert.equal(event?.flags, SyscallFlag.FIRST)
+  })
+
+  test('a call with the x32 bit is told as such, whether the kernel serves it or not', async () => {
+    const cgroup = sensor.makeContainer({ want: Want.SYSCALL_FIRST })
+    await runIn(cgroup, 'syscall', GETPID_X32)
+    const [event] = await callsOf(cgroup, 39, X32)
+    assert.equal(event?.flags, SyscallFlag.FIRST)
+  })
+
+  test('a call outside the set is told each time, through every ABI', async () => {
+    const { profile } = installPolicy(
+      sensor,
+      `policy: calls\ncontainers: { name: "*" }\nrules:\n  - rule: no sessions\n    syscall: { deny: [getsid, getpid] }\n`,
+    )
+    const cgroup = sensor.makeContainer({ profile: profile.id, want: Want.SYSCALL_RULES })
+    await runIn(cgroup, 'repeat', 3, 'syscall', GETSID)
+    await runIn(cgroup, 'syscall', GETPID_X32, 'int80', GETPID_IA32)
+    const calls = (await sensor.eventsOf(cgroup, 'syscall')).map(({ nr, abi, flags, action }) => [
+      nr,
+      abi,
+      flags,
+      action,
+    ])
+    const outside = (nr: number, abi: number) => [nr, abi, SyscallFlag.OUTSIDE, Action.NONE]
+    const expected = [GETSID, GETSID, GETSID].map((nr) => outside(nr, NATIVE))
+    assert.deepEqual(calls.slice(0, 4), [...expected, outside(39, X32)])
+    assert.deepEqual(calls.slice(4), [outside(GETPID_IA32, IA32)])
+  })
+
+  test('a kill rule ends the process at the call; observe mode leaves it', async () => {
+    const { profile } = installPolicy(
+      sensor,
+      `policy: calls kill\nmode: block\ncontainers: { name: "*" }\nrules:\n  - rule: no sessions\n    action: kill\n    syscall: { deny: [getsid] }\n`,
+    )
+    const cgroup = sensor.makeContainer({ profile: profile.id, want: Want.SYSCALL_RULES | Want.PROCESS })
+    const spared = await runIn(cgroup, 'syscall', GETSID, 'exit', 3)
+    assert.equal(spared.code, 3)
+    sensor.sensor.setControl({ blocking: 1 })
+    const killed = await runIn(cgroup, 'syscall', GETSID, 'exit', 3)
+    sensor.sensor.setControl({ blocking: 0 })
+    assert.equal(killed.signal, 'SIGKILL')
+    const actions = (await callsOf(cgroup, GETSID)).map(({ action }) => action)
+    assert.deepEqual(actions, [Action.NONE, Action.KILLED])
+  })
+})

@@ -1,0 +1,85 @@
+/**
+ * What the BPF programs do with the tables of a lowered profile (bpf/lib/verdict.bpf.h, bpf/programs/*.bpf.c), in
+ * TypeScript: exact, longest prefix, base name; longest network and its port range; the bitmap of calls.
+ */
+
+import type { LoweredProfile } from '../../src/respond/lower.js'
+import type { ExecResult } from '../../src/respond/lower-exec.js'
+import type { OracleConnect, OracleExec } from './oracle.js'
+
+const KEY_PATH_BYTES = 240
+
+/** bit i: ruleIds[i] is answered, is violated. */
+export interface KernelVerdict {
+  decided: bigint
+  violated: bigint
+}
+
+export function kernelExec(lowered: LoweredProfile, event: OracleExec, setup: boolean): KernelVerdict {
+  const judged = setup ? lowered.execRules & lowered.setup : lowered.execRules
+  const invoked = kernelName(lowered, event.invoked)
+  const file = kernelName(lowered, event.file)
+  let violated = (invoked.violated | file.violated) & judged
+  const tooLong = event.invoked.length >= KEY_PATH_BYTES || event.file.length >= KEY_PATH_BYTES
+  if (tooLong || event.foreignRoot) return { decided: violated, violated }
+  let uncovered = lowered.execAllow & ~invoked.decided
+  if (event.isScript) uncovered |= lowered.execAllow & ~file.decided
+  violated |= uncovered & judged
+  return { decided: judged, violated }
+}
+
+function kernelName(lowered: LoweredProfile, name: Uint8Array): KernelVerdict {
+  const sum = { decided: 0n, violated: 0n }
+  if (name.length === 0 || name.length >= KEY_PATH_BYTES) return sum
+  const text = latin1(name)
+  merge(
+    sum,
+    lowered.execExact.find(({ path }) => latin1(path) === text),
+  )
+  const prefixes = lowered.execPrefix.filter(({ dir }) => text.startsWith(latin1(dir)))
+  merge(sum, prefixes.sort((a, b) => b.dir.length - a.dir.length)[0])
+  const base = text.slice(text.lastIndexOf('/') + 1)
+  if (base !== '')
+    merge(
+      sum,
+      lowered.execBase.find(({ name: key }) => latin1(key) === base),
+    )
+  return sum
+}
+
+function merge(sum: KernelVerdict, found: ExecResult | undefined): void {
+  if (found === undefined) return
+  const fresh = found.decided & ~sum.decided
+  sum.violated |= found.violated & fresh
+  sum.decided |= fresh
+}
+
+export function kernelConnect(lowered: LoweredProfile, event: OracleConnect, setup: boolean): bigint {
+  const judged = setup ? lowered.connectRules & lowered.setup : lowered.connectRules
+  const bits = bitsOf(event.address)
+  const node = lowered.connectNodes
+    .filter(({ address, prefixBits }) => bits.startsWith(bitsOf(address).slice(0, prefixBits)))
+    .sort((a, b) => b.prefixBits - a.prefixBits)[0]
+  const range = node?.ranges.find(({ from, to }) => from <= event.port && event.port <= to)
+  if (range === undefined) return 0n
+  return (event.proto === 6 ? range.violatedTcp : range.violatedUdp) & judged
+}
+
+export function kernelSyscallOutside(
+  lowered: LoweredProfile,
+  nr: number,
+  abi: number,
+): { outside: boolean; kill: boolean } {
+  const table = lowered.syscalls.find((candidate) => candidate.abi === abi)
+  const bit = BigInt(nr % 64)
+  const has = (words: readonly bigint[] | undefined) => (((words?.[Math.floor(nr / 64)] ?? 0n) >> bit) & 1n) === 1n
+  return { outside: has(table?.outside), kill: has(table?.killMask) }
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('latin1')
+}
+
+function bitsOf(bytes: Uint8Array): string {
+  return [...bytes].map((byte) => byte.toString(2).padStart(8, '0')).join('')
+}

@@ -1,0 +1,140 @@
+/** The tables of lowered profiles, read as the kernel reads them, against the oracle. Repeat a failure with FC_SEED=…. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { compileProgram } from '../../src/match/program.js'
+import type { Program } from '../../src/match/types.js'
+import type { Policy, Rule } from '../../src/policy/model.js'
+import { nativeSyscall } from '../../src/policy/syscalls.js'
+import type { ContainerRef } from '../../src/record/model.js'
+import { type LoweredProfile, lowerProfile } from '../../src/respond/lower.js'
+import { seedOf } from '../support/seed.js'
+import * as generate from './generators.js'
+import { kernelConnect, kernelExec, kernelSyscallOutside } from './kernel-simulation.js'
+import { oracleConnect, oracleExec, oracleSyscall } from './oracle.js'
+
+function lower(policies: Policy[], container: ContainerRef): { program: Program; lowered: LoweredProfile } {
+  const program = compileProgram(policies)
+  const blocking = new Set(policies.flatMap(({ name, mode }) => (mode === 'block' ? [name] : [])))
+  const options = { isBlockPolicy: (policy: string) => blocking.has(policy) }
+  return { program, lowered: lowerProfile(program, program.profileFor(container), options) }
+}
+
+/** Bits of the lowered rules for which `wanted` holds. */
+function maskOf(program: Program, lowered: LoweredProfile, wanted: (rule: Rule) => boolean): bigint {
+  return lowered.ruleIds.reduce((sum, id, bit) => {
+    const rule = program.rules[id]
+    return rule !== undefined && wanted(rule) ? sum | (1n << BigInt(bit)) : sum
+  }, 0n)
+}
+
+const rules = generate.ruleOf(
+  fc.oneof({ weight: 40, arbitrary: generate.lowerablePath }, { weight: 1, arbitrary: generate.pathEntry }),
+)
+
+test('exec: every rule that the kernel answers gets the oracle’s answer', () => {
+  fc.assert(
+    fc.property(
+      generate.policiesOf(rules, 20),
+      generate.container,
+      fc.array(fc.tuple(generate.execEvent, fc.boolean()), { minLength: 10, maxLength: 10 }),
+      (policies, container, events) => {
+        const { program, lowered } = lower(policies, container)
+        for (const [event, setup] of events) {
+          const { decided, violated } = kernelExec(lowered, event, setup)
+          const expected = maskOf(
+            program,
+            lowered,
+            (rule) => rule.kind === 'exec' && (!setup || rule.setup) && oracleExec(rule, event),
+          )
+          assert.equal(violated, expected & decided)
+          if (!event.foreignRoot && event.invoked.length < 240 && event.file.length < 240)
+            assert.equal(decided, setup ? lowered.execRules & lowered.setup : lowered.execRules)
+        }
+      },
+    ),
+    seedOf(800),
+  )
+})
+
+test('connect: every rule that the kernel answers gets the oracle’s answer', () => {
+  fc.assert(
+    fc.property(
+      generate.policiesOf(rules, 12),
+      generate.container,
+      fc.array(fc.tuple(generate.address, generate.port, fc.constantFrom(6, 17), fc.boolean()), {
+        minLength: 10,
+        maxLength: 10,
+      }),
+      (policies, container, events) => {
+        const { program, lowered } = lower(policies, container)
+        for (const [address, port, proto, setup] of events) {
+          const expected = maskOf(
+            program,
+            lowered,
+            (rule) =>
+              rule.kind === 'connect' && (!setup || rule.setup) && oracleConnect(rule, { address, port, proto }),
+          )
+          assert.equal(kernelConnect(lowered, { address, port, proto }, setup), expected)
+        }
+      },
+    ),
+    seedOf(500),
+  )
+})
+
+test('connect: ranges of a node are sorted, disjoint, cover every port and are at most 32', () => {
+  fc.assert(
+    fc.property(generate.policiesOf(rules, 20), generate.container, (policies, container) => {
+      for (const { ranges } of lower(policies, container).lowered.connectNodes) {
+        assert.ok(ranges.length <= 32)
+        assert.equal(ranges[0]?.from, 0)
+        assert.equal(ranges.at(-1)?.to, 65535)
+        ranges.forEach(({ from }, at) => {
+          if (at > 0) assert.equal(from, (ranges[at - 1]?.to ?? Number.NaN) + 1)
+        })
+      }
+    }),
+    seedOf(300),
+  )
+})
+
+test('syscall: a call is outside when the oracle finds a lowered rule violated by it', () => {
+  fc.assert(
+    fc.property(
+      generate.policiesOf(rules, 12),
+      generate.container,
+      fc.array(fc.record({ nr: fc.integer({ min: 0, max: 511 }), abi: fc.constantFrom(0, 1, 2) }), { minLength: 10 }),
+      (policies, container, events) => {
+        const { program, lowered } = lower(policies, container)
+        for (const { nr, abi } of events) {
+          const native = nativeSyscall(nr, abi)
+          const violated = maskOf(
+            program,
+            lowered,
+            (rule) => rule.kind === 'syscall' && oracleSyscall(rule, { nr, abi, native }),
+          )
+          assert.deepEqual(kernelSyscallOutside(lowered, nr, abi), {
+            outside: violated !== 0n,
+            kill: (violated & lowered.kill) !== 0n,
+          })
+        }
+      },
+    ),
+    seedOf(200),
+  )
+})
+
+test('every rule of the profile is lowered or named with a reason, never both, and at most 64 are', () => {
+  fc.assert(
+    fc.property(generate.policiesOf(rules, 60), generate.container, (policies, container) => {
+      const program = compileProgram(policies)
+      const profile = program.profileFor(container)
+      const lowered = lowerProfile(program, profile, { isBlockPolicy: () => true })
+      const named = [...lowered.ruleIds, ...lowered.notLowered.map(({ rule }) => rule)].sort((a, b) => a - b)
+      assert.deepEqual(named, [...profile.rules])
+      assert.ok(lowered.ruleIds.length <= 64)
+    }),
+    seedOf(100),
+  )
+})

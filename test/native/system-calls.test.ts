@@ -1,0 +1,126 @@
+/** native/system_calls.cc: the calls that Node lacks answer with a descriptor, 0, or a negative errno. */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, linkSync, mkdirSync, openSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { loadAddon } from '../../src/sensor/addon.js'
+import { makeTempDir, removeDir } from '../support/process.js'
+
+const addon = loadAddon()
+const [ENOENT, ESRCH, EBADF, EAGAIN, EINVAL, ELOOP] = [-2, -3, -9, -11, -22, -40]
+const SIGTERM = 15
+/** No kernel gives a pid this high (PID_MAX_LIMIT is 4,194,304). */
+const NO_PID = 4_194_305
+
+describe('pidfd', () => {
+  test('a descriptor means the very process, and knows when it is gone', async () => {
+    const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' })
+    assert.ok(child.pid)
+    const fd = addon.pidfdOpen(child.pid)
+    assert.ok(fd >= 0)
+    assert.equal(addon.pidfdSendSignal(fd, 0), 0)
+    assert.equal(addon.pidfdSendSignal(fd, 1000), EINVAL)
+    const ended = once(child, 'exit')
+    assert.equal(addon.pidfdSendSignal(fd, SIGTERM), 0)
+    assert.deepEqual(await ended, [null, 'SIGTERM'])
+    assert.equal(addon.pidfdSendSignal(fd, SIGTERM), ESRCH)
+    closeSync(fd)
+    assert.equal(addon.pidfdSendSignal(fd, SIGTERM), EBADF)
+  })
+
+  test('a pid that nobody has, or nobody can have, gives no descriptor', () => {
+    assert.ok([ESRCH, EINVAL].includes(addon.pidfdOpen(NO_PID)))
+    assert.equal(addon.pidfdOpen(0), EINVAL)
+    assert.equal(addon.pidfdOpen(-1), EINVAL)
+  })
+})
+
+describe('lockFile', () => {
+  test('one descriptor holds the lock, another is told so at once, and closing gives it back', () => {
+    const dir = makeTempDir()
+    const file = join(dir, 'lock')
+    const [first, second] = [openSync(file, 'w'), openSync(file, 'w')]
+    assert.equal(addon.lockFile(first), 0)
+    assert.equal(addon.lockFile(first), 0)
+    assert.equal(addon.lockFile(second), EAGAIN)
+    closeSync(first)
+    assert.equal(addon.lockFile(second), 0)
+    closeSync(second)
+    assert.equal(addon.lockFile(second), EBADF)
+    removeDir(dir)
+  })
+})
+
+describe('isSameFileInRoot', () => {
+  let dir: string
+  let root: string
+  const inRoot = (path: string, other: string) => addon.isSameFileInRoot(root, path, join(dir, other))
+
+  before(() => {
+    dir = makeTempDir()
+    root = join(dir, 'root')
+    mkdirSync(join(root, 'bin'), { recursive: true })
+    writeFileSync(join(root, 'bin/tool'), 'tool')
+    writeFileSync(join(root, 'bin/other'), 'tool')
+    writeFileSync(join(dir, 'outside'), 'outside')
+    linkSync(join(root, 'bin/tool'), join(root, 'hard'))
+    symlinkSync('/bin/tool', join(root, 'absolute'))
+    symlinkSync('../../../../bin/tool', join(root, 'bin/climbing'))
+    symlinkSync('/outside', join(root, 'escape'))
+    symlinkSync('loop', join(root, 'loop'))
+  })
+  after(() => removeDir(dir))
+
+  test('a path is resolved as a process in that root would, symlinks included', () => {
+    for (const path of [
+      '/bin/tool',
+      'bin/tool',
+      '/./bin//tool',
+      '/absolute',
+      '/bin/climbing',
+      '/hard',
+      '/../../bin/tool',
+    ])
+      assert.equal(inRoot(path, 'root/bin/tool'), 1, path)
+    assert.equal(inRoot('/bin/other', 'root/bin/tool'), 0)
+  })
+
+  test('nothing outside of the root is ever reached', () => {
+    assert.equal(inRoot('/escape', 'outside'), ENOENT)
+    assert.equal(inRoot('/../outside', 'outside'), ENOENT)
+    assert.equal(inRoot(join(dir, 'outside'), 'outside'), ENOENT)
+  })
+
+  test('what is missing on either side is an errno, not an answer', () => {
+    assert.equal(inRoot('/bin/none', 'root/bin/tool'), ENOENT)
+    assert.equal(inRoot('/bin/tool', 'none'), ENOENT)
+    assert.equal(inRoot('', 'root/bin/tool'), ENOENT)
+    assert.equal(inRoot('/loop', 'root/bin/tool'), ELOOP)
+    assert.equal(addon.isSameFileInRoot(join(dir, 'none'), '/bin/tool', join(root, 'bin/tool')), ENOENT)
+    assert.ok(addon.isSameFileInRoot('/proc/self/root', '/proc/self/exe', process.execPath) < 0) // no magic links
+  })
+})
+
+describe('clocks', () => {
+  test('the boot clock goes on, and with its offset is the time of day', async () => {
+    const first = addon.bootClockNs()
+    await sleep(2)
+    const second = addon.bootClockNs()
+    assert.ok(second > first)
+    const differenceNs = addon.bootClockNs() + addon.bootClockOffsetNs() - BigInt(Date.now()) * 1_000_000n
+    assert.ok(differenceNs > -50_000_000n && differenceNs < 50_000_000n, `${differenceNs} ns apart`)
+  })
+})
+
+describe('wrong arguments', () => {
+  const wrongs: unknown[] = [undefined, null, 'text', {}, [], 1n, Symbol('s')]
+  for (const name of ['pidfdOpen', 'pidfdSendSignal', 'lockFile', 'isSameFileInRoot'] as const)
+    test(`${name} throws a TypeError and calls nothing`, () => {
+      const call = addon[name] as (...args: unknown[]) => unknown
+      assert.throws(() => call(), TypeError)
+      for (const wrong of wrongs) assert.throws(() => call(wrong, wrong, wrong === 'text' ? 1 : wrong), TypeError)
+    })
+})

@@ -1,0 +1,188 @@
+/** Random records over the whole model, for property tests: full 64-bit ranges, any well-formed text. */
+import fc from 'fast-check'
+import type {
+  AlertBody,
+  ContainerRef,
+  GapBody,
+  ProcessRef,
+  RecordBodies,
+  RecordDraft,
+  RecordKind,
+} from '../../src/record/model.js'
+import {
+  ABIS,
+  ACTIONS,
+  AGENT_CHANGES,
+  CONTAINER_CHANGES,
+  FAMILIES,
+  GAP_SOURCES,
+  OUTCOMES,
+  PRIORITY_NAMES,
+  PROTOS,
+  SYSCALL_REASONS,
+} from '../../src/record/names.js'
+
+/** Plain objects only: records are compared as such. */
+function record<T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T>
+function record<T, K extends keyof T>(
+  model: { [K in keyof T]: fc.Arbitrary<T[K]> },
+  keys: { requiredKeys: K[] },
+): fc.Arbitrary<Partial<T> & Pick<T, K>>
+function record<T, K extends keyof T>(
+  model: { [K in keyof T]: fc.Arbitrary<T[K]> },
+  keys?: { requiredKeys: K[] },
+): fc.Arbitrary<unknown> {
+  return fc.record(model, { noNullPrototype: true, ...keys })
+}
+
+const text = fc.oneof(
+  fc.string({ unit: 'binary', maxLength: 20 }),
+  fc.constantFrom('', '/bin/sh', '__proto__', '\u001b[2J', '\u202e', 'x'.repeat(300)),
+)
+const u32 = fc.integer({ min: 0, max: 0xffff_ffff })
+const u64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })
+const time = fc.bigInt({ min: 0n, max: 2n ** 63n - 1n })
+const texts = fc.array(text, { maxLength: 4 })
+const one = <T>(names: readonly T[]) => fc.constantFrom(...names)
+
+const container: fc.Arbitrary<ContainerRef> = record({
+  state: one(['host', 'container', 'pending', 'unknown'] as const),
+  id: text,
+  name: text,
+  image: text,
+  imageId: text,
+  runtime: text,
+  labels: fc.dictionary(text, text, { maxKeys: 3, noNullPrototype: true }),
+  outerIds: texts,
+})
+
+const process: fc.Arbitrary<ProcessRef> = record(
+  {
+    pid: u32,
+    tid: u32,
+    startNs: u64,
+    exe: text,
+    invoked: text,
+    args: texts,
+    cwd: text,
+    uid: u32,
+    gid: u32,
+    user: text,
+    phase: one(['run', 'setup'] as const),
+    parent: record({ pid: u32, startNs: u64, exe: text }),
+  },
+  { requiredKeys: ['pid', 'tid', 'startNs', 'exe', 'invoked', 'args', 'cwd', 'uid', 'gid', 'user', 'phase'] },
+) as fc.Arbitrary<ProcessRef>
+
+const gap = record(
+  { source: one(GAP_SOURCES), cause: text, cpu: u32, firstSeq: u64, lastSeq: u64, count: u64, hash: text },
+  { requiredKeys: ['source', 'cause', 'firstSeq', 'lastSeq', 'count'] },
+) as fc.Arbitrary<GapBody>
+
+const alert = record({
+  rule: text,
+  policy: text,
+  priority: one(PRIORITY_NAMES),
+  tags: texts,
+  output: text,
+  actionTaken: one(ACTIONS),
+  outcome: one(OUTCOMES),
+  reason: text,
+  hook: text,
+  cause: record(
+    { kind: one(['exec', 'connect', 'sample', 'oom'] as const), lane: one(['alert', 'activity'] as const), seq: u64 },
+    { requiredKeys: ['kind', 'lane'] },
+  ),
+}) as fc.Arbitrary<AlertBody>
+
+const bodies = {
+  exec: record({
+    path: text,
+    file: text,
+    script: text,
+    dev: u32,
+    inode: u64,
+    argsTruncated: fc.boolean(),
+    pathTruncated: fc.boolean(),
+    memfd: fc.boolean(),
+    foreignRoot: fc.boolean(),
+    multicall: fc.boolean(),
+  }),
+  fork: record({ childPid: u32, childStartNs: u64 }),
+  exit: record({ code: u32, signal: u32, signalName: text, coreDumped: fc.boolean(), runtimeNs: time }),
+  connect: record({ ip: text, port: u32, proto: one(PROTOS), family: one(FAMILIES), repeatsCount: u32 }),
+  syscall: record({ name: text, nr: u32, abi: one(ABIS), reason: one(SYSCALL_REASONS) }),
+  sample: record(
+    { memoryCurrentBytes: u64, memoryPeakBytes: u64, memoryLimitBytes: u64, memoryInactiveFileBytes: u64 },
+    { requiredKeys: ['memoryCurrentBytes', 'memoryPeakBytes', 'memoryInactiveFileBytes'] },
+  ),
+  oom: record({ victimPid: u32, victimComm: text }),
+  containerChange: record({ change: one(CONTAINER_CHANGES), cgroup: text }),
+  agentChange: record({ change: one(AGENT_CHANGES), message: text }),
+}
+
+function bodiesOf(kind: RecordKind): fc.Arbitrary<RecordBodies> {
+  switch (kind) {
+    case 'container':
+      return record({ containerChange: bodies.containerChange })
+    case 'agent':
+      return record({ agentChange: bodies.agentChange })
+    case 'gap':
+      return record({ gap })
+    case 'alert':
+    case 'action':
+      return fc.oneof(
+        record({ alert, exec: bodies.exec }),
+        record({ alert, connect: bodies.connect }),
+        record({ alert, sample: bodies.sample }) as fc.Arbitrary<RecordBodies>,
+      )
+    default:
+      return (bodies[kind] as fc.Arbitrary<unknown>).map((body) => ({ [kind]: body }) as RecordBodies)
+  }
+}
+
+const KINDS: readonly RecordKind[] = [
+  'exec',
+  'fork',
+  'exit',
+  'connect',
+  'syscall',
+  'oom',
+  'sample',
+  'container',
+  'agent',
+  'gap',
+  'alert',
+  'action',
+]
+
+/** Drafts of one lane; a few containers and processes recur, as they do on a host. */
+export const drafts: fc.Arbitrary<RecordDraft[]> = fc
+  .tuple(
+    fc.array(container, { minLength: 1, maxLength: 3 }),
+    fc.array(process, { minLength: 1, maxLength: 3 }),
+    fc.array(
+      fc.tuple(
+        fc.nat(2),
+        fc.option(fc.nat(2), { nil: undefined }),
+        time,
+        time,
+        one(KINDS).chain((kind) => bodiesOf(kind).map((body) => ({ kind, body }))),
+      ),
+      { minLength: 1, maxLength: 30 },
+    ),
+  )
+  .map(([containers, processes, rows]) =>
+    rows.map(([containerIndex, processIndex, bootNs, timeNs, { kind, body }]) => {
+      const draft: RecordDraft = {
+        kind,
+        lane: 'activity',
+        bootNs,
+        timeNs,
+        container: containers[containerIndex % containers.length] as ContainerRef,
+        ...body,
+      }
+      const acting = processIndex === undefined ? undefined : processes[processIndex % processes.length]
+      return acting === undefined ? draft : { ...draft, process: acting }
+    }),
+  )

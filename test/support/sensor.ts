@@ -1,0 +1,278 @@
+/**
+ * A real sensor for the bpf tests: loads the object, attaches every base hook, and keeps each event as a plain object with
+ * all fields of its view. Other tests of this machine are seen too (a fresh cgroup is watched as pending): a test asks for
+ * the events of cgroups that it made itself.
+ */
+import assert from 'node:assert/strict'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { sensorHierarchy } from '../../src/agent/sensor-hierarchy.js'
+import { findHierarchy } from '../../src/container/cgroup-fs.js'
+import { compileProgram } from '../../src/match/program.js'
+import type { Profile, Program } from '../../src/match/types.js'
+import { loadPolicies } from '../../src/policy/load.js'
+import { HOST } from '../../src/record/model.js'
+import { CircuitBreaker } from '../../src/respond/breaker.js'
+import { KernelPolicy } from '../../src/respond/kernel-policy.js'
+import { loadAddon } from '../../src/sensor/addon.js'
+import { type EventHandler, RING_HEADER_BYTES } from '../../src/sensor/batch.js'
+import {
+  CgroupState,
+  type EvCgroup,
+  type EvConnect,
+  type EvExec,
+  type EvExit,
+  type EvFork,
+  type EvHeader,
+  type EvOom,
+  type EvSyscall,
+  Want,
+} from '../../src/sensor/generated/abi.js'
+import { readPossibleCpuCount, Sensor } from '../../src/sensor/sensor.js'
+import { Counters } from '../../src/telemetry/counters.js'
+import { cgroupId, cgroupMounts, makeCgroup, removeCgroup, testCgroupPath } from './cgroup.js'
+
+/** The values of a view's fields: what its getters give, without the halves of 64-bit ones. */
+export type FieldsOf<View> = {
+  [Key in keyof View as Key extends 'at' | 'bytes' | `${string}Low` | `${string}High`
+    ? never
+    : View[Key] extends number | bigint | Uint8Array
+      ? Key
+      : never]: View[Key] extends Uint8Array ? string : View[Key]
+}
+
+/** Strings are the bytes as Latin-1, so that invalid UTF-8 compares exactly. */
+export type ExecFields = FieldsOf<EvExec> & { invoked: string; file: string; cwd: string; args: string }
+export type CgroupFields = FieldsOf<EvCgroup> & { path: string }
+export type HeaderFields = FieldsOf<EvHeader>
+
+interface EventTypes {
+  exec: ExecFields
+  fork: FieldsOf<EvFork>
+  exit: FieldsOf<EvExit>
+  connect: FieldsOf<EvConnect>
+  syscall: FieldsOf<EvSyscall>
+  oom: FieldsOf<EvOom>
+  cgroup: CgroupFields
+}
+type EventName = keyof EventTypes
+export type AnyEvent = { [Name in EventName]: { name: Name; event: EventTypes[Name] } }[EventName]
+
+export interface TestCgroup {
+  path: string
+  /** Its directory in the hierarchy that identifies containers. */
+  dir: string
+  id: bigint
+  level: number
+  parentId: bigint
+}
+
+export interface WatchOptions {
+  state?: number
+  want?: number
+  profile?: number
+  root?: TestCgroup
+}
+
+export const latin1 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1')
+
+/** Getters of the view and its bases. */
+export function fieldNamesOf(view: object): string[] {
+  const names: string[] = []
+  for (let type = Object.getPrototypeOf(view); type !== Object.prototype; type = Object.getPrototypeOf(type))
+    for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(type)))
+      if (property.get !== undefined && !/(Low|High)$/.test(name)) names.push(name)
+  return names
+}
+
+export function fieldsOf<View extends object>(view: View): FieldsOf<View> {
+  const values = fieldNamesOf(view).map((name) => {
+    const value: unknown = Reflect.get(view, name)
+    return [name, value instanceof Uint8Array ? latin1(value) : value]
+  })
+  return Object.fromEntries(values) as FieldsOf<View>
+}
+
+/** Keeps every event; sums the bytes that it was handed. */
+class Collector implements EventHandler {
+  readonly events: AnyEvent[] = []
+  readonly undecoded: string[] = []
+  handledBytes = 0
+  onNumber: (cpu: number, cpuSeq: bigint) => void = () => {}
+
+  sequence(cpu: number, cpuSeq: bigint, event: EvHeader): void {
+    this.handledBytes += (RING_HEADER_BYTES + event.sizeBytes + 7) & ~7
+    this.onNumber(cpu, cpuSeq)
+  }
+  exec(event: EvExec): void {
+    let at = event.at + (event.constructor as typeof EvExec).SIZE_BYTES
+    const next = (sizeBytes: number) => {
+      at += sizeBytes
+      return latin1(event.bytes.subarray(at - sizeBytes, at))
+    }
+    const strings = {
+      invoked: next(event.invokedBytes),
+      file: next(event.fileBytes),
+      cwd: next(event.cwdBytes),
+      args: next(event.argsBytes),
+    }
+    this.events.push({ name: 'exec', event: { ...fieldsOf(event), ...strings } })
+  }
+  fork(event: EvFork): void {
+    this.events.push({ name: 'fork', event: fieldsOf(event) })
+  }
+  exit(event: EvExit): void {
+    this.events.push({ name: 'exit', event: fieldsOf(event) })
+  }
+  connect(event: EvConnect): void {
+    this.events.push({ name: 'connect', event: fieldsOf(event) })
+  }
+  syscall(event: EvSyscall): void {
+    this.events.push({ name: 'syscall', event: fieldsOf(event) })
+  }
+  oom(event: EvOom): void {
+    this.events.push({ name: 'oom', event: fieldsOf(event) })
+  }
+  cgroup(event: EvCgroup): void {
+    const start = event.at + (event.constructor as typeof EvCgroup).SIZE_BYTES
+    const path = latin1(event.bytes.subarray(start, start + event.pathBytes))
+    this.events.push({ name: 'cgroup', event: { ...fieldsOf(event), path } })
+  }
+  undecodable(_event: EvHeader, reason: string): void {
+    this.undecoded.push(reason)
+  }
+}
+
+/** Large enough that no test's events fill it while the machine is busy. */
+const RING_BYTES = 8 << 20
+
+export class TestSensor {
+  readonly counters = new Counters()
+  readonly sensor: Sensor
+  readonly cpus = readPossibleCpuCount()
+  readonly #collector = new Collector()
+  readonly #made: TestCgroup[] = []
+  #isCongested = false
+
+  constructor(options: { ringBytes?: number } = {}) {
+    this.sensor = Sensor.open({
+      ...sensorHierarchy(findHierarchy()),
+      ringBytes: options.ringBytes ?? RING_BYTES,
+      counters: this.counters,
+      isCongested: () => this.#isCongested,
+    })
+    this.sensor.start(this.#collector, () => {})
+  }
+
+  /** Events, in the order in which the reader gave them. */
+  get all(): readonly AnyEvent[] {
+    return this.#collector.events
+  }
+
+  /** While set, slabs are kept back: events wait in the ring. */
+  set isCongested(isCongested: boolean) {
+    this.#isCongested = isCongested
+  }
+
+  set onNumber(see: (cpu: number, cpuSeq: bigint) => void) {
+    this.#collector.onNumber = see
+  }
+
+  /** Makes a cgroup and says what it is; with `isMemory` in the memory controller's hierarchy too. */
+  makeCgroup(options: { path?: string; isMemory?: boolean } = {}): TestCgroup {
+    const path = options.path ?? testCgroupPath()
+    const dir = makeCgroup(path)
+    if (options.isMemory === true) mkdirSync(join(cgroupMounts().memory, path), { recursive: true })
+    const parent = path.slice(0, path.lastIndexOf('/'))
+    const cgroup = { path, dir, id: cgroupId(path), level: path.split('/').length - 1, parentId: cgroupId(parent) }
+    this.#made.push(cgroup)
+    return cgroup
+  }
+
+  /** A cgroup that is a confirmed container with this profile (0: no rules). */
+  makeContainer(options: WatchOptions & { isMemory?: boolean } = {}): TestCgroup {
+    const cgroup = this.makeCgroup(options)
+    this.watch(cgroup, options)
+    return cgroup
+  }
+
+  watch(cgroup: TestCgroup, options: WatchOptions = {}): void {
+    const root = options.root ?? cgroup
+    this.sensor.addContainer(root.id)
+    this.sensor.setCgroup(cgroup.id, {
+      rootId: root.id,
+      profile: [options.profile ?? 0, options.profile ?? 0],
+      rootLevel: root.level,
+      state: options.state ?? CgroupState.CONTAINER,
+      want: options.want ?? Want.PROCESS | Want.CONNECT,
+    })
+  }
+
+  /** Until every event of what has happened so far is in `all`. */
+  async settle(): Promise<void> {
+    const deadline = Date.now() + 30_000
+    for (;;) {
+      this.sensor.nudge()
+      await sleep(2)
+      const { waitingBytes, bytesCount } = this.sensor.stats()
+      if (waitingBytes === 0 && bytesCount === this.#collector.handledBytes) break
+      if (Date.now() > deadline) throw new Error(`${waitingBytes} bytes still wait in the ring`)
+    }
+    assert.deepEqual(this.#collector.undecoded, [])
+  }
+
+  /** Events of one kind in this cgroup (their home), after settling. */
+  async eventsOf<Name extends EventName>(cgroup: TestCgroup, name: Name): Promise<EventTypes[Name][]> {
+    await this.settle()
+    return this.all.flatMap((entry) =>
+      entry.name === name && entry.event.cgroupId === cgroup.id ? [entry.event as EventTypes[Name]] : [],
+    )
+  }
+
+  /** The only event of its kind there. */
+  async onlyEventOf<Name extends EventName>(cgroup: TestCgroup, name: Name): Promise<EventTypes[Name]> {
+    const [event, ...others] = await this.eventsOf(cgroup, name)
+    assert.equal(others.length, 0, `one ${name} event expected, ${others.length + 1} came`)
+    assert.ok(event, `no ${name} event came`)
+    return event
+  }
+
+  async close(): Promise<void> {
+    this.sensor.close()
+    for (const cgroup of this.#made.reverse()) await removeCgroup(cgroup.path)
+  }
+}
+
+/** The values that no test can foretell, each checked for what must hold of it. */
+export function unforeseen(event: HeaderFields, sinceBootNs: bigint) {
+  const { cpu, cpuSeq, bootNs, startNs } = event
+  assert.ok(cpu < readPossibleCpuCount(), `cpu ${cpu}`)
+  assert.ok(cpuSeq > 0n)
+  assert.ok(bootNs >= sinceBootNs && bootNs <= loadAddon().bootClockNs(), `boot time ${bootNs} since ${sinceBootNs}`)
+  assert.ok(startNs <= bootNs && startNs > 0n)
+  return { cpu, cpuSeq, bootNs, startNs }
+}
+
+export interface TestPolicy {
+  program: Program
+  profile: Profile
+  kernel: KernelPolicy
+}
+
+/** Compiles the policy text and puts it into the kernel's maps; `limitCount` is the breaker's. */
+export function installPolicy(sensor: TestSensor, text: string, limitCount = 5): TestPolicy {
+  const loaded = loadPolicies([{ file: 'test.yaml', bytes: Buffer.from(text) }])
+  assert.deepEqual(loaded.diagnostics, [])
+  const program = compileProgram(loaded.policies)
+  const breaker = new CircuitBreaker({ limitCount, windowMs: 60_000, nowMs: () => performance.now() }, () => {})
+  const profile = program.profileFor({ ...HOST, state: 'container', id: 'test', name: 'test', image: 'demo/test' })
+  const kernel = new KernelPolicy(sensor.sensor, breaker)
+  kernel.install(program, profile)
+  return { program, profile, kernel }
+}
+
+/** The directory in the memory controller's hierarchy of a cgroup made with `isMemory`. */
+export function memoryDir(cgroup: TestCgroup): string {
+  return join(cgroupMounts().memory, cgroup.path)
+}

@@ -1,0 +1,151 @@
+/** What is lowered into the kernel, what stays in user space and why, and what the masks say. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { compileProgram } from '../../src/match/program.js'
+import { loadPolicies } from '../../src/policy/load.js'
+import { HOST } from '../../src/record/model.js'
+import { type LoweredProfile, type LowerOptions, lowerProfile } from '../../src/respond/lower.js'
+
+function lower(rules: string, options: Partial<LowerOptions> = {}): LoweredProfile {
+  const text = `policy: p\ncontainers: all\nmode: block\nrules:\n${rules}`
+  const { policies, errorCount } = loadPolicies([{ file: 'test.yaml', bytes: new TextEncoder().encode(text) }])
+  assert.equal(errorCount, 0)
+  const program = compileProgram(policies)
+  const profile = program.profileFor({ ...HOST, state: 'container', id: 'c' })
+  return lowerProfile(program, profile, {
+    isBlockPolicy: () => true,
+    ...options,
+  })
+}
+
+function rule(name: string, body: string, more = ''): string {
+  return `  - rule: ${name}\n    ${body}\n${more === '' ? '' : `    ${more}\n`}`
+}
+
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
+
+test('literal paths, folders and program names become exact, prefix and base entries', () => {
+  const lowered = lower(
+    rule('one', 'exec: { deny: [/bin/nc, "/opt/**", ncat] }') + rule('two', 'exec: { allow: ["/opt/a/**"] }'),
+  )
+  assert.deepEqual(
+    lowered.execExact.map(({ path, decided, violated }) => [text(path), decided, violated]),
+    [
+      ['/bin/nc', 1n, 1n],
+      ['/opt', 1n, 1n],
+      ['/opt/a', 2n, 0n],
+    ],
+  )
+  assert.deepEqual(
+    lowered.execPrefix.map(({ dir, decided, violated }) => [text(dir), decided, violated]),
+    [
+      ['/opt/', 1n, 1n],
+      ['/opt/a/', 3n, 1n],
+    ],
+  )
+  assert.deepEqual(
+    lowered.execBase.map(({ name, decided, violated }) => [text(name), decided, violated]),
+    [['ncat', 1n, 1n]],
+  )
+  assert.deepEqual([lowered.execRules, lowered.execAllow], [3n, 2n])
+  assert.deepEqual(lowered.notLowered, [])
+})
+
+test('globs, suffixes of several components, long paths and memory stay in user space, with the reason', () => {
+  const long = `/${'a'.repeat(200)}/${'b'.repeat(60)}`
+  const lowered = lower(
+    rule('glob', 'exec: { deny: ["/bin/n*"] }') +
+      rule('middle', 'exec: { deny: ["/a/**/b"] }') +
+      rule('suffix', 'exec: { deny: ["**/bin/nc"] }') +
+      rule('long', `exec: { deny: ["${long}"] }`) +
+      rule('memory', 'memory: { max: 1MiB }') +
+      rule('fine', 'exec: { deny: nc }'),
+  )
+  assert.deepEqual(lowered.ruleIds, [5])
+  assert.deepEqual(
+    lowered.notLowered.map(({ rule: id, reason }) => [id, reason]),
+    [
+      [0, "the kernel's maps hold literal paths, `DIR/**` and program names only, not `/bin/n*`"],
+      [1, "the kernel's maps hold literal paths, `DIR/**` and program names only, not `/a/**/b`"],
+      [2, "the kernel's maps hold literal paths, `DIR/**` and program names only, not `**/bin/nc`"],
+      [3, 'an entry is longer than 239 bytes'],
+      [4, 'memory is sampled, and compared in user space'],
+    ],
+  )
+})
+
+test('a path of 239 bytes is lowered, one of 240 is not', () => {
+  const path = (bytes: number) => `/${'a'.repeat(200)}/${'b'.repeat(bytes - 202)}`
+  const lowered = lower(
+    rule('short', `exec: { deny: ["${path(239)}"] }`) + rule('long', `exec: { deny: ["${path(240)}"] }`),
+  )
+  assert.deepEqual(lowered.ruleIds, [0])
+  assert.equal(lowered.execExact[0]?.path.length, 239)
+})
+
+test('actions are in the masks only where the policy blocks and the hook can act', () => {
+  const rules =
+    rule('kill', 'exec: { deny: nc }', 'action: kill') +
+    rule('deny', 'connect: { deny: ["*:80"] }', 'action: deny') +
+    rule('exec deny', 'exec: { deny: ls }', 'action: deny') +
+    rule('calls', 'syscall: { deny: ptrace }', 'action: kill') +
+    rule('alert', 'connect: { deny: ["*:81"] }')
+  const blocking = lower(rules)
+  assert.deepEqual([blocking.kill, blocking.deny], [0b01001n, 0b00010n])
+  assert.deepEqual(
+    blocking.weakened.map(({ rule: id }) => id),
+    [2],
+  )
+  assert.deepEqual([blocking.execRules, blocking.connectRules, blocking.syscallRules], [0b101n, 0b10010n, 0b1000n])
+  const able = lower(rules, { execDeny: true })
+  assert.deepEqual([able.deny, able.weakened], [0b00110n, []])
+  const observing = lower(rules, { isBlockPolicy: () => false })
+  assert.deepEqual([observing.kill, observing.deny, observing.weakened], [0n, 0n, []])
+  assert.ok(observing.syscalls.every(({ killMask }) => killMask.every((word) => word === 0n)))
+})
+
+test('beyond 64 rules those that act are lowered first, and the others are named', () => {
+  const many = Array.from({ length: 70 }, (_, at) =>
+    rule(`r${at}`, `exec: { deny: tool${at} }`, at >= 66 ? 'action: kill' : ''),
+  )
+  const lowered = lower(many.join(''))
+  assert.equal(lowered.ruleIds.length, 64)
+  assert.deepEqual(lowered.ruleIds.slice(-4), [66, 67, 68, 69])
+  assert.deepEqual(
+    lowered.notLowered.map(({ rule: id }) => id),
+    [60, 61, 62, 63, 64, 65],
+  )
+})
+
+test('a connect rule with more port ranges than a node holds stays in user space, the others are lowered', () => {
+  const ports = Array.from({ length: 40 }, (_, at) => `"*:${1000 + at * 2}"`).join(', ')
+  const lowered = lower(
+    rule('many', `connect: { deny: [${ports}] }`) + rule('one', 'connect: { deny: ["10.0.0.0/8:80/tcp"] }'),
+  )
+  assert.deepEqual(lowered.ruleIds, [1])
+  assert.equal(lowered.notLowered[0]?.reason, 'a network would have more than 32 port ranges')
+  assert.deepEqual(
+    lowered.connectNodes.map(({ prefixBits, ranges }) => [
+      prefixBits,
+      ranges.map(({ from, violatedTcp, violatedUdp }) => [from, violatedTcp, violatedUdp]),
+    ]),
+    [
+      [0, [[0, 0n, 0n]]],
+      [
+        104,
+        [
+          [0, 0n, 0n],
+          [80, 1n, 0n],
+          [81, 0n, 0n],
+        ],
+      ],
+    ],
+  )
+})
+
+test('an allow list of calls puts every other call outside, of every ABI', () => {
+  const [native, ia32] = lower(rule('r', 'syscall: { allow: [read, write] }')).syscalls
+  assert.equal(native?.outside[0], (1n << 64n) - 1n - 3n)
+  assert.equal(native?.outside[7], (1n << 64n) - 1n)
+  assert.equal(ia32?.outside[0], (1n << 64n) - 1n)
+})

@@ -1,0 +1,87 @@
+/** src/agent/process-table.ts: who a pid is, by pid and start time, within a bound. */
+import assert from 'node:assert/strict'
+import { beforeEach, describe, test } from 'node:test'
+import { type ProcessEntry, ProcessTable } from '../../src/agent/process-table.js'
+import { Counters } from '../../src/telemetry/counters.js'
+
+const entry = (pid: number, startNs: bigint, exe = '/bin/x'): ProcessEntry => ({
+  pid,
+  startNs,
+  parentPid: 1,
+  parentStartNs: 1n,
+  exe,
+  invoked: exe,
+  args: [exe],
+  cwd: '/',
+  uid: 0,
+  gid: 0,
+  phase: 'run',
+})
+
+describe('the process table', () => {
+  let counters: Counters
+  let table: ProcessTable
+
+  beforeEach(() => {
+    counters = new Counters()
+    table = new ProcessTable(counters, 3)
+  })
+
+  test('a process is found by pid and start time; a reused pid is another one', () => {
+    table.set(entry(10, 100n))
+    assert.equal(table.find(10, 100n)?.exe, '/bin/x')
+    assert.equal(table.find(10, 101n), undefined)
+    assert.equal(table.find(11, 100n), undefined)
+    table.set(entry(10, 200n, '/bin/y'))
+    assert.equal(table.find(10, 100n), undefined)
+    assert.equal(table.find(10, 200n)?.exe, '/bin/y')
+    assert.equal(table.current(10)?.exe, '/bin/y')
+    assert.equal(table.current(99), undefined)
+  })
+
+  test('a child is its parent until it executes something, with its own pid, start and parent', () => {
+    const parent = entry(10, 100n)
+    table.set(parent)
+    const child = table.fork(parent, 11, 110n, parent)
+    assert.deepEqual(child, { ...parent, pid: 11, startNs: 110n, parentPid: 10, parentStartNs: 100n })
+    assert.equal(table.find(11, 110n), child)
+    assert.equal(parent.pid, 10)
+  })
+
+  test('a child of a process that was never seen has what the event says', () => {
+    const fallback = { ...entry(10, 100n, ''), args: [] }
+    const child = table.fork(undefined, 11, 110n, fallback)
+    assert.deepEqual([child.exe, child.parentPid, child.parentStartNs], ['', 10, 100n])
+  })
+
+  test("a child's exec that came first on another CPU is not undone by its fork", () => {
+    const executed = { ...entry(11, 110n, '/bin/new'), parentPid: 10, parentStartNs: 100n }
+    table.set(executed)
+    const parent = entry(10, 100n)
+    assert.equal(table.fork(parent, 11, 110n, parent), executed)
+    assert.equal(table.find(11, 110n)?.exe, '/bin/new')
+  })
+
+  test('the fork of a reused pid replaces the process that had it before', () => {
+    table.set(entry(11, 50n, '/bin/old'))
+    const parent = entry(10, 100n)
+    assert.equal(table.fork(parent, 11, 110n, parent).exe, '/bin/x')
+    assert.equal(table.find(11, 50n), undefined)
+  })
+
+  test('beyond the bound the process seen longest ago is forgotten, and counted', () => {
+    for (const pid of [1, 2, 3]) table.set(entry(pid, 1n))
+    table.find(1, 1n)
+    table.set(entry(4, 1n))
+    assert.equal(table.sizeCount, 3)
+    assert.equal(table.find(2, 1n), undefined)
+    assert.ok(table.find(1, 1n) && table.find(3, 1n) && table.find(4, 1n))
+    assert.equal(counters.get('process_table_evicted_total'), 1)
+  })
+
+  test('a process that executes again takes no more room, and nothing is forgotten for it', () => {
+    for (let count = 0; count < 10; count++) table.set(entry(1, 1n, `/bin/${count}`))
+    assert.equal(table.sizeCount, 1)
+    assert.equal(counters.get('process_table_evicted_total'), 0)
+  })
+})

@@ -1,0 +1,180 @@
+/**
+ * Runs in the guest: attaches the probes, makes a cgroup, acts in it, and prints one JSON line per check
+ * ({check, ok, detail}). Imports the product's own sensor, matcher and lowering; no test runner is in the guest.
+ */
+import { spawn, spawnSync } from 'node:child_process'
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { release } from 'node:os'
+import { join } from 'node:path'
+import { sensorHierarchy } from '../../../src/agent/sensor-hierarchy.js'
+import { findHierarchy } from '../../../src/container/cgroup-fs.js'
+import { compileProgram } from '../../../src/match/program.js'
+import { loadPolicies } from '../../../src/policy/load.js'
+import { HOST } from '../../../src/record/model.js'
+import { BREAKER_DEFAULTS, CircuitBreaker } from '../../../src/respond/breaker.js'
+import { KernelPolicy } from '../../../src/respond/kernel-policy.js'
+import { isNativeError } from '../../../src/sensor/addon.js'
+import type { EventHandler } from '../../../src/sensor/batch.js'
+import { Action, CgroupState, EvExec, Want } from '../../../src/sensor/generated/abi.js'
+import { decodeText, Sensor } from '../../../src/sensor/sensor.js'
+import { Counters } from '../../../src/telemetry/counters.js'
+
+const POLICY = `policy: guest
+containers: all
+mode: block
+rules:
+  - rule: no netcat
+    exec: { deny: [nc] }
+    action: kill
+  - rule: no port 81
+    connect: { deny: ["*:81"] }
+    action: deny
+`
+
+interface Seen {
+  kind: string
+  text: string
+  action: number
+  code: number
+  signal: number
+}
+
+const seen: Seen[] = []
+const note = (kind: string, rest: Partial<Seen>) =>
+  seen.push({ kind, text: '', action: 0, code: 0, signal: 0, ...rest })
+
+const handler: EventHandler = {
+  exec: (event) => {
+    const start = event.at + EvExec.SIZE_BYTES
+    note('exec', { text: decodeText(event.bytes, start, start + event.invokedBytes), action: event.action })
+  },
+  fork: () => note('fork', {}),
+  exit: (event) => note('exit', { code: event.code, signal: event.signal }),
+  connect: (event) => note('connect', { text: `${event.address.join('.')}:${event.port}`, action: event.action }),
+  syscall: (event) => note('syscall', { code: event.nr }),
+  oom: () => note('oom', {}),
+  cgroup: () => note('cgroup', {}),
+  undecodable: (_event, reason) => note('undecodable', { text: reason }),
+  sequence: () => {},
+}
+
+function check(name: string, ok: boolean, detail: unknown = ''): void {
+  console.log(JSON.stringify({ check: name, ok, detail }))
+}
+
+async function settle(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 500))
+}
+
+async function main(): Promise<void> {
+  const hierarchy = findHierarchy()
+  console.log(JSON.stringify({ kernel: release(), hierarchy: hierarchy.kind }))
+  const hasNetworkHooks = hierarchy.kind !== 'v1'
+  const sensor = Sensor.open({
+    ...sensorHierarchy(hierarchy),
+    ringBytes: 1 << 20,
+    counters: new Counters(),
+    isCongested: () => false,
+  })
+  sensor.start(handler, () => {})
+  check('every base hook attached', true)
+
+  const cgroup = join(hierarchy.root, 'hullguard-test-vm')
+  if (hierarchy.kind === 'v2') writeFileSync(join(hierarchy.root, 'cgroup.subtree_control'), '+memory')
+  mkdirSync(cgroup)
+  await settle()
+  check(
+    'cgroup_mkdir is seen',
+    seen.some(({ kind }) => kind === 'cgroup'),
+  )
+  const id = statSync(cgroup, { bigint: true }).ino
+  const { policies, errorCount } = loadPolicies([{ file: 'guest.yaml', bytes: Buffer.from(POLICY) }])
+  check('the policy loads', errorCount === 0)
+  const program = compileProgram(policies)
+  const profile = program.profileFor({ ...HOST, state: 'container', id: 'guest', name: 'guest' })
+  const breaker = new CircuitBreaker({ ...BREAKER_DEFAULTS, nowMs: () => performance.now() }, () => {})
+  new KernelPolicy(sensor, breaker).install(program, profile)
+  const want = Want.PROCESS | Want.CONNECT | Want.SYSCALL_FIRST
+  const entry = { rootId: id, profile: [profile.id, profile.id], rootLevel: 1, state: CgroupState.CONTAINER, want }
+  sensor.setCgroup(id, entry)
+  sensor.setSyscallsWanted(true)
+  sensor.setControl({ version: 1, blocking: 1 })
+
+  // unshare -m: the exec that leaves the mount namespace ends phase setup, as a runtime's start of the entrypoint does.
+  const script =
+    'nc 127.0.0.1 99; echo "nc $?"; wget -q -O - http://127.0.0.1:81/; wget -q -O - http://127.0.0.1:82/; /bin/true; exit 7'
+  const enter = `echo $$ > ${cgroup}/cgroup.procs; exec unshare -m /bin/sh -c '${script}'`
+  const run = spawnSync('/bin/sh', ['-c', enter], { encoding: 'utf8' })
+  await settle()
+  check('the forbidden program was killed', run.stdout.includes('nc 137'), run.stdout)
+  const nc = seen.find(({ kind, text }) => kind === 'exec' && text.endsWith('/nc'))
+  check('its exec event says that the kernel killed it', nc?.action === Action.KILLED, nc ?? null)
+  check(
+    'exit code is seen',
+    seen.some(({ kind, code }) => kind === 'exit' && code === 7),
+  )
+  check(
+    'exit by SIGKILL is seen',
+    seen.some(({ kind, signal }) => kind === 'exit' && signal === 9),
+  )
+  check(
+    'forks are seen',
+    seen.some(({ kind }) => kind === 'fork'),
+  )
+  check('first uses of syscalls are seen', seen.filter(({ kind }) => kind === 'syscall').length > 5)
+  check('nothing failed to decode', !seen.some(({ kind }) => kind === 'undecodable'))
+  if (hasNetworkHooks) {
+    const refused = seen.find(({ kind, text }) => kind === 'connect' && text.endsWith(':81'))
+    const allowed = seen.find(({ kind, text }) => kind === 'connect' && text.endsWith(':82'))
+    check(
+      'the forbidden connect was refused',
+      refused?.action === Action.DENIED && run.stderr.includes('not permitted'),
+      run.stderr,
+    )
+    check(
+      'the other connect was seen and let through',
+      allowed?.action === Action.NONE && run.stderr.includes('refused'),
+      run.stderr,
+    )
+  }
+  await checkMemory(sensor, hierarchy.kind, cgroup, id)
+  sensor.close()
+}
+
+async function checkMemory(sensor: Sensor, kind: string, cgroup: string, id: bigint): Promise<void> {
+  const limitBytes = 64 * 1024 * 1024
+  writeFileSync(join(cgroup, kind === 'v2' ? 'memory.max' : 'memory.limit_in_bytes'), String(limitBytes))
+  const holder = spawn(
+    '/bin/sh',
+    ['-c', `echo $$ > ${cgroup}/cgroup.procs; (head -c 20000000 /dev/zero; sleep 20) | tail -c 19000000 > /dev/null`],
+    { detached: true },
+  )
+  await new Promise((resolve) => setTimeout(resolve, 6000))
+  const fileBytes = Number(
+    readFileSync(join(cgroup, kind === 'v2' ? 'memory.current' : 'memory.usage_in_bytes'), 'utf8'),
+  )
+  const reading = sensor.readMemory().find(({ cgroupId }) => cgroupId === id)
+  const shown =
+    reading === undefined
+      ? null
+      : {
+          current: String(reading.currentBytes),
+          peak: String(reading.peakBytes),
+          limit: String(reading.limitBytes),
+          fileBytes,
+        }
+  check(
+    'memory in use is what the cgroup file says',
+    reading !== undefined && Math.abs(Number(reading.currentBytes) - fileBytes) < 2 << 20,
+    shown,
+  )
+  check('peak is at least what is in use', reading !== undefined && reading.peakBytes >= reading.currentBytes, shown)
+  check('the limit is the one that was set', reading?.limitBytes === BigInt(limitBytes), shown)
+  if (holder.pid !== undefined) process.kill(-holder.pid, 'SIGKILL')
+}
+
+main().catch((error: unknown) => {
+  const cause = error instanceof Error ? error.cause : undefined
+  if (isNativeError(cause)) console.log(cause.log)
+  check('the guest ran to its end', false, error instanceof Error ? error.stack : String(error))
+})
