@@ -1,0 +1,175 @@
+/**
+ * Question: how much CPU does the agent take for one event, from the ring to its spool and collector?
+ *
+ * The real agent runs in this process. Its JavaScript thread stands still while a producer in a runc container makes forks,
+ * execs, exits and connects: they wait in the ring, which is large enough to hold them all below its wake-up mark. Then it
+ * goes on, and the CPU time of the whole process (reader thread, JavaScript, libuv's threads, garbage collection) until all is
+ * handled and still is divided by the events. With 0 and 1,000 rules that apply to the container and hit nothing;
+ * delivering to a collector process, and with the collector down (spool only). A first fill is not counted (V8 compiles).
+ * Asserted: nothing lost, and in the store exactly what was made.
+ */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type RunningAgent, startAgent } from '../../src/agent/agent.js'
+import { openLocal } from '../../src/collector/local-source.js'
+import { Counters } from '../../src/telemetry/counters.js'
+import { SILENT } from '../../test/support/delivery.js'
+import { endCollector, spawnCollector } from '../../test/support/delivery-child.js'
+import { findCommand } from '../../test/support/process.js'
+import { withCleanup } from '../support/cleanup.js'
+import { mixedRules, policyOf } from '../support/generated-rules.js'
+import type { BenchOptions, Emit } from '../support/row.js'
+import { type BenchStage, setUpStage } from '../support/stage.js'
+import { median } from '../support/statistics.js'
+
+export const name = 'pipeline'
+
+const RULES = [0, 1_000]
+const SEED = 20_250_101
+const FILLS = 5
+const QUICK_FILLS = 2
+/** An iteration is a fork, an exec, an exit and CONNECTS connects: 8 events, about 1.1 kB. */
+const ITERATIONS = 5_000
+const CONNECTS = 5
+const EVENTS_PER_ITERATION = 3 + CONNECTS
+/** Room for all of a fill within a quarter of the ring: beyond that the kernel side wakes the reader for every event. */
+const RING_BYTES = 64 * 1024 * 1024
+const QUIET_MS = 100
+const QUIET_CPU_US = 5_000
+/** Other containers of the machine may act now and then: their events are handled, and divided by, as well. */
+const QUIET_EVENTS = 20
+const DRAINED_WITHIN_MS = 120_000
+
+interface Fill {
+  events: number
+  cpuUs: number
+  /** Of it, the main thread. */
+  mainUs: number
+}
+
+export async function run(emit: Emit, { isQuick }: BenchOptions): Promise<void> {
+  await withCleanup(async (defer) => {
+    const stage = await setUpStage(defer)
+    const fills = isQuick ? QUICK_FILLS : FILLS
+    for (const rules of RULES)
+      for (const delivery of ['collector', 'spool'] as const) {
+        const results = await measure(stage, rules, delivery, fills, defer)
+        const row = (metric: string, pick: (fill: Fill) => number) =>
+          emit({
+            case: name,
+            subject: 'hullguard',
+            param: `rules=${rules},delivery=${delivery}`,
+            metric,
+            value: Number(median(results.map(pick)).toFixed(3)),
+            unit: 'us',
+            samples: results.length,
+          })
+        row('cpu_per_event', ({ cpuUs, events }) => cpuUs / events)
+        row('main_thread_per_event', ({ mainUs, events }) => mainUs / events)
+        row('other_threads_per_event', ({ cpuUs, mainUs, events }) => (cpuUs - mainUs) / events)
+      }
+  })
+}
+
+async function measure(
+  stage: BenchStage,
+  rules: number,
+  delivery: 'collector' | 'spool',
+  fills: number,
+  defer: (undo: () => unknown) => void,
+): Promise<Fill[]> {
+  const dir = mkdtempSync(join(stage.dir, 'pipeline-'))
+  const collector = delivery === 'collector' ? await spawnCollector(join(dir, 'collector'), '127.0.0.1:0') : undefined
+  const endChild = async () => collector && endCollector(collector, 'SIGTERM')
+  defer(endChild)
+  const counters = new Counters()
+  const agent = await startAgent({
+    dataDir: join(dir, 'agent'),
+    lockFile: join(dir, 'agent.lock'),
+    collectors: collector === undefined ? [] : [collector.address],
+    policies: rules === 0 ? [] : [policyOf(mixedRules(rules, SEED))],
+    mode: 'observe',
+    syscallActivity: false,
+    ringBytes: RING_BYTES,
+    dockerSocket: join(dir, 'none.sock'),
+    runcRoots: [stage.runcRoot],
+    counters,
+    log: SILENT,
+  })
+  defer(() => agent.stop())
+  while (collector !== undefined && agent.status.collector === null) await sleep(10)
+  const results: Fill[] = []
+  for (let index = -1; index < fills; index++) {
+    const fill = await one(stage, counters)
+    if (index >= 0) results.push(fill)
+  }
+  await finish(agent, counters)
+  await endChild()
+  if (collector !== undefined) await assertStored(join(dir, 'collector'), stage, fills + 1)
+  return results
+}
+
+async function one({ container, runcRoot }: BenchStage, counters: Counters): Promise<Fill> {
+  await quiet(counters)
+  const eventsBefore = counters.get('sensor_events_total')
+  const cpuBefore = process.cpuUsage()
+  const mainBefore = mainThreadUs()
+  const command = ['exec', container.id, '/bench/producer', 'mix', String(ITERATIONS), String(CONNECTS)]
+  // Synchronous on purpose: nothing of the agent's JavaScript runs meanwhile.
+  const made = spawnSync(findCommand('runc') ?? 'runc', ['--root', runcRoot, ...command], { encoding: 'utf8' })
+  assert.ok(made.status === 0 && !made.stdout.startsWith('error'), `${made.stdout}${made.stderr}`)
+  await quiet(counters)
+  const { user, system } = process.cpuUsage(cpuBefore)
+  const events = counters.get('sensor_events_total') - eventsBefore
+  assert.ok(events >= ITERATIONS * EVENTS_PER_ITERATION, `${events} events handled`)
+  return { events, cpuUs: user + system, mainUs: mainThreadUs() - mainBefore }
+}
+
+/** Until hardly an event was handled and next to no CPU was used for a while, twice in a row. */
+async function quiet(counters: Counters): Promise<void> {
+  const end = Date.now() + DRAINED_WITHIN_MS
+  for (let quietCount = 0; quietCount < 2; ) {
+    const events = counters.get('sensor_events_total')
+    const cpu = process.cpuUsage()
+    await sleep(QUIET_MS)
+    const { user, system } = process.cpuUsage(cpu)
+    const handled = counters.get('sensor_events_total') - events
+    const isQuiet = handled <= QUIET_EVENTS && user + system < QUIET_CPU_US
+    quietCount = isQuiet ? quietCount + 1 : 0
+    assert.ok(Date.now() < end, 'the agent did not come to rest')
+  }
+}
+
+async function finish(agent: RunningAgent, counters: Counters): Promise<void> {
+  const report = await agent.stop()
+  assert.equal(report.lostCount, 0)
+  assert.equal(counters.get('kernel_events_lost_total'), 0, 'events lost in the ring')
+}
+
+async function assertStored(dataDir: string, { container }: BenchStage, fills: number): Promise<void> {
+  const source = openLocal(dataDir)
+  const counts = { fork: 0, exec: 0, connect: 0, alert: 0 }
+  try {
+    for await (const { records } of source.events({ container: container.id }))
+      for (const { kind, exec, process: actor } of records) {
+        if (kind === 'exec' && exec?.path === '/bench/true') counts.exec++
+        if (kind === 'fork' && actor?.exe === '/bench/producer') counts.fork++
+        if (kind === 'connect') counts.connect++
+        if (kind === 'alert') counts.alert++
+      }
+  } finally {
+    source.close()
+  }
+  const made = fills * ITERATIONS
+  assert.deepEqual(counts, { fork: made, exec: made, connect: made * CONNECTS, alert: 0 })
+}
+
+/** CPU time of this process's main thread: sum of its user and system time in ns is field 1 of schedstat. */
+function mainThreadUs(): number {
+  const main = String(process.pid)
+  assert.ok(readdirSync('/proc/self/task').includes(main))
+  return Number(readFileSync(`/proc/self/task/${main}/schedstat`, 'latin1').split(' ')[0]) / 1000
+}

@@ -1,0 +1,160 @@
+/**
+ * Rules and events for the matcher's benchmarks, from a seed. The mix follows what public rule sets compare with: mostly
+ * names and paths by equality, then prefixes, then lists, then globs; exec before network before system calls. Rules name
+ * things that events do not use, except a few, so that the number of hits an event stays the same at every size.
+ */
+import type { ConnectRule, ExecRule, Policy, Rule, SyscallRule } from '../../src/policy/model.js'
+import { parseNetEntry } from '../../src/policy/net-pattern.js'
+import { parsePathPattern } from '../../src/policy/path-pattern.js'
+
+/** mulberry32 (public domain, T. Ettinger): small, seeded, good enough to spread rules. */
+export function randomFrom(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+const SPAN = { file: 'generated', line: 1, column: 1, lengthCount: 1 }
+
+const path = (text: string) => {
+  const parsed = parsePathPattern(text)
+  if (!parsed.ok) throw new Error(`${text}: ${parsed.message}`)
+  return { text: parsed.text, span: SPAN }
+}
+
+const net = (text: string) => {
+  const parsed = parseNetEntry(text)
+  if (!parsed.ok) throw new Error(`${text}: ${parsed.message}`)
+  return { ...parsed.net, text, span: SPAN }
+}
+
+const base = (index: number) => ({
+  name: `rule ${index}`,
+  policy: 'generated',
+  priority: 'warning' as const,
+  tags: [],
+  action: 'alert' as const,
+  setup: false,
+  enabled: true,
+  span: SPAN,
+})
+
+/** Rule 0 and its like (every tenth up to 50) name what a few events do. */
+function execRule(index: number, random: () => number): ExecRule {
+  const number = Math.floor(random() * 1e6)
+  const forms = [
+    () => [`tool-${index}`, `ncat-${number}`],
+    () => [`/usr/bin/agent-${index}`, `/usr/local/bin/agent-${number}`, `/opt/agent-${index}/run`],
+    () => [`/opt/vendor-${index}/**`],
+    () => [`/srv/app-${index}/bin/*`, `/srv/app-${number}/**/*.sh`],
+    () => [`miner-${index}*`, `*-stratum-${index}`],
+  ]
+  const weights = [0.35, 0.7, 0.85, 0.95, 1]
+  const deny = index < 50 && index % 10 === 0 ? [`tool-${index}`] : (forms[pick(weights, random)]?.() ?? [])
+  const withException = random() < 0.15
+  const rule = { ...base(index), kind: 'exec' as const, deny: deny.map(path) }
+  return withException ? { ...rule, allow: ['/**', `/opt/vendor-${index}/safe/**`].map(path) } : rule
+}
+
+function connectRule(index: number, random: () => number): ConnectRule {
+  const octet = () => 1 + Math.floor(random() * 254)
+  const forms = [
+    () => [`*:${10_000 + (index % 20_000)}`],
+    () => [`198.${18 + (index & 1)}.${octet()}.${octet()}:443`, `203.0.113.${octet()}`],
+    () => [`100.${64 + (index % 64)}.${octet()}.0/24`],
+    () => [`[2001:db8:${(index % 65_535).toString(16)}::/48]:${30_000 + (index % 30_000)}`],
+    () => [`*:${31_000 + (index % 900)}-${32_000 + (index % 700)}/udp`],
+  ]
+  const deny = forms[pick([0.3, 0.6, 0.8, 0.9, 1], random)]?.() ?? []
+  const rule = { ...base(index), kind: 'connect' as const, deny: deny.map(net) }
+  return random() < 0.15 ? { ...rule, allow: ['*', `198.18.${octet()}.0/24`].map(net) } : rule
+}
+
+/** Calls that the events do not make. */
+const RARE_CALLS = [
+  101, 134, 153, 165, 166, 167, 168, 169, 175, 176, 246, 248, 250, 272, 298, 304, 308, 310, 313, 320, 321,
+]
+
+function syscallRule(index: number, random: () => number): SyscallRule {
+  const deny = new Set(Array.from({ length: 3 }, () => RARE_CALLS[Math.floor(random() * RARE_CALLS.length)] ?? 101))
+  return { ...base(index), kind: 'syscall', deny }
+}
+
+function pick(weights: readonly number[], random: () => number): number {
+  const value = random()
+  return weights.findIndex((weight) => value < weight)
+}
+
+export function mixedRules(count: number, seed: number): Rule[] {
+  const random = randomFrom(seed)
+  return Array.from({ length: count }, (_, index) => {
+    if (index < 50 && index % 10 === 0) return execRule(index, random)
+    const kind = random()
+    if (kind < 0.5) return execRule(index, random)
+    return kind < 0.9 ? connectRule(index, random) : syscallRule(index, random)
+  })
+}
+
+/** The worst that rules can ask for: allow lists only, one kind of event, so that every rule has to be looked at. */
+export function hostileRules(count: number): Rule[] {
+  return Array.from({ length: count }, (_, index) => ({
+    ...base(index),
+    kind: 'exec' as const,
+    deny: [],
+    allow: ['/usr/**', '/bin/**', `/opt/vendor-${index}/run`].map(path),
+  }))
+}
+
+export function policyOf(rules: readonly Rule[]): Policy {
+  return { name: 'generated', description: '', mode: 'observe', containers: {}, rules, span: SPAN }
+}
+
+export type BenchEvent =
+  | { kind: 'exec'; invoked: string; file: string }
+  | { kind: 'connect'; address: Uint8Array; port: number; proto: number }
+  | { kind: 'syscall'; nr: number }
+
+const PROGRAMS = ['sh', 'node', 'nginx', 'python3.11', 'date', 'curl', 'grep', 'sed', 'cat', 'ls', 'java', 'postgres']
+const FOLDERS = [
+  '/usr/bin',
+  '/bin',
+  '/usr/local/bin',
+  '/usr/sbin',
+  '/usr/lib/postgresql/15/bin',
+  '/usr/lib/jvm/java-17/bin',
+]
+
+/** A busy container: half execs, connects, a few first uses of system calls. Every 32nd event names a rule's tool. */
+export function mixedEvents(count: number, seed: number): BenchEvent[] {
+  const random = randomFrom(seed)
+  const oneOf = <Item>(items: readonly Item[], fallback: Item) => items[Math.floor(random() * items.length)] ?? fallback
+  return Array.from({ length: count }, (_, index): BenchEvent => {
+    if (index % 32 === 31) {
+      const invoked = `/usr/bin/tool-${(index >> 5) % 5}0`.replace('-00', '-0')
+      return { kind: 'exec', invoked, file: invoked }
+    }
+    const kind = random()
+    if (kind < 0.5) {
+      const invoked = `${oneOf(FOLDERS, '/bin')}/${oneOf(PROGRAMS, 'sh')}`
+      return { kind: 'exec', invoked, file: random() < 0.3 ? '/bin/busybox' : invoked }
+    }
+    if (kind >= 0.9) return { kind: 'syscall', nr: Math.floor(random() * 60) }
+    const address = new Uint8Array(16)
+    if (random() < 0.8)
+      address.set(
+        [0xff, 0xff, 10, Math.floor(random() * 4), Math.floor(random() * 256), Math.floor(random() * 256)],
+        10,
+      )
+    else address.set([0x20, 0x01, 0x0d, 0xb8, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, Math.floor(random() * 256)])
+    return {
+      kind: 'connect',
+      address,
+      port: oneOf([53, 80, 443, 5432, 6379, 8080, 9092], 443),
+      proto: random() < 0.1 ? 17 : 6,
+    }
+  })
+}

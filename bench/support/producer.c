@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+// Does acts that the agent watches, and times them where they happen. Compiled static when a case starts (producer.ts).
+//
+//   producer COMMAND ARGUMENT…    does one command, prints its answer, ends
+//   producer serve                the same for each line of standard input
+//
+//   exec N           N times fork, execve("/bench/true" or beside this program), waitpid  -> total ns
+//   connect N PORT   N times TCP socket, connect to 127.0.0.1:PORT, close                 -> total ns
+//   getppid N        N system calls that do nothing                                       -> total ns
+//   listen           accepts and resets connections in a child for as long as this lives  -> port
+//   mix N C          N times: one fork+exec, then C connects to a closed port             -> total ns
+//   kill N PATH US   N times: fork, execve(PATH), which must be killed; US between        -> N latencies in ns, act to waitpid
+//   live N PATH US   the same with a program that must end well
+//   spin S           computes for S seconds                                               -> 0
+// A command that fails prints `error TEXT`.
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CLOSED_PORT 9 /* discard: nothing listens there in a container of ours */
+
+static char true_path[4096];
+
+static long long now_ns(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec * 1000000000LL + time.tv_nsec;
+}
+
+static int fail(const char *what)
+{
+	printf("error %s: %s\n", what, strerror(errno));
+	return 1;
+}
+
+static int run_true(void)
+{
+	static char *const arguments[] = {"true", NULL};
+	static char *const environment[] = {NULL};
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		execve(true_path, arguments, environment);
+		_exit(127);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return -1;
+	errno = ENOEXEC;
+	return status == 0 ? 0 : -1;
+}
+
+static int do_exec(long count)
+{
+	long long start = now_ns();
+
+	for (long i = 0; i < count; i++)
+		if (run_true() != 0)
+			return fail("exec");
+	printf("%lld\n", now_ns() - start);
+	return 0;
+}
+
+/* The linger makes close() reset the connection: no port stays in TIME_WAIT. */
+static int connect_once(int port)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct linger reset = {.l_onoff = 1};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), result;
+
+	if (fd < 0)
+		return -1;
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	result = connect(fd, (struct sockaddr *)&to, sizeof(to));
+	close(fd);
+	return result == 0 || errno == ECONNREFUSED ? 0 : -1;
+}
+
+static int do_connect(long count, int port)
+{
+	long long start = now_ns();
+
+	for (long i = 0; i < count; i++)
+		if (connect_once(port) != 0)
+			return fail("connect");
+	printf("%lld\n", now_ns() - start);
+	return 0;
+}
+
+static int do_getppid(long count)
+{
+	long long start = now_ns();
+
+	for (long i = 0; i < count; i++)
+		syscall(SYS_getppid);
+	printf("%lld\n", now_ns() - start);
+	return 0;
+}
+
+static int do_listen(void)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t length = sizeof(at);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) || listen(fd, 1024) ||
+	    getsockname(fd, (struct sockaddr *)&at, &length))
+		return fail("listen");
+	if (fork() == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			close(accept(fd, NULL, NULL));
+	}
+	close(fd);
+	printf("%d\n", ntohs(at.sin_port));
+	return 0;
+}
+
+static int do_mix(long count, long connects)
+{
+	long long start = now_ns();
+
+	for (long i = 0; i < count; i++) {
+		if (run_true() != 0)
+			return fail("exec");
+		for (long j = 0; j < connects; j++)
+			if (connect_once(CLOSED_PORT) != 0)
+				return fail("connect");
+	}
+	printf("%lld\n", now_ns() - start);
+	return 0;
+}
+
+static int do_kill(long count, char *path, long pause_us, int is_killed)
+{
+	long long *act = mmap(NULL, sizeof(*act), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	char *const arguments[] = {path, NULL};
+	char *const environment[] = {NULL};
+	long long *latencies = calloc(count > 0 ? count : 1, sizeof(*latencies));
+
+	if (act == MAP_FAILED || !latencies)
+		return fail("memory");
+	for (long i = 0; i < count; i++) {
+		pid_t pid = fork();
+		long long end;
+		int status;
+
+		if (pid == 0) {
+			*act = now_ns();
+			execve(path, arguments, environment);
+			_exit(127);
+		}
+		if (pid < 0 || waitpid(pid, &status, 0) != pid)
+			return fail("fork");
+		end = now_ns();
+		if (status != (is_killed ? SIGKILL : 0)) {
+			printf("error %s ended with status %d\n", path, status);
+			return 1;
+		}
+		latencies[i] = end - *act;
+		usleep(pause_us);
+	}
+	for (long i = 0; i < count; i++)
+		printf("%lld%c", latencies[i], i + 1 < count ? ' ' : '\n');
+	free(latencies);
+	munmap(act, sizeof(*act));
+	return 0;
+}
+
+static int do_spin(long seconds)
+{
+	long long end = now_ns() + seconds * 1000000000LL;
+
+	while (now_ns() < end)
+		;
+	printf("0\n");
+	return 0;
+}
+
+static int do_command(int count, char **words)
+{
+	long first = count > 1 ? atol(words[1]) : 0;
+
+	if (count == 2 && !strcmp(words[0], "exec"))
+		return do_exec(first);
+	if (count == 3 && !strcmp(words[0], "connect"))
+		return do_connect(first, atoi(words[2]));
+	if (count == 2 && !strcmp(words[0], "getppid"))
+		return do_getppid(first);
+	if (count == 1 && !strcmp(words[0], "listen"))
+		return do_listen();
+	if (count == 3 && !strcmp(words[0], "mix"))
+		return do_mix(first, atol(words[2]));
+	if (count == 4 && !strcmp(words[0], "kill"))
+		return do_kill(first, words[2], atol(words[3]), 1);
+	if (count == 4 && !strcmp(words[0], "live"))
+		return do_kill(first, words[2], atol(words[3]), 0);
+	if (count == 2 && !strcmp(words[0], "spin"))
+		return do_spin(first);
+	printf("error unknown command\n");
+	return 2;
+}
+
+static int serve(void)
+{
+	char line[4096];
+
+	while (fgets(line, sizeof(line), stdin)) {
+		char *words[8], *rest = line;
+		int count = 0;
+
+		while (count < 8 && (words[count] = strtok_r(rest, " \n", &rest)))
+			count++;
+		do_command(count, words);
+		fflush(stdout);
+	}
+	return 0;
+}
+
+int main(int count, char **arguments)
+{
+	char *slash;
+
+	if (readlink("/proc/self/exe", true_path, sizeof(true_path) - 8) < 0)
+		return fail("/proc/self/exe");
+	slash = strrchr(true_path, '/');
+	strcpy(slash + 1, "true");
+	if (count == 2 && !strcmp(arguments[1], "serve"))
+		return serve();
+	return do_command(count - 1, arguments + 1);
+}

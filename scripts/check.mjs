@@ -1,0 +1,50 @@
+// The checks that need no run of the product: form, lint, import direction, generated files. `node scripts/check.mjs` runs
+// them alone; scripts/test.mjs runs them as its first tier. Each answers {name, result: 'pass' | 'fail' | 'skip', reason}.
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { findCommand } from './setup/needs.mjs'
+import { at, filesUnder, root } from './setup/support.mjs'
+
+function runCheck(name, command, args) {
+  const done = spawnSync(command, args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+  if (done.status === 0) return { name, result: 'pass', reason: '' }
+  return { name, result: 'fail', reason: `${done.stdout ?? ''}${done.stderr ?? ''}${done.error?.message ?? ''}`.trim() }
+}
+
+function checkClangFormat() {
+  const name = 'clang-format over bpf/ and native/'
+  if (findCommand('clang-format') === undefined)
+    return { name, result: 'skip', reason: 'clang-format is not installed' }
+  const files = filesUnder(['bpf', 'native'], (file) => /\.(c|cc|h)$/.test(file))
+  const check = runCheck(name, 'clang-format', ['--dry-run', '-Werror', ...files])
+  const wrong = new Set([...check.reason.matchAll(/^(\S+?):\d+:\d+: /gm)].map(([, file]) => file))
+  return wrong.size === 0 ? check : { ...check, reason: `not formatted; run: clang-format -i ${[...wrong].join(' ')}` }
+}
+
+/** The generators whose output is committed. The ABI's reads the compiled object, which a host without clang lacks. */
+function checkGenerated() {
+  const generators = readdirSync(at('scripts')).filter((name) => /^generate-.*\.mjs$/.test(name))
+  return generators.sort().map((generator) => {
+    const name = `${generator} --check`
+    const lacksObject = generator === 'generate-abi.mjs' && !existsSync(at('dist/bpf/hullguard.bpf.o'))
+    if (lacksObject) return { name, result: 'skip', reason: 'no compiled BPF object to compare with' }
+    return runCheck(name, process.execPath, [at('scripts', generator), '--check'])
+  })
+}
+
+export function runChecks() {
+  return [
+    runCheck('biome check', at('node_modules/.bin/biome'), ['check', '--max-diagnostics=15', '.']),
+    runCheck('layers.mjs --check', process.execPath, [at('scripts/layers.mjs'), '--check']),
+    ...checkGenerated(),
+    checkClangFormat(),
+  ]
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const results = runChecks()
+  for (const { name, result, reason } of results)
+    console.log(`${result.padEnd(4)} ${name}${reason ? `\n${reason}` : ''}`)
+  process.exitCode = results.some(({ result }) => result === 'fail') ? 1 : 0
+}

@@ -1,0 +1,208 @@
+// dist/bpf/hullguard.bpf.o's BTF -> src/sensor/generated/abi.ts: offsets, views of events, encoders of map contents, enums.
+// The compiled object is asked, not the header, so the decoder follows what the compiler laid out. `--check` fails when the
+// committed file differs. Numeric #defines (HG_*) come from bpf/abi.h's text: BTF has none.
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+const root = new URL('../', import.meta.url)
+const objectFile = fileURLToPath(new URL('dist/bpf/hullguard.bpf.o', root))
+const outputFile = new URL('src/sensor/generated/abi.ts', root)
+const dump = JSON.parse(
+  execFileSync('bpftool', ['-j', 'btf', 'dump', 'file', objectFile], { encoding: 'utf8', maxBuffer: 1 << 28 }),
+)
+const types = new Map(dump.types.map((type) => [type.id, type]))
+
+const camel = (name) => name.replace(/_+([a-z0-9])/g, (_, letter) => letter.toUpperCase())
+const pascal = (name) => camel(`_${name}`)
+const named = (kind, pattern) =>
+  dump.types.filter((type) => type.kind === kind && pattern.test(type.name)).sort((a, b) => (a.name < b.name ? -1 : 1))
+
+function resolve(id) {
+  let type = types.get(id)
+  while (['TYPEDEF', 'CONST', 'VOLATILE'].includes(type.kind)) type = types.get(type.type_id)
+  return type
+}
+
+/** A member as {kind: 'scalar', bytes} | {kind: 'struct', name} | {kind: 'array', count, of} (nested arrays flattened). */
+function shapeOf(id) {
+  const type = resolve(id)
+  if (type.kind === 'INT' || type.kind === 'ENUM')
+    return { kind: 'scalar', bytes: type.size, isChar: type.name === 'char' }
+  if (type.kind === 'STRUCT') return { kind: 'struct', name: type.name, bytes: type.size }
+  if (type.kind === 'ARRAY') {
+    const of = shapeOf(type.type_id)
+    return of.kind === 'array'
+      ? { ...of, count: of.count * type.nr_elems }
+      : { kind: 'array', count: type.nr_elems, of }
+  }
+  throw new Error(`abi: no TypeScript form for BTF kind ${type.kind} (${type.name})`)
+}
+
+const GET = { 1: 'getUint8', 2: 'getUint16', 4: 'getUint32', 8: 'getBigUint64' }
+const SET = { 1: 'setUint8', 2: 'setUint16', 4: 'setUint32', 8: 'setBigUint64' }
+const endian = (bytes) => (bytes === 1 ? '' : ', true')
+const isBytes = (shape) => shape.kind === 'array' && shape.of.kind === 'scalar' && shape.of.bytes === 1
+const typeOf = (shape) => {
+  if (shape.kind === 'scalar') return shape.bytes === 8 ? 'bigint' : 'number'
+  if (shape.kind === 'struct') return pascal(shape.name)
+  return isBytes(shape) ? 'Uint8Array' : `readonly ${typeOf(shape.of)}[]`
+}
+const membersOf = (struct) =>
+  struct.members.map((member) => ({
+    name: member.name,
+    offset: member.bits_offset / 8,
+    shape: shapeOf(member.type_id),
+  }))
+
+function eventView(struct) {
+  const members = membersOf(struct)
+  const inherits = members[0]?.shape.name === 'ev_header'
+  const lines = [
+    `export class ${pascal(struct.name)} ${inherits ? 'extends EvHeader ' : ''}{`,
+    `  static ${inherits ? 'override ' : ''}readonly SIZE_BYTES: number = ${struct.size}`,
+  ]
+  if (!inherits)
+    lines.push(
+      '  /** Where the event starts in `view`; moved by the batch walker. */',
+      '  at = 0',
+      '',
+      '  constructor(readonly view: DataView, readonly bytes: Uint8Array) {}',
+    )
+  for (const { name, offset, shape } of members) {
+    if (shape.kind === 'struct' || name === 'reserved') continue
+    if (isBytes(shape)) {
+      lines.push(
+        '',
+        `  static readonly ${name.toUpperCase()}_OFFSET = ${offset}`,
+        `  get ${camel(name)}(): Uint8Array {`,
+        `    return this.bytes.subarray(this.at + ${offset}, this.at + ${offset + shape.count})`,
+        '  }',
+      )
+    } else {
+      lines.push(
+        '',
+        `  get ${camel(name)}(): ${typeOf(shape)} {`,
+        `    return this.view.${GET[shape.bytes]}(this.at + ${offset}${endian(shape.bytes)})`,
+        '  }',
+      )
+      if (shape.bytes === 8)
+        for (const [suffix, extra] of [
+          ['Low', 0],
+          ['High', 4],
+        ])
+          lines.push(
+            '',
+            `  get ${camel(name)}${suffix}(): number {`,
+            `    return this.view.getUint32(this.at + ${offset + extra}, true)`,
+            '  }',
+          )
+    }
+  }
+  return [...lines, '}'].join('\n')
+}
+
+function writeMember(target, at, shape, value) {
+  if (shape.kind === 'scalar') return `${target}.${SET[shape.bytes]}(${at}, ${value}${endian(shape.bytes)})`
+  if (shape.kind === 'struct') return `write${pascal(shape.name)}(${target}, ${at}, ${value})`
+  if (isBytes(shape)) return `writeBytes(${target}, ${at}, ${value}, ${shape.count})`
+  const size = shape.of.bytes
+  return `${value}.slice(0, ${shape.count}).forEach((entry, index) => {\n    ${writeMember(target, `${at} + index * ${size}`, shape.of, 'entry')}\n  })`
+}
+
+function readMember(source, at, shape) {
+  if (shape.kind === 'scalar') return `${source}.${GET[shape.bytes]}(${at}${endian(shape.bytes)})`
+  if (shape.kind === 'struct') return `read${pascal(shape.name)}(${source}, ${at})`
+  if (isBytes(shape)) return `new Uint8Array(${source}.buffer, ${source}.byteOffset + ${at}, ${shape.count}).slice()`
+  return `Array.from({ length: ${shape.count} }, (_, index) => ${readMember(source, `${at} + index * ${shape.of.bytes}`, shape.of)})`
+}
+
+function mapStruct(struct) {
+  const name = pascal(struct.name)
+  const members = membersOf(struct).filter((member) => member.name !== 'reserved')
+  return `export interface ${name} {
+${members.map(({ name: field, shape }) => `  ${camel(field)}: ${typeOf(shape)}`).join('\n')}
+}
+
+export const ${struct.name.toUpperCase()}_BYTES = ${struct.size}
+
+function write${name}(view: DataView, at: number, value: ${name}): void {
+${members.map(({ name: field, offset, shape }) => `  ${writeMember('view', `at + ${offset}`, shape, `value.${camel(field)}`)}`).join('\n')}
+}
+
+export function encode${name}(value: ${name}): Uint8Array {
+  const bytes = new Uint8Array(${struct.size})
+  write${name}(new DataView(bytes.buffer), 0, value)
+  return bytes
+}
+
+function read${name}(view: DataView, at: number): ${name} {
+  return {
+${members.map(({ name: field, offset, shape }) => `    ${camel(field)}: ${readMember('view', `at + ${offset}`, shape)},`).join('\n')}
+  }
+}
+
+export function decode${name}(bytes: Uint8Array): ${name} {
+  return read${name}(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
+}`
+}
+
+function enumeration(type) {
+  const prefix = type.values
+    .map((value) => value.name)
+    .reduce((a, b) => {
+      let length = 0
+      while (length < a.length && a[length] === b[length]) length++
+      return a.slice(0, length)
+    })
+  const cut =
+    type.values.length > 1 ? prefix.lastIndexOf('_') + 1 : `${type.name.toUpperCase().replace(/_FLAG$/, '')}_`.length
+  const name = pascal(type.name.replace(/^hg_/, ''))
+  const entries = type.values.map((value) => `  ${value.name.slice(cut)}: ${value.val},`).join('\n')
+  return `export const ${name} = {\n${entries}\n} as const\nexport type ${name} = (typeof ${name})[keyof typeof ${name}]`
+}
+
+const header = readFileSync(new URL('bpf/abi.h', root), 'utf8')
+const defines = [...header.matchAll(/^#define (HG_[A-Z0-9_]+)[ \t]+(\d+)\b/gm)].map(
+  ([, name, value]) => `export const ${name.slice(3)} = ${value}`,
+)
+const events = named('STRUCT', /^ev_/)
+const ordered = [
+  events.find((type) => type.name === 'ev_header'),
+  ...events.filter((type) => type.name !== 'ev_header'),
+]
+const body = `${defines.join('\n')}
+
+${named('ENUM', /^hg_/).map(enumeration).join('\n\n')}
+
+${ordered.map(eventView).join('\n\n')}
+
+function writeBytes(view: DataView, at: number, value: Uint8Array, countBytes: number): void {
+  new Uint8Array(view.buffer, view.byteOffset + at, countBytes).set(value.subarray(0, countBytes))
+}
+
+${named('STRUCT', /^map_/).map(mapStruct).join('\n\n')}
+`
+const hash = createHash('sha256').update(body).digest('hex').slice(0, 16)
+const text = `// Generated from the BTF of dist/bpf/hullguard.bpf.o (bpf/abi.h) by scripts/generate-abi.mjs. Do not edit.
+
+/** Changes with every layout or number below: captures carry it. */
+export const ABI_HASH = '${hash}'
+${body}`
+
+if (process.argv.includes('--check')) {
+  let present = ''
+  try {
+    present = readFileSync(outputFile, 'utf8')
+  } catch {}
+  if (present !== text) {
+    console.error(
+      'src/sensor/generated/abi.ts differs from the compiled BPF object; run `node scripts/generate-abi.mjs`',
+    )
+    process.exit(1)
+  }
+} else {
+  mkdirSync(new URL('.', outputFile), { recursive: true })
+  writeFileSync(outputFile, text)
+}
