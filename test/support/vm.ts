@@ -121,7 +121,7 @@ export function bootGuest(kernel: string, initramfs: string): Promise<string> {
     '-nic',
     'none',
   ]
-  args.push('-kernel', kernel, '-initrd', initramfs, '-append', 'console=ttyS0 quiet panic=-1')
+  args.push('-kernel', kernel, '-initrd', initramfs, '-append', 'console=ttyS0 quiet oops=panic panic=-1')
   return new Promise((resolve, reject) => {
     const qemu = spawn('qemu-system-x86_64', args, { stdio: ['ignore', 'pipe', 'pipe'] })
     let output = ''
