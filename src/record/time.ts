@@ -18,6 +18,7 @@ export function parseTime(text: string): bigint | undefined {
   if (match === null) return undefined
   const [, date, clock, fraction = '', zone] = match
   const ms = Date.parse(`${date}T${clock}${zone?.toUpperCase()}`)
-  if (Number.isNaN(ms)) return undefined
+  // A day that its month does not have is taken for one of the next month.
+  if (Number.isNaN(ms) || !new Date(`${date}T00:00:00Z`).toISOString().startsWith(`${date}`)) return undefined
   return BigInt(ms) * NS_PER_MS + BigInt(fraction.slice(0, 9).padEnd(9, '0'))
 }

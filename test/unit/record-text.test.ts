@@ -171,4 +171,6 @@ test('time keeps its nanoseconds through RFC 3339', () => {
   }
   assert.equal(parseTime('2026-05-28T22:26:40+02:00'), 1_780_000_000_000_000_000n)
   assert.equal(parseTime('yesterday'), undefined)
+  assert.equal(parseTime('2026-02-30T00:00:00Z'), undefined)
+  assert.ok(parseTime('2024-02-29T00:00:00Z') !== undefined)
 })
