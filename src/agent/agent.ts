@@ -18,18 +18,18 @@ import type { LostRange } from '../sensor/gaps.js'
 import { Sensor } from '../sensor/sensor.js'
 import type { Counters } from '../telemetry/counters.js'
 import { BootClock } from './clock.js'
+import { composePipeline } from './compose.js'
 import { type AgentStatus, type Mode, startControlServer } from './control-server.js'
-import { Drafts } from './drafts.js'
 import { readExistingProcesses } from './existing-processes.js'
 import { HeldEvents } from './held-events.js'
 import { lockHost } from './host-lock.js'
 import { MemoryLoop } from './memory-loop.js'
-import { Pipeline } from './pipeline.js'
+import { isOwnFile } from './own-file.js'
+import type { Pipeline } from './pipeline.js'
 import { Policies } from './policies.js'
 import { ProcessTable } from './process-table.js'
 import { sensorHierarchy } from './sensor-hierarchy.js'
 import { UserNames } from './users.js'
-import { Verdicts } from './verdicts.js'
 
 export interface AgentOptions {
   dataDir: string
@@ -84,6 +84,7 @@ class Agent implements RunningAgent {
   readonly #clock = new BootClock()
   readonly #table: ContainerTable
   readonly #processes: ProcessTable
+  readonly #users: UserNames
   readonly #held: HeldEvents
   readonly #breaker: CircuitBreaker
   #exporter: Exporter | undefined
@@ -107,6 +108,7 @@ class Agent implements RunningAgent {
     this.#mode = options.mode
     this.#table = new ContainerTable(options)
     this.#processes = new ProcessTable(counters)
+    this.#users = new UserNames(options.hostRoot ?? '/')
     this.#held = new HeldEvents(counters)
     counters.define('kernel_events_lost_total', 'counter', 'Events that found no room in the ring, by their numbers')
     this.#breaker = new CircuitBreaker({ ...BREAKER_DEFAULTS, nowMs: () => performance.now() }, (policy) => {
@@ -188,24 +190,23 @@ class Agent implements RunningAgent {
     const policies = new Policies({ sensor, table: this.#table, kernel, syscallActivity })
     this.#policies = policies
     const append = (draft: RecordDraft) => this.#append(draft)
-    const verdicts = new Verdicts({
-      append,
-      confirm: (identity, pid) => this.#table.confirmProcess(identity, pid),
-      isBlocking: () => this.#mode === 'block',
-      breaker: this.#breaker,
-      onActed: () => kernel.refillBudgets(),
-      counters,
-    })
-    const users = new UserNames(this.#options.hostRoot ?? '/')
-    const pipeline = new Pipeline({
+    const { pipeline, verdicts } = composePipeline({
       table: this.#table,
-      drafts: new Drafts(this.#processes, users, (bootNs) => this.#clock.utcNs(bootNs)),
       policies,
-      verdicts,
+      processes: this.#processes,
       held: this.#held,
+      users: this.#users,
+      utcNs: (bootNs) => this.#clock.utcNs(bootNs),
+      isOwnFile,
       append,
       onCgroup: (identity, cgroupId) => this.#place(identity, [cgroupId]),
       onLost: (range) => this.#lost(range),
+      response: {
+        confirm: (identity, pid) => this.#table.confirmProcess(identity, pid),
+        isBlocking: () => this.#mode === 'block',
+        breaker: this.#breaker,
+        onActed: () => kernel.refillBudgets(),
+      },
       counters,
     })
     this.#pipeline = pipeline

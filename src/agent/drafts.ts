@@ -21,7 +21,7 @@ import { decodeText } from '../sensor/sensor.js'
 import { formatIp } from './ip-text.js'
 import type { ProcessEntry, ProcessTable } from './process-table.js'
 import { signalName } from './signals.js'
-import type { UserNames } from './users.js'
+import type { NameSource } from './users.js'
 
 const IPPROTO_TCP = 6
 const IPPROTO_UDP = 17
@@ -50,10 +50,10 @@ export function execRanges(event: EvExec): ExecRanges {
 
 export class Drafts {
   readonly #processes: ProcessTable
-  readonly #users: UserNames
+  readonly #users: NameSource
   readonly #utcNs: (bootNs: bigint) => bigint
 
-  constructor(processes: ProcessTable, users: UserNames, utcNs: (bootNs: bigint) => bigint) {
+  constructor(processes: ProcessTable, users: NameSource, utcNs: (bootNs: bigint) => bigint) {
     this.#processes = processes
     this.#users = users
     this.#utcNs = utcNs

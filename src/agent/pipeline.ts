@@ -4,10 +4,8 @@
  */
 
 import type { Identity } from '../container/identity.js'
-import type { ContainerTable } from '../container/table.js'
 import type { ExecNames, Hits } from '../match/types.js'
 import type { RecordDraft } from '../record/model.js'
-import { loadAddon } from '../sensor/addon.js'
 import type { EventHandler } from '../sensor/batch.js'
 import { GapTracker, type LostRange } from '../sensor/gaps.js'
 import {
@@ -28,13 +26,36 @@ import { decodeText } from '../sensor/sensor.js'
 import type { Counters } from '../telemetry/counters.js'
 import { type Draft, type Drafts, execRanges } from './drafts.js'
 import type { HeldEvents } from './held-events.js'
-import type { Policies, PolicySet } from './policies.js'
+import type { PolicySet } from './policies.js'
 import type { Verdicts } from './verdicts.js'
 
+/** Which container a cgroup is: the live host's table, or a capture's. */
+export interface Identities {
+  lookup(cgroupId: bigint): Identity | undefined
+  lookup32(low: number, high: number): Identity | undefined
+  onCgroupCreated(id: bigint, parentId: bigint, level: number, path: string, creatorPid?: number): Identity | undefined
+  onCgroupRemoved(id: bigint): void
+}
+
+/** The set of policies that an event is judged by: the one that its header names. */
+export interface PolicySource {
+  forVersion(version: number): PolicySet
+}
+
+/** Is what the process runs the file that this path names in the container's own root? A doubt says no. */
+export type OwnFileCheck = (identity: Identity, pid: number, path: string) => boolean
+
+/** Sees each event of a container as the pipeline takes it: in order, identified, before anything follows from it. */
+export interface EventTap {
+  event(event: EvHeader, identity: Identity): void
+  lost(range: LostRange): void
+}
+
 export interface PipelineOptions {
-  table: ContainerTable
+  table: Identities
   drafts: Drafts
-  policies: Policies
+  policies: PolicySource
+  isOwnFile: OwnFileCheck
   verdicts: Verdicts
   held: HeldEvents
   append: (draft: RecordDraft) => { seq: bigint }
@@ -51,8 +72,10 @@ export class Pipeline implements EventHandler {
   readonly #options: PipelineOptions
   readonly #gaps = new GapTracker()
   readonly #hits: Hits = { rules: new Uint32Array(HITS_FIRST_COUNT), count: 0 }
-  /** While held events are replayed they are not held again. */
+  /** While held events are handed on they are not held again. */
   #releasing: Identity | undefined
+  /** A recording in progress; undefined (the usual): none. */
+  tap: EventTap | undefined
 
   constructor(options: PipelineOptions) {
     this.#options = options
@@ -65,7 +88,7 @@ export class Pipeline implements EventHandler {
   }
 
   sequence(cpu: number, cpuSeq: bigint): void {
-    for (const range of this.#gaps.see(cpu, cpuSeq)) this.#options.onLost(range)
+    for (const range of this.#gaps.see(cpu, cpuSeq)) this.#lost(range)
   }
 
   undecodable(): void {
@@ -92,7 +115,7 @@ export class Pipeline implements EventHandler {
     const isSetup = event.phase === Phase.SETUP
     this.#prepareHits(set)
     set.program.matchExec(profile, names, isSetup, this.#hits)
-    if (this.#hits.count > 0 && names.foreignRoot && isOwnFile(identity, event.pid, draft)) {
+    if (this.#hits.count > 0 && names.foreignRoot && this.#isOwnFile(identity, event.pid, draft)) {
       this.#hits.count = 0
       set.program.matchExec(profile, { ...names, verified: true }, isSetup, this.#hits)
     }
@@ -174,25 +197,39 @@ export class Pipeline implements EventHandler {
 
   /** The ring is empty: no event can come late any more. */
   flushGaps(): void {
-    for (const range of this.#gaps.flush()) this.#options.onLost(range)
+    for (const range of this.#gaps.flush()) this.#lost(range)
   }
 
   get hasOpenGaps(): boolean {
     return this.#gaps.hasHoles
   }
 
-  #release(cgroupId: bigint, identity: Identity): void {
+  /** Hands events on whose container is known already: those that waited, and those of a capture. */
+  handOn(identity: Identity, dispatch: (handler: EventHandler) => void): void {
     this.#releasing = identity
     try {
-      this.#options.held.release(cgroupId, this)
+      dispatch(this)
     } finally {
       this.#releasing = undefined
     }
   }
 
+  #release(cgroupId: bigint, identity: Identity): void {
+    this.handOn(identity, (handler) => this.#options.held.release(cgroupId, handler))
+  }
+
+  #lost(range: LostRange): void {
+    this.tap?.lost(range)
+    this.#options.onLost(range)
+  }
+
+  #isOwnFile(identity: Identity, pid: number, { exec }: Draft): boolean {
+    return exec !== undefined && exec.script === '' && this.#options.isOwnFile(identity, pid, exec.path)
+  }
+
   /** undefined: the event is held, or nobody wants it. */
   #identify(event: EvHeader): Identity | undefined {
-    if (this.#releasing !== undefined) return this.#releasing
+    if (this.#releasing !== undefined) return this.#seen(event, this.#releasing)
     const { table, held, counters } = this.#options
     const identity = table.lookup32(event.cgroupIdLow, event.cgroupIdHigh)
     if (identity === undefined) {
@@ -200,10 +237,15 @@ export class Pipeline implements EventHandler {
       return undefined
     }
     if (identity.ref.state === 'host') return undefined
-    if (identity.ref.state !== 'pending') return identity
+    if (identity.ref.state !== 'pending') return this.#seen(event, identity)
     const early = held.hold(event.cgroupId, event.bytes, event.at, event.sizeBytes)
     if (early !== undefined) this.#release(early, table.lookup(early) ?? identity)
     return undefined
+  }
+
+  #seen(event: EvHeader, identity: Identity): Identity {
+    this.tap?.event(event, identity)
+    return identity
   }
 
   #prepareHits(set: PolicySet): void {
@@ -228,10 +270,4 @@ export class Pipeline implements EventHandler {
       this.#hits.rules.subarray(0, this.#hits.count),
     )
   }
-}
-
-/** Is what runs the file that the invoked path names in the container's own root? A doubt says no. */
-function isOwnFile(identity: Identity, pid: number, { exec }: Draft): boolean {
-  if (exec === undefined || exec.script !== '' || identity.initPid === undefined) return false
-  return loadAddon().isSameFileInRoot(`/proc/${identity.initPid}/root`, exec.path, `/proc/${pid}/exe`) === 1
 }

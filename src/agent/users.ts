@@ -3,7 +3,13 @@ import { readFileSync } from 'node:fs'
 
 const REFRESH_MS = 60_000
 
-export class UserNames {
+/** Names of users: the host's own, or a capture's. */
+export interface NameSource {
+  /** Empty: unknown. */
+  nameOf(uid: number): string
+}
+
+export class UserNames implements NameSource {
   readonly #file: string
   #names = new Map<number, string>()
   #readAtMs = Number.NEGATIVE_INFINITY

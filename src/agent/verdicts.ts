@@ -24,7 +24,18 @@ export interface VerdictsOptions {
   breaker: CircuitBreaker
   /** The breaker's counts changed: the kernel's copy has to follow. */
   onActed: () => void
+  /** Nothing is acted on: asked instead what the action would have come to. A capture's acts are over. */
+  foresee?: ((judged: Judged, rule: RuleId, action: Action) => Foreseen) | undefined
   counters: Counters
+}
+
+/** What an action would have come to, had it been in force. */
+export interface Foreseen {
+  outcome: Outcome
+  /** The hook that would have acted, or empty. */
+  hook: string
+  /** In words. */
+  text: string
 }
 
 /** An event, or a sample, with the record made of it. */
@@ -71,11 +82,23 @@ export class Verdicts {
       const rule = program.rules[id]
       return rule === undefined
         ? []
-        : [{ rule, action: actionInForce(rule.action, blocking, program.policyOf(id as RuleId).mode === 'block') }]
+        : [
+            {
+              id: id as RuleId,
+              rule,
+              action: actionInForce(rule.action, blocking, program.policyOf(id as RuleId).mode === 'block'),
+            },
+          ]
     })
     if (wanted.length === 0) return
     const action = strongest(wanted.map((entry) => entry.action))
     const acting = wanted.find((entry) => entry.action === action)
+    const { foresee } = this.#options
+    if (foresee !== undefined) {
+      for (const { id, rule, action: own } of wanted)
+        this.#record('alert', judged, rule, own, foreseen(foresee, judged, id, own))
+      return
+    }
     const fromKernel =
       acting === undefined || action === 'alert' ? NOTHING : this.#kernelResult(judged, acting.rule, action)
     for (const { rule, action: own } of wanted)
@@ -169,4 +192,15 @@ export class Verdicts {
     this.#options.append({ ...draft, kind, lane: 'alert', alert })
     if (kind === 'alert') this.#options.counters.add('alerts_total', 1, { policy: rule.policy, rule: rule.name })
   }
+}
+
+/** A record never claims what has not happened: what would have is said in its reason only. */
+function foreseen(
+  foresee: NonNullable<VerdictsOptions['foresee']>,
+  judged: Judged,
+  rule: RuleId,
+  action: Action,
+): Result {
+  if (action === 'alert') return NOTHING
+  return { outcome: 'none', hook: '', reason: `dry run: ${foresee(judged, rule, action).text}` }
 }

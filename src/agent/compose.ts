@@ -1,0 +1,49 @@
+/**
+ * Puts the pipeline together. The same way for a live host and for a capture: what differs between the two comes in as
+ * `Surroundings`, and nothing here knows which it is.
+ */
+
+import type { Identity } from '../container/identity.js'
+import type { RecordDraft } from '../record/model.js'
+import type { LostRange } from '../sensor/gaps.js'
+import type { Counters } from '../telemetry/counters.js'
+import { Drafts } from './drafts.js'
+import type { HeldEvents } from './held-events.js'
+import { type Identities, type OwnFileCheck, Pipeline, type PolicySource } from './pipeline.js'
+import type { ProcessTable } from './process-table.js'
+import type { NameSource } from './users.js'
+import { Verdicts, type VerdictsOptions } from './verdicts.js'
+
+export interface Surroundings {
+  table: Identities
+  policies: PolicySource
+  processes: ProcessTable
+  held: HeldEvents
+  users: NameSource
+  /** UTC ns of a CLOCK_BOOTTIME reading. */
+  utcNs: (bootNs: bigint) => bigint
+  isOwnFile: OwnFileCheck
+  append: (draft: RecordDraft) => { seq: bigint }
+  /** A cgroup was made, and the table has said what it knows of it. */
+  onCgroup: (identity: Identity, cgroupId: bigint) => void
+  onLost: (range: LostRange) => void
+  /** How alerts are acted on. */
+  response: Omit<VerdictsOptions, 'append' | 'counters'>
+  counters: Counters
+}
+
+export interface Composition {
+  pipeline: Pipeline
+  verdicts: Verdicts
+}
+
+export function composePipeline(surroundings: Surroundings): Composition {
+  const { table, policies, processes, held, users, utcNs, isOwnFile, append, onCgroup, onLost, counters } = surroundings
+  const verdicts = new Verdicts({ ...surroundings.response, append, counters })
+  const drafts = new Drafts(processes, users, utcNs)
+  const pipeline = new Pipeline({
+    ...{ table, policies, verdicts, held, drafts },
+    ...{ isOwnFile, append, onCgroup, onLost, counters },
+  })
+  return { pipeline, verdicts }
+}
