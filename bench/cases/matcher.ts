@@ -130,7 +130,9 @@ function namesOf({ invoked, file }: { invoked: string; file: string }): ExecName
 /** From the event on: parsing its fields is part of the work, once an event, as it is for the program. */
 function closureJudge(rules: readonly Rule[], events: readonly BenchEvent[]): Judge {
   const buckets: Record<BenchEvent['kind'], Violates[]> = { exec: [], connect: [], syscall: [] }
-  for (const rule of rules) if (rule.kind !== 'memory') buckets[rule.kind].push(closureOf(rule))
+  for (const rule of rules)
+    if (rule.kind === 'exec' || rule.kind === 'connect' || rule.kind === 'syscall')
+      buckets[rule.kind].push(closureOf(rule))
   return (index) => {
     const event = events[index]
     if (event === undefined) throw new RangeError(`no event ${index}`)

@@ -35,6 +35,8 @@ const net = (text: string) => {
 const base = (index: number) => ({
   name: `rule ${index}`,
   policy: 'generated',
+  description: '',
+  exceptions: [],
   priority: 'warning' as const,
   tags: [],
   action: 'alert' as const,
@@ -110,7 +112,7 @@ export function hostileRules(count: number): Rule[] {
 }
 
 export function policyOf(rules: readonly Rule[]): Policy {
-  return { name: 'generated', description: '', mode: 'observe', containers: {}, rules, span: SPAN }
+  return { name: 'generated', description: '', mode: 'observe', containers: {}, rules, tests: [], span: SPAN }
 }
 
 export type BenchEvent =

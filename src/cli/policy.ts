@@ -4,7 +4,7 @@ import { compileProgram } from '../match/program.js'
 import type { Diagnostic } from '../policy/diagnostics.js'
 import { type FalcoResult, loadFalcoRules } from '../policy/falco/load.js'
 import type { LoadResult } from '../policy/load.js'
-import type { Policy } from '../policy/model.js'
+import type { Policy, RuleKind } from '../policy/model.js'
 import { loadPolicyPaths, readPolicyPaths } from '../policy/read-files.js'
 import { renderDiagnostics } from '../policy/render-diagnostics.js'
 import { visible } from '../policy/visible-text.js'
@@ -124,7 +124,11 @@ interface Explanation {
   reason: string
 }
 
-const HOOKS = { exec: 'sched_process_exec', connect: 'cgroup/connect', syscall: 'sys_enter', memory: '' } as const
+const HOOKS: Partial<Record<RuleKind, string>> = {
+  exec: 'sched_process_exec',
+  connect: 'cgroup/connect',
+  syscall: 'sys_enter',
+}
 
 /** As for a container that the policy selects, with the agent in block mode. */
 function explain(policy: Policy): Explanation[] {
@@ -144,7 +148,7 @@ function explain(policy: Policy): Explanation[] {
         rule: rule.name,
         action: rule.action,
         where: isKernel ? ('the kernel' as const) : ('user space' as const),
-        hook: isKernel ? HOOKS[rule.kind] : '',
+        hook: isKernel ? (HOOKS[rule.kind] ?? '') : '',
         guarantee: guaranteeOf(rule.kind, policy.mode === 'block' ? rule.action : 'alert', isKernel),
         reason: note?.reason ?? '',
       },
@@ -152,7 +156,7 @@ function explain(policy: Policy): Explanation[] {
   })
 }
 
-function guaranteeOf(kind: keyof typeof HOOKS, action: string, isKernel: boolean): string {
+function guaranteeOf(kind: RuleKind, action: string, isKernel: boolean): string {
   if (action === 'alert') return 'alerts only'
   if (action === 'deny')
     return kind === 'connect' && isKernel ? 'the connect is refused (EPERM)' : 'alerts only: no hook here can refuse it'

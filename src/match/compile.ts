@@ -39,10 +39,17 @@ const IPPROTO_TCP = 6
 const IPPROTO_UDP = 17
 const PROTOS: Record<NetPattern['proto'], number> = { any: 0, tcp: IPPROTO_TCP, udp: IPPROTO_UDP }
 
-/** What becomes of an act that no other entry of the rule names: true when that violates the rule. Memory rules have no entries. */
+/** Rules that name acts one by one, in lists that allow and deny. */
+export type ListRule = Extract<Rule, { deny: unknown }>
+
+export function isListRule(rule: Rule): rule is ListRule {
+  return 'deny' in rule
+}
+
+/** What becomes of an act that no other entry of the rule names: true when that violates the rule. Rules without entries: never. */
 export function hitsByDefault(rule: Rule): boolean {
-  if (rule.kind === 'memory') return false
-  if (rule.kind === 'syscall') return rule.allow !== undefined
+  if (!isListRule(rule)) return false
+  if (rule.kind !== 'exec' && rule.kind !== 'connect') return rule.allow !== undefined
   const namesAll =
     rule.kind === 'exec'
       ? { allowed: rule.allow?.some(isAnyPath) === true, denied: rule.deny.some(isAnyPath) }

@@ -15,6 +15,7 @@ import {
   compileSyscall,
   type ExecIndex,
   hitsByDefault,
+  isListRule,
   rulesOf,
   SYSCALL_WORDS,
   SYSCALLS_MAX,
@@ -61,7 +62,7 @@ class CompiledProgram implements Program {
     this.#syscall = compileSyscall(this.rules)
     const flags = (flag: (rule: Rule) => boolean) => Uint8Array.from(this.rules, (rule) => (flag(rule) ? 1 : 0))
     this.#byDefault = flags(hitsByDefault)
-    this.#withAllow = flags((rule) => rule.kind !== 'memory' && rule.allow !== undefined)
+    this.#withAllow = flags((rule) => isListRule(rule) && rule.allow !== undefined)
     this.#inSetup = flags(({ setup }) => setup)
     this.#first = new Tally(this.rules.length)
     this.#second = new Tally(this.rules.length)

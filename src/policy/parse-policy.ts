@@ -32,7 +32,7 @@ export function readPolicy(reader: NodeReader): Policy | undefined {
   const rules = readRules(fields.get('rules'), start, name ?? '', reader)
   if (name === undefined || description === undefined || containers === undefined) return undefined
   if (mode === undefined || rules === undefined || nameField === undefined) return undefined
-  return { name, description, mode, containers, rules, span: nameField.span }
+  return { name, description, mode, containers, rules, tests: [], span: nameField.span }
 }
 
 function startOf(node: Node, reader: NodeReader): SourceSpan {

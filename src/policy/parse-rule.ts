@@ -64,7 +64,19 @@ export function readRule(
   if (name === undefined || part === undefined || nameField === undefined) return undefined
   if (action === undefined || priority === undefined || tags === undefined) return undefined
   if (setup === undefined || enabled === undefined) return undefined
-  return { ...part, name, policy, priority, tags, action, setup, enabled, span: nameField.span }
+  return {
+    ...part,
+    name,
+    policy,
+    description: '',
+    priority,
+    tags,
+    action,
+    setup,
+    enabled,
+    exceptions: [],
+    span: nameField.span,
+  }
 }
 
 function checkTwice(name: string, span: SourceSpan, named: Map<string, SourceSpan>, reader: NodeReader): void {

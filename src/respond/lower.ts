@@ -116,9 +116,24 @@ export function lowerProfile(program: Program, profile: Profile, options: LowerO
 }
 
 function whyNot(rule: Rule): string | undefined {
-  if (rule.kind === 'memory') return 'memory is sampled, and compared in user space'
-  if (rule.kind === 'exec') return whyNotExec(rule)
-  return rule.kind === 'connect' ? whyNotConnect(rule) : undefined
+  switch (rule.kind) {
+    case 'exec':
+      return whyNotExec(rule)
+    case 'connect':
+      return whyNotConnect(rule)
+    case 'syscall':
+      return undefined
+    case 'memory':
+    case 'cpu':
+    case 'pids':
+      return `${rule.kind} is sampled, and compared in user space`
+    case 'runtime':
+      return 'the time a container runs is measured in user space'
+    case 'condition':
+      return 'conditions are judged in user space'
+    default:
+      return `${rule.kind} rules are judged in user space`
+  }
 }
 
 /** At most one bit's worth each: rules that act first, because the kernel acts soonest; then in order. */

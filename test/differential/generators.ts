@@ -95,6 +95,8 @@ const common = fc.record({
   priority: fc.constant('warning' as const),
   tags: fc.constant([]),
   action: fc.constantFrom('alert' as const, 'deny' as const, 'kill' as const),
+  description: fc.constant(''),
+  exceptions: fc.constant([]),
   setup: fc.boolean(),
   enabled: fc.integer({ min: 0, max: 9 }).map((value) => value > 0),
   span: fc.constant(SPAN),
@@ -129,6 +131,7 @@ export function policiesOf(rule: fc.Arbitrary<Rule>, maxRules: number): fc.Arbit
     description: fc.constant(''),
     mode: fc.constantFrom('observe' as const, 'block' as const),
     containers: selector,
+    tests: fc.constant([]),
     rules: fc.array(rule, { minLength: 1, maxLength: maxRules, size: 'max' }),
     span: fc.constant(SPAN),
   })

@@ -75,6 +75,8 @@ test('a good file becomes policies with every value given, and defaults for the 
       kind: 'exec',
       name: 'only the server runs',
       policy: 'web-tier',
+      description: '',
+      exceptions: [],
       priority: 'critical',
       tags: ['pci', 'web'],
       action: 'kill',
