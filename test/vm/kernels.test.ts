@@ -30,7 +30,7 @@ describe('the probes on stock Debian kernels', { skip, concurrency: 1 }, () => {
   ] as const) {
     test(`kernel ${series}, cgroup ${cgroup}: exec, fork, exit, connect, syscalls, memory, kill and deny`, async () => {
       const image = await makeInitramfs(dir, 'acts', cgroup)
-      const output = await bootGuest(await kernelImage(series), image)
+      const { output } = await bootGuest(await kernelImage(series), image)
       // The firmware leaves escape sequences before the guest's first line.
       const lines = output.split('\n').flatMap((line) => /\{".*\}/.exec(line)?.[0] ?? [])
       const [facts, ...checks] = lines.map((line) => JSON.parse(line) as Record<string, unknown>)
