@@ -14,6 +14,7 @@
 
 #define HG_PATH_MAX_BYTES 4096	/* PATH_MAX, linux/limits.h */
 #define HG_ARGS_MAX_BYTES 32768 /* DESIGN: argv up to 32 KiB, then the truncation flag */
+#define HG_ENV_MAX_BYTES 4096	/* as much of the environment as a rule that reads it gets */
 #define HG_KEY_PATH_BYTES 240	/* longest path answered from a kernel map; an LPM key's data is at most 256 bytes */
 #define HG_COMM_BYTES 16	/* TASK_COMM_LEN */
 #define HG_SYSCALLS_MAX 512	/* x86-64 and arm64 tables end below this */
@@ -79,6 +80,7 @@ enum hg_want {
 	HG_WANT_CONNECT = 2,
 	HG_WANT_SYSCALL_FIRST = 4,
 	HG_WANT_SYSCALL_RULES = 8,
+	HG_WANT_ENV = 256, /* execs carry the environment: it holds secrets, so only where a rule reads it */
 };
 
 enum hg_exec_flag {
@@ -89,6 +91,8 @@ enum hg_exec_flag {
 	HG_EXEC_FOREIGN_ROOT = 16,
 	HG_EXEC_KERNEL_UNDECIDED = 32, /* too long or not canonical for the kernel's maps: user space decides */
 	HG_EXEC_MULTICALL = 64,	       /* invoked ends in the applet that argv[0] chose, not in the name of the call */
+	HG_EXEC_UPPER_LAYER = 128,     /* the file lies in the upper layer of an overlay: written since the image was made */
+	HG_EXEC_ENV_TRUNCATED = 256,
 };
 
 enum hg_syscall_flag {
@@ -122,7 +126,20 @@ struct ev_header {
 	__u64 violated; /* bit per kernel rule of the profile that this act violates */
 };
 
-/* Strings follow in this order, not terminated: invoked, file, cwd, args (each argument ends in NUL). */
+/* What a process is to its session, to audit and to its own pid namespace, when it was read. */
+struct process_facts {
+	__u64 cap_permitted;
+	__u64 cap_effective;
+	__u64 cap_inheritable;
+	__u32 loginuid; /* ~0: nobody logged in, or a kernel without audit */
+	__u32 tty;	/* new_encode_dev form, 0 none */
+	__u32 vpid;	/* these three in the process's own pid namespace */
+	__u32 vpgid;
+	__u32 sid;
+	__u32 reserved;
+};
+
+/* Strings follow in this order, not terminated: invoked, file, cwd, args, env (each argument and variable ends in NUL). */
 struct ev_exec {
 	struct ev_header header;
 	__u64 inode;
@@ -137,6 +154,9 @@ struct ev_exec {
 	__u32 args_bytes;
 	__u32 real_uid;
 	__u32 real_gid;
+	__u32 env_bytes; /* 0 without HG_WANT_ENV */
+	__u32 reserved;
+	struct process_facts facts;
 	char comm[HG_COMM_BYTES];
 };
 
@@ -145,7 +165,7 @@ struct ev_fork {
 	struct ev_header header;
 	__u64 child_start_ns;
 	__u32 child_pid;
-	__u32 reserved;
+	__u32 child_vpid; /* in the child's own pid namespace */
 };
 
 struct ev_exit {
@@ -193,6 +213,10 @@ struct ev_task {
 	__u64 parent_start_ns;
 	__u32 parent_pid;
 	__u32 file_bytes;
+	__u64 inode; /* of the executable */
+	__u32 flags; /* enum hg_exec_flag: MEMFD, UPPER_LAYER */
+	__u32 reserved;
+	struct process_facts facts;
 	char comm[HG_COMM_BYTES];
 };
 
@@ -233,7 +257,7 @@ struct map_control {
 	__u32 agent_pid; /* never acted on */
 	__u32 blocking;	 /* 0: observe, whatever the profiles say */
 	__u32 round;	 /* of the memory iterator: a container is read once a round */
-	__u32 reserved;
+	__u32 want_pending; /* enum hg_want, for cgroups that nobody has decided yet, on top of processes and connects */
 };
 
 /* Value of `profiles`, key: profile id. Masks: bit i is kernel rule i of this profile. */
@@ -331,14 +355,14 @@ struct abi_anchor {
 };
 
 _Static_assert(sizeof(struct ev_header) == 88, "ev_header: no implicit padding");
-_Static_assert(sizeof(struct ev_exec) == 88 + 72, "ev_exec: no implicit padding");
+_Static_assert(sizeof(struct ev_exec) == 88 + 128, "ev_exec: no implicit padding");
 _Static_assert(sizeof(struct ev_fork) == 88 + 16, "ev_fork");
 _Static_assert(sizeof(struct ev_exit) == 88 + 16, "ev_exit");
 _Static_assert(sizeof(struct ev_connect) == 88 + 24, "ev_connect");
 _Static_assert(sizeof(struct ev_syscall) == 88 + 8, "ev_syscall");
 _Static_assert(sizeof(struct ev_oom) == 88 + 16, "ev_oom");
 _Static_assert(sizeof(struct ev_cgroup) == 88 + 24, "ev_cgroup");
-_Static_assert(sizeof(struct ev_task) == 88 + 32, "ev_task");
+_Static_assert(sizeof(struct ev_task) == 88 + 96, "ev_task");
 _Static_assert(sizeof(struct ev_memory) == 88 + 32, "ev_memory");
 
 #endif

@@ -56,8 +56,17 @@ const membersOf = (struct) =>
     shape: shapeOf(member.type_id),
   }))
 
+/** A struct within an event, other than its header, lends the event its members. */
+const flattened = (struct) =>
+  membersOf(struct).flatMap((member) => {
+    const { name, bytes } = member.shape
+    if (member.shape.kind !== 'struct' || name === 'ev_header') return [member]
+    const inner = named('STRUCT', new RegExp(`^${name}$`)).find(({ size }) => size === bytes)
+    return flattened(inner).map((part) => ({ ...part, offset: part.offset + member.offset }))
+  })
+
 function eventView(struct) {
-  const members = membersOf(struct)
+  const members = flattened(struct)
   const inherits = members[0]?.shape.name === 'ev_header'
   const lines = [
     `export class ${pascal(struct.name)} ${inherits ? 'extends EvHeader ' : ''}{`,

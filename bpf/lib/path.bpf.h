@@ -17,7 +17,7 @@
 #define PATH_SLACK_BYTES 256
 #define APPLET_BYTES 64	     /* a power of two; the longest applet name of busybox has 17 bytes */
 #define SCRATCH_CPUS_MAX 512 /* cfg: CPUs + 1 */
-#define EXEC_STRINGS_MAX_BYTES (3 * HG_PATH_MAX_BYTES + HG_ARGS_MAX_BYTES)
+#define EXEC_STRINGS_MAX_BYTES (3 * HG_PATH_MAX_BYTES + HG_ARGS_MAX_BYTES + HG_ENV_MAX_BYTES)
 
 struct path_buffer {
 	char bytes[HG_PATH_MAX_BYTES + PATH_SLACK_BYTES];

@@ -59,6 +59,85 @@ static __always_inline bool task__wanted(const struct map_cgroup *entry, enum hg
 	return settings && (settings->want_host & want);
 }
 
+#define MKDEV_MINOR_BITS 20 /* include/linux/kdev_t.h */
+
+/* dev_t is major:20 bits minor; stat(2) and /proc show new_encode_dev(). */
+static __always_inline __u32 task__encode_dev(__u32 dev)
+{
+	__u32 major = dev >> MKDEV_MINOR_BITS, minor = dev & ((1U << MKDEV_MINOR_BITS) - 1);
+
+	return (minor & 0xff) | (major << 8) | ((minor & ~0xffU) << 12);
+}
+
+/* As tty_devnum() of drivers/tty: 0 for a process without a controlling terminal. */
+static __always_inline __u32 task__tty(const struct task_struct *task)
+{
+	struct tty_struct *tty = BPF_CORE_READ(task, signal, tty);
+
+	if (!tty)
+		return 0;
+	return task__encode_dev(((__u32)BPF_CORE_READ(tty, driver, major) << MKDEV_MINOR_BITS) +
+				BPF_CORE_READ(tty, driver, minor_start) + BPF_CORE_READ(tty, index));
+}
+
+/* The number of `pid` at a level of the pid namespaces; 0 where it has none there. */
+static __always_inline __u32 task__pid_at(const struct pid *pid, __u32 level)
+{
+	__u32 nr = 0;
+
+	if (!pid || BPF_CORE_READ(pid, level) < level)
+		return 0;
+	bpf_probe_read_kernel(&nr, sizeof(nr),
+			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+				      (__u64)level * bpf_core_type_size(struct upid));
+	return nr;
+}
+
+static __always_inline __u64 task__read_caps(const struct cred *cred, __u32 offset_bytes)
+{
+	__u64 caps = 0;
+
+	bpf_probe_read_kernel(&caps, sizeof(caps), (void *)cred + offset_bytes);
+	return caps;
+}
+
+/* Process id in the task's own pid namespace. */
+static __always_inline __u32 task__vpid(const struct task_struct *task)
+{
+	return task__pid_at(BPF_CORE_READ(task, signal, pids[PIDTYPE_TGID]), BPF_CORE_READ(task, thread_pid, level));
+}
+
+static __always_inline void task__read_facts(struct process_facts *out, const struct task_struct *task)
+{
+	const struct cred *cred = BPF_CORE_READ(task, cred);
+	__u32 level = BPF_CORE_READ(task, thread_pid, level);
+
+	out->cap_permitted = task__read_caps(cred, bpf_core_field_offset(struct cred, cap_permitted));
+	out->cap_effective = task__read_caps(cred, bpf_core_field_offset(struct cred, cap_effective));
+	out->cap_inheritable = task__read_caps(cred, bpf_core_field_offset(struct cred, cap_inheritable));
+	out->loginuid = ~0U;
+	if (bpf_core_field_exists(task->loginuid))
+		out->loginuid = BPF_CORE_READ(task, loginuid.val);
+	out->tty = task__tty(task);
+	out->vpid = task__pid_at(BPF_CORE_READ(task, signal, pids[PIDTYPE_TGID]), level);
+	out->vpgid = task__pid_at(BPF_CORE_READ(task, signal, pids[PIDTYPE_PGID]), level);
+	out->sid = task__pid_at(BPF_CORE_READ(task, signal, pids[PIDTYPE_SID]), level);
+	out->reserved = 0;
+}
+
+#define OVERLAYFS_SUPER_MAGIC 0x794c7630 /* linux/magic.h */
+
+/* Of an inode of overlayfs: struct ovl_inode (fs/overlayfs/ovl_entry.h) has its upper dentry right behind the VFS inode. */
+static __always_inline bool task__is_upper_layer(const struct inode *inode)
+{
+	void *upper = NULL;
+
+	if (BPF_CORE_READ(inode, i_sb, s_magic) != OVERLAYFS_SUPER_MAGIC)
+		return false;
+	bpf_probe_read_kernel(&upper, sizeof(upper), (void *)inode + bpf_core_type_size(struct inode));
+	return upper != NULL;
+}
+
 /* For hooks in which task storage may be read: the state of `leader`, or NULL for an unwatched process. */
 static __always_inline struct task_state *task__state(struct task_struct *leader)
 {

@@ -121,6 +121,7 @@ int BPF_PROG(on_cgroup_mkdir, struct cgroup *cgroup, const char *path)
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task_btf();
 	struct cgroup_subsys_state *parent_css;
 	struct map_cgroup fresh = {}, *parent_entry = NULL;
+	struct map_control *settings = emit__control();
 	struct map_container container = {};
 	__u64 id, parent_id = 0;
 
@@ -138,7 +139,7 @@ int BPF_PROG(on_cgroup_mkdir, struct cgroup *cgroup, const char *path)
 		fresh.root_id = id;
 		fresh.root_level = BPF_CORE_READ(cgroup, level);
 		fresh.state = HG_CGROUP_PENDING;
-		fresh.want = HG_WANT_PROCESS | HG_WANT_CONNECT;
+		fresh.want = HG_WANT_PROCESS | HG_WANT_CONNECT | (settings ? settings->want_pending : 0);
 		bpf_map_update_elem(&containers, &id, &container, BPF_NOEXIST);
 	}
 	if (bpf_map_update_elem(&cgroups, &id, &fresh, BPF_ANY))

@@ -133,6 +133,7 @@ int on_task(struct bpf_iter__task *context)
 	event.header.gid = BPF_CORE_READ(task, cred, egid.val);
 	event.parent_pid = BPF_CORE_READ(task, real_parent, tgid);
 	event.parent_start_ns = BPF_CORE_READ(task, real_parent, group_leader, start_boottime);
+	task__read_facts(&event.facts, task);
 	BPF_CORE_READ_STR_INTO(&event.comm, task, comm);
 	scratch = bpf_map_lookup_elem(&scratches, &slot);
 	file = BPF_CORE_READ(task, mm, exe_file);
@@ -141,6 +142,11 @@ int on_task(struct bpf_iter__task *context)
 		bpf_seq_write(context->meta->seq, &event, sizeof(event));
 		return 0;
 	}
+	event.inode = BPF_CORE_READ(file, f_inode, i_ino);
+	if (process__is_memfd(BPF_CORE_READ(file, f_inode), BPF_CORE_READ(file, f_path.dentry)))
+		event.flags |= HG_EXEC_MEMFD;
+	if (task__is_upper_layer(BPF_CORE_READ(file, f_inode)))
+		event.flags |= HG_EXEC_UPPER_LAYER;
 	start = path__walk(slot, (__u64)BPF_CORE_READ(file, f_path.dentry), (__u64)BPF_CORE_READ(file, f_path.mnt));
 	event.file_bytes = path__append(slot, 0, start);
 	event.header.size_bytes += event.file_bytes;

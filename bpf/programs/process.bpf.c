@@ -8,7 +8,6 @@
  * Fail direction: an event that finds no room is lost and counted; a verdict that cannot be reached leaves the process alone.
  */
 #define SIGNAL_GROUP_EXIT 0x00000004 /* include/linux/sched/signal.h */
-#define MKDEV_MINOR_BITS 20	     /* include/linux/kdev_t.h */
 
 struct canonicalise {
 	struct scratch *scratch;
@@ -24,14 +23,6 @@ static long process__canonical_step(__u32 index, void *context)
 		return 1;
 	canonical__add(&work->scratch->canonical, work->scratch->strings[at]);
 	return 0;
-}
-
-/* sb->s_dev is major:20 bits minor; stat(2) and /proc show new_encode_dev(). */
-static __always_inline __u32 process__encode_dev(__u32 dev)
-{
-	__u32 major = dev >> MKDEV_MINOR_BITS, minor = dev & ((1U << MKDEV_MINOR_BITS) - 1);
-
-	return (minor & 0xff) | (major << 8) | ((minor & ~0xffU) << 12);
 }
 
 /* Spelled out: the compiler turns a comparison by memcmp or by a loop into a call that BPF does not have. */
@@ -289,6 +280,30 @@ __noinline int process__append_args(__u32 slot, __u32 offset)
 	return length;
 }
 
+/* Appends the current task's environment at strings[offset]; adds to event.flags. Returns its length. */
+__noinline int process__append_env(__u32 slot, __u32 offset)
+{
+	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
+	struct mm_struct *mm = BPF_CORE_READ(bpf_get_current_task_btf(), mm);
+	unsigned long start = BPF_CORE_READ(mm, env_start);
+	unsigned long end = BPF_CORE_READ(mm, env_end);
+	unsigned long length = end - start;
+
+	if (!scratch || end <= start || offset > 3 * HG_PATH_MAX_BYTES + HG_ARGS_MAX_BYTES)
+		return 0;
+	if (length > HG_ENV_MAX_BYTES) {
+		length = HG_ENV_MAX_BYTES;
+		scratch->event.flags |= HG_EXEC_ENV_TRUNCATED;
+	}
+	/* As for the arguments: the new mm, before its program runs. */
+	if (bpf_probe_read_user(&scratch->strings[offset], length, (void *)start)) {
+		emit__count_drop(HG_DROP_HELPER, HG_KIND_EXEC);
+		scratch->event.flags |= HG_EXEC_ENV_TRUNCATED;
+		return 0;
+	}
+	return length;
+}
+
 static __always_inline bool process__is_memfd(struct inode *inode, struct dentry *dentry)
 {
 	const unsigned char *name = BPF_CORE_READ(dentry, d_name.name);
@@ -316,7 +331,7 @@ static __always_inline void process__fill_exec(struct ev_exec *event, struct tas
 	event->header.phase = phase;
 	event->header.profile = entry ? task__profile(entry, event->header.program_version) : 0;
 	event->inode = BPF_CORE_READ(inode, i_ino);
-	event->dev = process__encode_dev(BPF_CORE_READ(inode, i_sb, s_dev));
+	event->dev = task__encode_dev(BPF_CORE_READ(inode, i_sb, s_dev));
 	event->parent_pid = BPF_CORE_READ(parent, tgid);
 	event->parent_start_ns = BPF_CORE_READ(parent, start_boottime);
 	event->mnt_ns = task__mnt_ns(task);
@@ -327,13 +342,16 @@ static __always_inline void process__fill_exec(struct ev_exec *event, struct tas
 		event->flags |= HG_EXEC_SCRIPT;
 	if (process__is_memfd(inode, BPF_CORE_READ(file, f_path.dentry)))
 		event->flags |= HG_EXEC_MEMFD;
+	if (task__is_upper_layer(inode))
+		event->flags |= HG_EXEC_UPPER_LAYER;
+	task__read_facts(&event->facts, task);
 	if (entry && phase == HG_PHASE_RUN && process__foreign_root(entry, task))
 		event->flags |= HG_EXEC_FOREIGN_ROOT;
 }
 
 /* The strings, then the verdict, then out. */
 static __always_inline void process__finish_exec(__u32 slot, struct scratch *scratch, struct task_struct *task,
-						 struct linux_binprm *bprm, bool judge)
+						 struct linux_binprm *bprm, const struct map_cgroup *entry)
 {
 	struct ev_exec *event = &scratch->event;
 	struct file *file = BPF_CORE_READ(bprm, file);
@@ -356,7 +374,11 @@ static __always_inline void process__finish_exec(__u32 slot, struct scratch *scr
 	offset += event->cwd_bytes;
 	event->args_bytes = process__append_args(slot, offset);
 	offset += event->args_bytes;
-	if (judge)
+	if (task__wanted(entry, HG_WANT_ENV)) {
+		event->env_bytes = process__append_env(slot, offset);
+		offset += event->env_bytes;
+	}
+	if (entry)
 		urgent = process__judge(slot, file_offset);
 	OPAQUE(offset);
 	if (offset > EXEC_STRINGS_MAX_BYTES) {
@@ -402,7 +424,7 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 		return 0;
 	}
 	process__fill_exec(&scratch->event, task, bprm, entry, home, phase);
-	process__finish_exec(slot, scratch, task, bprm, entry != NULL);
+	process__finish_exec(slot, scratch, task, bprm, entry);
 	return 0;
 }
 
@@ -442,6 +464,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	event.header.phase = parent_state ? parent_state->phase : HG_PHASE_RUN;
 	event.header.profile = entry ? task__profile(entry, event.header.program_version) : 0;
 	event.child_pid = child->tgid;
+	event.child_vpid = task__vpid(child);
 	event.child_start_ns = child->start_boottime;
 	emit__output(&event.header, sizeof(event), false);
 	return 0;

@@ -138,5 +138,6 @@ export class BatchWalker {
 }
 
 function stringsFit(event: EvExec, sizeBytes: number): boolean {
-  return EvExec.SIZE_BYTES + event.invokedBytes + event.fileBytes + event.cwdBytes + event.argsBytes <= sizeBytes
+  const { invokedBytes, fileBytes, cwdBytes, argsBytes, envBytes } = event
+  return EvExec.SIZE_BYTES + invokedBytes + fileBytes + cwdBytes + argsBytes + envBytes <= sizeBytes
 }

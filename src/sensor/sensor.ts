@@ -56,6 +56,20 @@ export interface TaskSnapshot {
   gid: number
   exe: string
   comm: string
+  /** Of the executable. */
+  inode: bigint
+  /** ExecFlag: MEMFD, UPPER_LAYER. */
+  flags: number
+  capPermitted: bigint
+  capEffective: bigint
+  capInheritable: bigint
+  /** 0xffffffff: nobody. */
+  loginuid: number
+  tty: number
+  /** These three in the process's own pid namespace. */
+  vpid: number
+  vpgid: number
+  sid: number
 }
 
 export interface MemoryReading {
@@ -94,7 +108,7 @@ export class Sensor {
   readonly #pool = new ArrayBuffer(SLAB_BYTES * SLAB_COUNT)
   readonly #walker = new BatchWalker(this.#pool)
   readonly #possibleCpus: number
-  #control: MapControl = { version: 0, wantHost: 0, agentPid: process.pid, blocking: 0, round: 0 }
+  #control: MapControl = { version: 0, wantHost: 0, agentPid: process.pid, blocking: 0, round: 0, wantPending: 0 }
   #syscallsAttached = false
   /** Handled slabs that are kept back while downstream is behind. */
   readonly #kept: number[] = []
@@ -192,7 +206,7 @@ export class Sensor {
   }
 
   /** The program in force, and whether the kernel may act: one write. */
-  setControl(change: Partial<Pick<MapControl, 'version' | 'wantHost' | 'blocking'>>): void {
+  setControl(change: Partial<Pick<MapControl, 'version' | 'wantHost' | 'wantPending' | 'blocking'>>): void {
     this.#control = { ...this.#control, ...change }
     this.#writeControl()
   }
@@ -258,6 +272,16 @@ export class Sensor {
         gid: task.gid,
         exe: decodeText(bytes, at + EvTask.SIZE_BYTES, at + EvTask.SIZE_BYTES + task.fileBytes),
         comm: decodeText(task.comm, 0, task.comm.length).replace(/\0.*$/s, ''),
+        inode: task.inode,
+        flags: task.flags,
+        capPermitted: task.capPermitted,
+        capEffective: task.capEffective,
+        capInheritable: task.capInheritable,
+        loginuid: task.loginuid,
+        tty: task.tty,
+        vpid: task.vpid,
+        vpgid: task.vpgid,
+        sid: task.sid,
       })
       at += sizeBytes
     }

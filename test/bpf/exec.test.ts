@@ -4,15 +4,16 @@ import { copyFileSync, mkdirSync, readFileSync, realpathSync, statSync, symlinkS
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { loadAddon } from '../../src/sensor/addon.js'
-import { ExecFlag, Kind, Phase } from '../../src/sensor/generated/abi.js'
+import { ExecFlag, Kind, Phase, Want } from '../../src/sensor/generated/abi.js'
 import { findCommand, makeTempDir, requires, runOk } from '../support/process.js'
+import { capabilitiesOf, loginuidOf } from '../support/process-facts.js'
 import { latin1, TestSensor, unforeseen } from '../support/sensor.js'
 import { Act, act, actWord, compileAct } from '../support/sensor-acts.js'
 
 const skip = requires({ root: true, commands: ['gcc', 'busybox'], files: ['/sys/kernel/btf/vmlinux'] })
 
-/** header 17, exec 13 of its own, and the four strings. */
-const EXEC_FIELDS_COUNT = 34
+/** header 17, exec 22 of its own, and the five strings. */
+const EXEC_FIELDS_COUNT = 44
 
 describe('exec', { skip }, () => {
   let dir: string
@@ -43,6 +44,8 @@ describe('exec', { skip }, () => {
     await running.paused()
     const stat = readFileSync(`/proc/${running.pid}/stat`, 'latin1').split(' ')
     const own = readFileSync('/proc/self/stat', 'latin1').split(' ')
+    const caps = capabilitiesOf(running.pid)
+    const loginuid = loginuidOf(running.pid)
     const mountNamespace = statSync(`/proc/${running.pid}/ns/mnt`).ino
     running.resume()
     await running.ended()
@@ -52,7 +55,7 @@ describe('exec', { skip }, () => {
     assert.equal(Object.keys(event).length, EXEC_FIELDS_COUNT)
     assert.deepEqual(event, {
       ...unforeseen(event, since),
-      sizeBytes: 160 + 2 * program.length + dir.length + args.length,
+      sizeBytes: 216 + 2 * program.length + dir.length + args.length,
       kind: Kind.EXEC,
       phase: Phase.RUN,
       action: 0,
@@ -77,11 +80,19 @@ describe('exec', { skip }, () => {
       argsBytes: args.length,
       realUid: 0,
       realGid: 0,
+      envBytes: 0,
+      ...caps,
+      loginuid,
+      tty: Number(stat[6]),
+      vpid: running.pid,
+      vpgid: Number(stat[4]),
+      sid: Number(stat[5]),
       comm: 'act'.padEnd(16, '\0'),
       invoked: program,
       file: program,
       cwd: dir,
       args,
+      env: '',
     })
     assert.equal(event.startNs / 10_000_000n, BigInt(stat[21] ?? 0))
     assert.equal(event.parentStartNs / 10_000_000n, BigInt(own[21] ?? 0))
@@ -254,6 +265,68 @@ describe('exec', { skip }, () => {
     const event = (await sensor.eventsOf(cgroup, 'exec')).at(-1)
     assert.ok(event)
     assert.deepEqual([event.uid, event.gid, event.realUid, event.realGid], [0, 0, 65534, 65533])
+  })
+
+  test('the environment comes only where it is wanted, and is cut after 4 KiB with the flag', async () => {
+    const path = 'PATH=/bin:/usr/bin\0'
+    for (const want of [Want.PROCESS, Want.PROCESS | Want.ENV]) {
+      const cgroup = sensor.makeContainer({ want })
+      await act(program, 'join', cgroup.dir, 'mntns', 'exec', program, 'x')
+      const event = await sensor.onlyEventOf(cgroup, 'exec')
+      assert.deepEqual([event.env, event.flags], [want & Want.ENV ? path : '', 0])
+    }
+    const cgroup = sensor.makeContainer({ want: Want.PROCESS | Want.ENV })
+    const script = `LONG=${'l'.repeat(5000)} exec ${program} exit 0`
+    await act(program, 'join', cgroup.dir, 'mntns', 'exec', '/bin/sh', 'sh', '-c', actWord(script))
+    const event = (await sensor.eventsOf(cgroup, 'exec')).at(-1)
+    assert.ok(event)
+    assert.deepEqual([event.envBytes, event.flags], [4096, ExecFlag.ENV_TRUNCATED])
+    assert.match(event.env, /LONG=l{3000}/)
+  })
+
+  test('a pid namespace of its own: ids within it', { skip: requires({ commands: ['unshare'] }) }, async () => {
+    const cgroup = sensor.makeContainer()
+    const unshare = findCommand('unshare') ?? ''
+    await act(program, 'join', cgroup.dir, 'mntns', 'exec', unshare, 'unshare', '-p', '-f', program, 'fork', '0')
+    const event = (await sensor.eventsOf(cgroup, 'exec')).at(-1)
+    assert.ok(event)
+    assert.deepEqual([event.file, event.vpid, event.vpgid], [program, 1, 0])
+    const forks = await sensor.eventsOf(cgroup, 'fork')
+    assert.deepEqual(
+      forks.map(({ childVpid }) => childVpid),
+      [1, 2],
+    )
+  })
+
+  test('a terminal is the one that /proc names', { skip: requires({ commands: ['script'] }) }, async () => {
+    const cgroup = sensor.makeContainer()
+    const command = `${program} join ${cgroup.dir} mntns exec /bin/sh sh -c 'cat%20/proc/self/stat'`
+    const stdout = await runOk('script', ['-qec', command, '/dev/null'])
+    const event = (await sensor.eventsOf(cgroup, 'exec')).at(-1)
+    assert.ok(event)
+    const stat = stdout.slice(stdout.lastIndexOf(')') + 2).split(' ')
+    assert.deepEqual([event.tty, event.sid], [Number(stat[4]), Number(stat[3])])
+    assert.notEqual(event.tty, 0)
+  })
+
+  test("a file of an overlay's upper layer is told from one of its lower layers", async () => {
+    const cgroup = sensor.makeContainer()
+    const base = join(dir, 'overlay')
+    mkdirSync(base)
+    const script = [
+      `mount -t tmpfs none ${base} && cd ${base} && mkdir lower upper work merged && cp ${program} lower/below`,
+      'mount -t overlay none -o lowerdir=lower,upperdir=upper,workdir=work merged',
+      `cp ${program} merged/above && merged/below exit 0; merged/above exit 0`,
+    ].join(' && ')
+    await act(program, 'join', cgroup.dir, 'mntns', 'exec', '/bin/sh', 'sh', '-c', actWord(script))
+    const events = (await sensor.eventsOf(cgroup, 'exec')).filter(({ file }) => file.startsWith(`${base}/merged/`))
+    assert.deepEqual(
+      events.map(({ file, flags }) => [file, flags & ExecFlag.UPPER_LAYER]),
+      [
+        [`${base}/merged/below`, 0],
+        [`${base}/merged/above`, ExecFlag.UPPER_LAYER],
+      ],
+    )
   })
 
   test('a cgroup that nobody watches gives no event', async () => {

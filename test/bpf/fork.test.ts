@@ -9,8 +9,8 @@ import { act, compileAct } from '../support/sensor-acts.js'
 
 const skip = requires({ root: true, commands: ['gcc'], files: ['/sys/kernel/btf/vmlinux'] })
 
-/** header 17 and two of its own. */
-const FORK_FIELDS_COUNT = 19
+/** header 17 and three of its own. */
+const FORK_FIELDS_COUNT = 20
 
 describe('fork', { skip }, () => {
   let dir: string
@@ -52,6 +52,7 @@ describe('fork', { skip }, () => {
       decided: 0n,
       violated: 0n,
       childPid: child.pid,
+      childVpid: child.pid,
       childStartNs: child.startNs,
     })
     const own = exits.find(({ pid }) => pid === parent.pid)

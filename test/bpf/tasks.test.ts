@@ -1,11 +1,12 @@
 /** programs/memory.bpf.c on_task: the processes that are there before the probes, and that they are watched from then on. */
 import assert from 'node:assert/strict'
-import { mkdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs'
+import { mkdirSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { Phase } from '../../src/sensor/generated/abi.js'
 import { cgroupId, cgroupMounts, removeCgroup, testCgroupPath } from '../support/cgroup.js'
 import { makeTempDir, removeDir, requires } from '../support/process.js'
+import { capabilitiesOf, loginuidOf } from '../support/process-facts.js'
 import { type TestCgroup, TestSensor } from '../support/sensor.js'
 import { Act, compileAct } from '../support/sensor-acts.js'
 
@@ -56,6 +57,14 @@ describe('existing processes', { skip }, () => {
       gid: 0,
       exe: program,
       comm: 'act',
+      inode: statSync(program, { bigint: true }).ino,
+      flags: 0,
+      ...capabilitiesOf(running.pid),
+      loginuid: loginuidOf(running.pid),
+      tty: Number(stat[6]),
+      vpid: running.pid,
+      vpgid: Number(stat[4]),
+      sid: Number(stat[5]),
     })
     assert.equal(self.exe, readlinkSync('/proc/self/exe'))
     const kernelThread = tasks.find(({ comm }) => comm === 'kthreadd')

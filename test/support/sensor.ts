@@ -43,7 +43,7 @@ export type FieldsOf<View> = {
 }
 
 /** Strings are the bytes as Latin-1, so that invalid UTF-8 compares exactly. */
-export type ExecFields = FieldsOf<EvExec> & { invoked: string; file: string; cwd: string; args: string }
+export type ExecFields = FieldsOf<EvExec> & { invoked: string; file: string; cwd: string; args: string; env: string }
 export type CgroupFields = FieldsOf<EvCgroup> & { path: string }
 export type HeaderFields = FieldsOf<EvHeader>
 
@@ -116,6 +116,7 @@ class Collector implements EventHandler {
       file: next(event.fileBytes),
       cwd: next(event.cwdBytes),
       args: next(event.argsBytes),
+      env: next(event.envBytes),
     }
     this.events.push({ name: 'exec', event: { ...fieldsOf(event), ...strings } })
   }

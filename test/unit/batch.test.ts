@@ -126,7 +126,7 @@ describe('batches', () => {
   })
 
   test('strings that claim more than the event are told', () => {
-    for (const field of ['invokedBytes', 'fileBytes', 'cwdBytes', 'argsBytes']) {
+    for (const field of ['invokedBytes', 'fileBytes', 'cwdBytes', 'argsBytes', 'envBytes']) {
       const event = makeExec({ kind: Kind.EXEC, [field]: 0xffff_ffff }, { invoked: '/a' })
       assert.deepEqual(walk(ringOf([event])).calls.slice(1), ['undecodable: strings longer than the event'], field)
     }
@@ -168,6 +168,6 @@ describe('batches', () => {
     const sizes = [EvExec, EvFork, EvExit, EvConnect, EvSyscall, EvOom, EvCgroup, EvTask, EvMemory].map(
       (type) => type.SIZE_BYTES,
     )
-    assert.deepEqual(sizes, [160, 104, 104, 112, 96, 104, 112, 120, 120])
+    assert.deepEqual(sizes, [216, 104, 104, 112, 96, 104, 112, 184, 120])
   })
 })

@@ -4,7 +4,7 @@ import { beforeEach, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { HeldEvents } from '../../src/agent/held-events.js'
 import type { EventHandler } from '../../src/sensor/batch.js'
-import { EvExit, Kind } from '../../src/sensor/generated/abi.js'
+import { EvExec, EvExit, Kind } from '../../src/sensor/generated/abi.js'
 import { Counters } from '../../src/telemetry/counters.js'
 import { makeEvent, makeExec } from '../support/sensor-events.js'
 
@@ -69,7 +69,7 @@ describe('held events', () => {
     const seen: string[] = []
     const handler = collector()
     handler.exec = ({ bytes, at, invokedBytes }) => {
-      seen.push(Buffer.from(bytes.subarray(at + 160, at + 160 + invokedBytes)).toString())
+      seen.push(Buffer.from(bytes.subarray(at + EvExec.SIZE_BYTES, at + EvExec.SIZE_BYTES + invokedBytes)).toString())
     }
     held.release(1n, handler)
     assert.deepEqual(seen, ['/bin/x'])

@@ -1,10 +1,11 @@
 // Generated from the BTF of dist/bpf/hullguard.bpf.o (bpf/abi.h) by scripts/generate-abi.mjs. Do not edit.
 
 /** Changes with every layout or number below: captures carry it. */
-export const ABI_HASH = '246a658aacc576ab'
+export const ABI_HASH = '9924e3926a9cbce9'
 export const ABI_VERSION = 1
 export const PATH_MAX_BYTES = 4096
 export const ARGS_MAX_BYTES = 32768
+export const ENV_MAX_BYTES = 4096
 export const KEY_PATH_BYTES = 240
 export const COMM_BYTES = 16
 export const SYSCALLS_MAX = 512
@@ -51,6 +52,8 @@ export const ExecFlag = {
   FOREIGN_ROOT: 16,
   KERNEL_UNDECIDED: 32,
   MULTICALL: 64,
+  UPPER_LAYER: 128,
+  ENV_TRUNCATED: 256,
 } as const
 export type ExecFlag = (typeof ExecFlag)[keyof typeof ExecFlag]
 
@@ -93,6 +96,7 @@ export const Want = {
   CONNECT: 2,
   SYSCALL_FIRST: 4,
   SYSCALL_RULES: 8,
+  ENV: 256,
 } as const
 export type Want = (typeof Want)[keyof typeof Want]
 
@@ -282,7 +286,7 @@ export class EvConnect extends EvHeader {
 }
 
 export class EvExec extends EvHeader {
-  static override readonly SIZE_BYTES: number = 160
+  static override readonly SIZE_BYTES: number = 216
 
   get inode(): bigint {
     return this.view.getBigUint64(this.at + 88, true)
@@ -348,9 +352,69 @@ export class EvExec extends EvHeader {
     return this.view.getUint32(this.at + 140, true)
   }
 
-  static readonly COMM_OFFSET = 144
+  get envBytes(): number {
+    return this.view.getUint32(this.at + 144, true)
+  }
+
+  get capPermitted(): bigint {
+    return this.view.getBigUint64(this.at + 152, true)
+  }
+
+  get capPermittedLow(): number {
+    return this.view.getUint32(this.at + 152, true)
+  }
+
+  get capPermittedHigh(): number {
+    return this.view.getUint32(this.at + 156, true)
+  }
+
+  get capEffective(): bigint {
+    return this.view.getBigUint64(this.at + 160, true)
+  }
+
+  get capEffectiveLow(): number {
+    return this.view.getUint32(this.at + 160, true)
+  }
+
+  get capEffectiveHigh(): number {
+    return this.view.getUint32(this.at + 164, true)
+  }
+
+  get capInheritable(): bigint {
+    return this.view.getBigUint64(this.at + 168, true)
+  }
+
+  get capInheritableLow(): number {
+    return this.view.getUint32(this.at + 168, true)
+  }
+
+  get capInheritableHigh(): number {
+    return this.view.getUint32(this.at + 172, true)
+  }
+
+  get loginuid(): number {
+    return this.view.getUint32(this.at + 176, true)
+  }
+
+  get tty(): number {
+    return this.view.getUint32(this.at + 180, true)
+  }
+
+  get vpid(): number {
+    return this.view.getUint32(this.at + 184, true)
+  }
+
+  get vpgid(): number {
+    return this.view.getUint32(this.at + 188, true)
+  }
+
+  get sid(): number {
+    return this.view.getUint32(this.at + 192, true)
+  }
+
+  static readonly COMM_OFFSET = 200
   get comm(): Uint8Array {
-    return this.bytes.subarray(this.at + 144, this.at + 160)
+    return this.bytes.subarray(this.at + 200, this.at + 216)
   }
 }
 
@@ -387,6 +451,10 @@ export class EvFork extends EvHeader {
 
   get childPid(): number {
     return this.view.getUint32(this.at + 96, true)
+  }
+
+  get childVpid(): number {
+    return this.view.getUint32(this.at + 100, true)
   }
 }
 
@@ -468,7 +536,7 @@ export class EvSyscall extends EvHeader {
 }
 
 export class EvTask extends EvHeader {
-  static override readonly SIZE_BYTES: number = 120
+  static override readonly SIZE_BYTES: number = 184
 
   get parentStartNs(): bigint {
     return this.view.getBigUint64(this.at + 88, true)
@@ -490,9 +558,81 @@ export class EvTask extends EvHeader {
     return this.view.getUint32(this.at + 100, true)
   }
 
-  static readonly COMM_OFFSET = 104
+  get inode(): bigint {
+    return this.view.getBigUint64(this.at + 104, true)
+  }
+
+  get inodeLow(): number {
+    return this.view.getUint32(this.at + 104, true)
+  }
+
+  get inodeHigh(): number {
+    return this.view.getUint32(this.at + 108, true)
+  }
+
+  get flags(): number {
+    return this.view.getUint32(this.at + 112, true)
+  }
+
+  get capPermitted(): bigint {
+    return this.view.getBigUint64(this.at + 120, true)
+  }
+
+  get capPermittedLow(): number {
+    return this.view.getUint32(this.at + 120, true)
+  }
+
+  get capPermittedHigh(): number {
+    return this.view.getUint32(this.at + 124, true)
+  }
+
+  get capEffective(): bigint {
+    return this.view.getBigUint64(this.at + 128, true)
+  }
+
+  get capEffectiveLow(): number {
+    return this.view.getUint32(this.at + 128, true)
+  }
+
+  get capEffectiveHigh(): number {
+    return this.view.getUint32(this.at + 132, true)
+  }
+
+  get capInheritable(): bigint {
+    return this.view.getBigUint64(this.at + 136, true)
+  }
+
+  get capInheritableLow(): number {
+    return this.view.getUint32(this.at + 136, true)
+  }
+
+  get capInheritableHigh(): number {
+    return this.view.getUint32(this.at + 140, true)
+  }
+
+  get loginuid(): number {
+    return this.view.getUint32(this.at + 144, true)
+  }
+
+  get tty(): number {
+    return this.view.getUint32(this.at + 148, true)
+  }
+
+  get vpid(): number {
+    return this.view.getUint32(this.at + 152, true)
+  }
+
+  get vpgid(): number {
+    return this.view.getUint32(this.at + 156, true)
+  }
+
+  get sid(): number {
+    return this.view.getUint32(this.at + 160, true)
+  }
+
+  static readonly COMM_OFFSET = 168
   get comm(): Uint8Array {
-    return this.bytes.subarray(this.at + 104, this.at + 120)
+    return this.bytes.subarray(this.at + 168, this.at + 184)
   }
 }
 
@@ -679,6 +819,7 @@ export interface MapControl {
   agentPid: number
   blocking: number
   round: number
+  wantPending: number
 }
 
 export const MAP_CONTROL_BYTES = 24
@@ -689,6 +830,7 @@ function writeMapControl(view: DataView, at: number, value: MapControl): void {
   view.setUint32(at + 8, value.agentPid, true)
   view.setUint32(at + 12, value.blocking, true)
   view.setUint32(at + 16, value.round, true)
+  view.setUint32(at + 20, value.wantPending, true)
 }
 
 export function encodeMapControl(value: MapControl): Uint8Array {
@@ -704,6 +846,7 @@ function readMapControl(view: DataView, at: number): MapControl {
     agentPid: view.getUint32(at + 8, true),
     blocking: view.getUint32(at + 12, true),
     round: view.getUint32(at + 16, true),
+    wantPending: view.getUint32(at + 20, true),
   }
 }
 
