@@ -37,7 +37,8 @@ enum hg_kind {
 	HG_KIND_CGROUP_JOIN = 9,
 	HG_KIND_TASK = 10,   /* iter: one existing process */
 	HG_KIND_MEMORY = 11, /* iter: one cgroup's memory */
-	HG_KIND_MAX = 12,
+	HG_KIND_CALL = 12,   /* an act that is a syscall: enum hg_act says which */
+	HG_KIND_MAX = 13,
 };
 
 enum hg_phase {
@@ -74,6 +75,84 @@ enum hg_cgroup_state {
 	HG_CGROUP_CONTAINER = 1, /* confirmed */
 };
 
+/* What a syscall does; bit 1 << act of the `acts` masks. The record of the event has the kind of the same name. */
+enum hg_act {
+	HG_ACT_NONE = 0,
+	HG_ACT_OPEN = 1,
+	HG_ACT_UNLINK = 2,
+	HG_ACT_RENAME = 3,
+	HG_ACT_LINK = 4,
+	HG_ACT_SYMLINK = 5,
+	HG_ACT_CHMOD = 6,
+	HG_ACT_CHOWN = 7,
+	HG_ACT_MKDIR = 8,
+	HG_ACT_RMDIR = 9,
+	HG_ACT_TRUNCATE = 10,
+	HG_ACT_SIGNAL = 11,
+	HG_ACT_SETUID = 12,
+	HG_ACT_SETGID = 13,
+	HG_ACT_CAPSET = 14,
+	HG_ACT_PTRACE = 15,
+	HG_ACT_SETNS = 16,
+	HG_ACT_UNSHARE = 17,
+	HG_ACT_MOUNT = 18,
+	HG_ACT_UMOUNT = 19,
+	HG_ACT_PIVOT_ROOT = 20,
+	HG_ACT_CHROOT = 21,
+	HG_ACT_BPF = 22,
+	HG_ACT_MODULE = 23,
+	HG_ACT_MEMFD = 24,
+	HG_ACT_MMAP = 25,     /* executable and writable, or executable without a file */
+	HG_ACT_MPROTECT = 26, /* to executable */
+	HG_ACT_PRCTL = 27,    /* the options that bear on security */
+	HG_ACT_USERFAULTFD = 28,
+	HG_ACT_SOCKET = 29,
+	HG_ACT_BIND = 30,
+	HG_ACT_LISTEN = 31,
+	HG_ACT_ACCEPT = 32,
+	HG_ACT_SEND = 33,
+	HG_ACT_RECV = 34,
+	HG_ACT_DUP = 35,
+	HG_ACT_MAX = 36,
+};
+
+/* How a file is opened: ev_call.access, and what a profile's filter lets through. */
+enum hg_access {
+	HG_ACCESS_READ = 1,
+	HG_ACCESS_WRITE = 2,
+	HG_ACCESS_CREATE = 4, /* O_CREAT or O_TMPFILE was asked for */
+	HG_ACCESS_FAILED = 8, /* filter only: opens that failed, whatever they asked for */
+};
+
+enum hg_call_flag {
+	HG_CALL_HAS_RESULT = 1,	    /* `result` is what the call returned */
+	HG_CALL_UPPER_LAYER = 2,    /* the file lies in the upper layer of an overlay */
+	HG_CALL_MEMFD = 4,	    /* … in memory only */
+	HG_CALL_PATH_TRUNCATED = 8, /* the front of a path is missing, or its end was not read */
+	HG_CALL_PATH_UNRESOLVED =
+		16,	       /* `path` is the user's string joined to its directory: links in it are not followed */
+	HG_CALL_IO_URING = 32, /* done by a ring, not by a syscall: nr is the ring's opcode */
+	HG_CALL_DECISION = 64, /* seen before its effect, by a hook that could refuse it */
+	HG_CALL_CREATED = 128, /* the open made the file */
+	HG_CALL_USER_MEMORY = 256, /* an address or text was read from user memory after the call */
+	HG_CALL_DELETED = 512,	   /* the file has no name left */
+};
+
+/* What a descriptor stands for. */
+enum hg_fd_kind {
+	HG_FD_NONE = 0,
+	HG_FD_FILE = 1,
+	HG_FD_DIRECTORY = 2,
+	HG_FD_FIFO = 3,
+	HG_FD_CHAR_DEVICE = 4,
+	HG_FD_BLOCK_DEVICE = 5,
+	HG_FD_SOCKET = 6, /* ev_call.family says which */
+	HG_FD_SYMLINK = 7,
+	HG_FD_ANON = 8,	     /* no file system: path is the kernel's name of it, `[eventfd]` */
+	HG_FD_NAMESPACE = 9, /* inode is the namespace's number */
+	HG_FD_MAX = 10,
+};
+
 /* Classes of events that a profile, or the host, wants reported. */
 enum hg_want {
 	HG_WANT_PROCESS = 1,
@@ -91,7 +170,8 @@ enum hg_exec_flag {
 	HG_EXEC_FOREIGN_ROOT = 16,
 	HG_EXEC_KERNEL_UNDECIDED = 32, /* too long or not canonical for the kernel's maps: user space decides */
 	HG_EXEC_MULTICALL = 64,	       /* invoked ends in the applet that argv[0] chose, not in the name of the call */
-	HG_EXEC_UPPER_LAYER = 128,     /* the file lies in the upper layer of an overlay: written since the image was made */
+	HG_EXEC_UPPER_LAYER =
+		128, /* the file lies in the upper layer of an overlay: written since the image was made */
 	HG_EXEC_ENV_TRUNCATED = 256,
 };
 
@@ -192,6 +272,44 @@ struct ev_syscall {
 	__u16 flags; /* enum hg_syscall_flag */
 };
 
+/* One act that is a syscall. Which members speak is said by the act (docs/events.md); the others are 0.
+ * Strings follow in this order, not terminated: path, path2, raw, raw2. path and path2 are absolute, from the root of the
+ * mount namespace; raw and raw2 are what the call was given. */
+struct ev_call {
+	struct ev_header header;
+	__s64 result;
+	__u64 args[6]; /* as the call had them; 32 bits each through ia32 */
+	__u64 facts
+		[4]; /* after the call. setuid: real, effective, saved, fs user; setgid: groups; capset: effective, permitted,
+			  * inheritable, ambient; open, openat2: flags, mode, resolve */
+	__u64 inode;
+	__u64 target_start_ns;
+	__u64 target_cgroup_id; /* of the process acted on; of a unix socket, its peer's */
+	__u32 target_pid;
+	__u32 nr;	   /* in the table of `abi`, x32 without its marker */
+	__u16 abi;	   /* 0 native, 1 ia32, 2 x32 */
+	__u16 act;	   /* enum hg_act */
+	__u32 flags;	   /* enum hg_call_flag */
+	__s32 fd;	   /* the descriptor that inode, dev, mode and the socket speak of; -1 none */
+	__u32 dev;	   /* new_encode_dev form */
+	__u16 mode;	   /* type and permissions, as stat(2) shows them */
+	__u8 fd_kind;	   /* enum hg_fd_kind */
+	__u8 access;	   /* enum hg_access */
+	__u8 family;	   /* AF_* of the socket, 0 none */
+	__u8 proto;	   /* IPPROTO_* */
+	__u16 socket_type; /* SOCK_* */
+	__u16 local_port;  /* host order */
+	__u16 remote_port;
+	__u8 local[16];
+	__u8 remote[16];
+	char tag[HG_COMM_BYTES]; /* file system type of a mount, new name of a prctl */
+	__u32 repeats_count; /* the same act on the same object by this process since the last report, not reported one by one */
+	__u32 path_bytes;
+	__u32 path2_bytes;
+	__u32 raw_bytes;
+	__u32 raw2_bytes;
+};
+
 /* header: the victim. */
 struct ev_oom {
 	struct ev_header header;
@@ -240,6 +358,8 @@ struct map_cgroup {
 	__u32 state; /* enum hg_cgroup_state */
 	__u32 want;  /* enum hg_want */
 	__u32 reserved;
+	__u64 acts;	       /* bit per enum hg_act that is reported */
+	__u64 acts_aggregated; /* of those, the ones whose repeats are counted instead of reported one by one */
 };
 
 /* Value of `containers`, key: map_cgroup.root_id. Written by the kernel side alone. */
@@ -252,12 +372,15 @@ struct map_container {
 
 /* The single entry of `control`. */
 struct map_control {
-	__u32 version;	 /* of the program in force; parity chooses map_cgroup.profile */
-	__u32 want_host; /* enum hg_want, for tasks outside every watched cgroup */
-	__u32 agent_pid; /* never acted on */
-	__u32 blocking;	 /* 0: observe, whatever the profiles say */
-	__u32 round;	 /* of the memory iterator: a container is read once a round */
+	__u32 version;	    /* of the program in force; parity chooses map_cgroup.profile */
+	__u32 want_host;    /* enum hg_want, for tasks outside every watched cgroup */
+	__u32 agent_pid;    /* never acted on */
+	__u32 blocking;	    /* 0: observe, whatever the profiles say */
+	__u32 round;	    /* of the memory iterator: a container is read once a round */
 	__u32 want_pending; /* enum hg_want, for cgroups that nobody has decided yet, on top of processes and connects */
+	__u64 acts_host;    /* for tasks outside every watched cgroup */
+	__u64 acts_host_aggregated;
+	__u64 acts_pending; /* for cgroups of which user space has not said yet what they are */
 };
 
 /* Value of `profiles`, key: profile id. Masks: bit i is kernel rule i of this profile. */
@@ -271,7 +394,10 @@ struct map_profile {
 	__u64 setup;			    /* judged in phase setup too */
 	__u32 policy[HG_RULES_PER_PROFILE]; /* breaker budget of the rule's policy */
 	__u32 urgent; /* enum hg_want: classes with a rule that acts and is left to user space: it is woken at once */
+	__u32 open_access;	   /* enum hg_access: opens that ask for none of these are not reported; 0: all are */
+	__u32 open_prefixes_count; /* entries of `open_prefixes`; 0: opens of every path are reported */
 	__u32 reserved;
+	__u64 acts_urgent; /* bit per enum hg_act: as `urgent` */
 };
 
 /* A result resolved for all rules of a profile: `decided` rules have an entry for this name, `violated` of them deny it. */
@@ -315,6 +441,35 @@ struct map_connect_node {
 	struct map_connect_range ranges[HG_CONNECT_RANGES];
 };
 
+/* LPM, value enum hg_access: opens of paths that start so are reported when they ask for one of these. The longest entry
+ * speaks for the shorter ones too. */
+struct map_open_prefix_key {
+	__u32 prefix_bits; /* over profile and path */
+	__u32 profile;
+	char path[HG_KEY_PATH_BYTES];
+};
+
+/* What of a syscall is looked at. Arguments count from 1; 0: none. */
+enum hg_recipe_flag {
+	HG_RECIPE_RESULT_FD = 1,    /* the result is a descriptor: its facts are wanted */
+	HG_RECIPE_RAW2 = 2,	    /* path2_arg is text, not a path */
+	HG_RECIPE_RAW = 4,	    /* path_arg is text, not a path */
+	HG_RECIPE_ARGS_POINTER = 8, /* ia32: the arguments stand in user memory, where the last of them points */
+	HG_RECIPE_EMPTY_PATH = 16,  /* with an empty path the call is about the descriptor itself */
+};
+
+/* Value of `recipes`, an array with HG_SYSCALLS_MAX entries per ABI. Written by user space for the acts somebody wants. */
+struct map_recipe {
+	__u8 act;   /* enum hg_act; 0: nobody wants it */
+	__u8 flags; /* enum hg_recipe_flag */
+	__u8 path_arg;
+	__u8 dirfd_arg;
+	__u8 path2_arg;
+	__u8 dirfd2_arg;
+	__u8 fd_arg;
+	__u8 address_arg;
+};
+
 /* Key of `syscall_rules`. */
 struct map_syscall_key {
 	__u32 profile;
@@ -339,6 +494,7 @@ struct abi_anchor {
 	struct ev_exit ev_exit;
 	struct ev_connect ev_connect;
 	struct ev_syscall ev_syscall;
+	struct ev_call ev_call;
 	struct ev_oom ev_oom;
 	struct ev_cgroup ev_cgroup;
 	struct ev_task ev_task;
@@ -352,6 +508,13 @@ struct abi_anchor {
 	enum hg_exec_flag exec_flag;
 	enum hg_syscall_flag syscall_flag;
 	enum hg_exit_flag exit_flag;
+	enum hg_act act;
+	enum hg_access access;
+	enum hg_call_flag call_flag;
+	enum hg_fd_kind fd_kind;
+	enum hg_recipe_flag recipe_flag;
+	struct map_recipe map_recipe;
+	struct map_open_prefix_key map_open_prefix_key;
 };
 
 _Static_assert(sizeof(struct ev_header) == 88, "ev_header: no implicit padding");
@@ -360,6 +523,7 @@ _Static_assert(sizeof(struct ev_fork) == 88 + 16, "ev_fork");
 _Static_assert(sizeof(struct ev_exit) == 88 + 16, "ev_exit");
 _Static_assert(sizeof(struct ev_connect) == 88 + 24, "ev_connect");
 _Static_assert(sizeof(struct ev_syscall) == 88 + 8, "ev_syscall");
+_Static_assert(sizeof(struct ev_call) == 88 + 216, "ev_call");
 _Static_assert(sizeof(struct ev_oom) == 88 + 16, "ev_oom");
 _Static_assert(sizeof(struct ev_cgroup) == 88 + 24, "ev_cgroup");
 _Static_assert(sizeof(struct ev_task) == 88 + 96, "ev_task");

@@ -29,7 +29,7 @@ function resolve(id) {
 function shapeOf(id) {
   const type = resolve(id)
   if (type.kind === 'INT' || type.kind === 'ENUM')
-    return { kind: 'scalar', bytes: type.size, isChar: type.name === 'char' }
+    return { kind: 'scalar', bytes: type.size, isSigned: type.encoding === 'SIGNED' && type.size > 1 }
   if (type.kind === 'STRUCT') return { kind: 'struct', name: type.name, bytes: type.size }
   if (type.kind === 'ARRAY') {
     const of = shapeOf(type.type_id)
@@ -40,8 +40,9 @@ function shapeOf(id) {
   throw new Error(`abi: no TypeScript form for BTF kind ${type.kind} (${type.name})`)
 }
 
-const GET = { 1: 'getUint8', 2: 'getUint16', 4: 'getUint32', 8: 'getBigUint64' }
-const SET = { 1: 'setUint8', 2: 'setUint16', 4: 'setUint32', 8: 'setBigUint64' }
+const NUMBER = { 1: 'Uint8', 2: 'Uint16', 4: 'Uint32', 8: 'BigUint64' }
+const SIGNED = { 2: 'Int16', 4: 'Int32', 8: 'BigInt64' }
+const numberOf = ({ bytes, isSigned }) => (isSigned ? SIGNED[bytes] : NUMBER[bytes])
 const endian = (bytes) => (bytes === 1 ? '' : ', true')
 const isBytes = (shape) => shape.kind === 'array' && shape.of.kind === 'scalar' && shape.of.bytes === 1
 const typeOf = (shape) => {
@@ -89,11 +90,19 @@ function eventView(struct) {
         `    return this.bytes.subarray(this.at + ${offset}, this.at + ${offset + shape.count})`,
         '  }',
       )
+    } else if (shape.kind === 'array') {
+      const { bytes } = shape.of
+      lines.push(
+        '',
+        `  ${camel(name)}(index: number): ${typeOf(shape.of)} {`,
+        `    return this.view.get${numberOf(shape.of)}(this.at + ${offset} + index * ${bytes}${endian(bytes)})`,
+        '  }',
+      )
     } else {
       lines.push(
         '',
         `  get ${camel(name)}(): ${typeOf(shape)} {`,
-        `    return this.view.${GET[shape.bytes]}(this.at + ${offset}${endian(shape.bytes)})`,
+        `    return this.view.get${numberOf(shape)}(this.at + ${offset}${endian(shape.bytes)})`,
         '  }',
       )
       if (shape.bytes === 8)
@@ -113,7 +122,7 @@ function eventView(struct) {
 }
 
 function writeMember(target, at, shape, value) {
-  if (shape.kind === 'scalar') return `${target}.${SET[shape.bytes]}(${at}, ${value}${endian(shape.bytes)})`
+  if (shape.kind === 'scalar') return `${target}.set${numberOf(shape)}(${at}, ${value}${endian(shape.bytes)})`
   if (shape.kind === 'struct') return `write${pascal(shape.name)}(${target}, ${at}, ${value})`
   if (isBytes(shape)) return `writeBytes(${target}, ${at}, ${value}, ${shape.count})`
   const size = shape.of.bytes
@@ -121,7 +130,7 @@ function writeMember(target, at, shape, value) {
 }
 
 function readMember(source, at, shape) {
-  if (shape.kind === 'scalar') return `${source}.${GET[shape.bytes]}(${at}${endian(shape.bytes)})`
+  if (shape.kind === 'scalar') return `${source}.get${numberOf(shape)}(${at}${endian(shape.bytes)})`
   if (shape.kind === 'struct') return `read${pascal(shape.name)}(${source}, ${at})`
   if (isBytes(shape)) return `new Uint8Array(${source}.buffer, ${source}.byteOffset + ${at}, ${shape.count}).slice()`
   return `Array.from({ length: ${shape.count} }, (_, index) => ${readMember(source, `${at} + index * ${shape.of.bytes}`, shape.of)})`

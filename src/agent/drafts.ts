@@ -90,6 +90,7 @@ export class Drafts {
         memfd: (flags & ExecFlag.MEMFD) !== 0,
         foreignRoot: (flags & ExecFlag.FOREIGN_ROOT) !== 0,
         multicall: (flags & ExecFlag.MULTICALL) !== 0,
+        upperLayer: (flags & ExecFlag.UPPER_LAYER) !== 0,
       },
     })
   }

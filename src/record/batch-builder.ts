@@ -5,6 +5,7 @@
  *
  * 64-bit values keep all their bits. Text must be well-formed UTF-16 (it comes from a UTF-8 decoder).
  */
+import { callToWire } from './call-codec.js'
 import {
   encodeRecordBatch,
   type RecordBatch,
@@ -41,6 +42,7 @@ export const BODY = {
   agentChange: 1 << 8,
   gap: 1 << 9,
   alert: 1 << 10,
+  call: 1 << 11,
 } as const
 
 /** What a record's columns take before compression, about; strings are counted apart. */
@@ -93,6 +95,7 @@ export class BatchBuilder {
       agentChanges: [],
       gaps: [],
       alerts: [],
+      calls: [],
     }
   }
 
@@ -213,7 +216,7 @@ export class BatchBuilder {
 
   /**
    * The body named after the kind; an alert or action has its event's too, and there all are looked for. (Looking for
-   * eleven absent properties on objects of many shapes would cost more than all the rest.)
+   * twelve absent properties on objects of many shapes would cost more than all the rest.)
    */
   #bodies(draft: RecordDraft): number {
     switch (draft.kind) {
@@ -237,7 +240,8 @@ export class BatchBuilder {
         return this.#agentChange(draft)
       case 'gap':
         return this.#gap(draft)
-      default:
+      case 'alert':
+      case 'action':
         return (
           this.#exec(draft) |
           this.#fork(draft) |
@@ -246,8 +250,11 @@ export class BatchBuilder {
           this.#syscall(draft) |
           this.#sample(draft) |
           this.#oom(draft) |
+          this.#call(draft) |
           this.#alert(draft)
         )
+      default:
+        return this.#call(draft)
     }
   }
 
@@ -264,6 +271,7 @@ export class BatchBuilder {
       memfd: exec.memfd,
       foreignRoot: exec.foreignRoot,
       multicall: exec.multicall,
+      upperLayer: exec.upperLayer,
     })
     return BODY.exec
   }
@@ -340,6 +348,12 @@ export class BatchBuilder {
     const { source, cause, ...rest } = gap
     this.#batch.gaps.push({ source: GAP_SOURCES.indexOf(source), causeRef: this.#string(cause), ...rest })
     return BODY.gap
+  }
+
+  #call({ call }: RecordBodies): number {
+    if (call === undefined) return 0
+    this.#batch.calls.push(callToWire(call, (text) => this.#string(text)))
+    return BODY.call
   }
 
   #alert({ alert }: RecordBodies): number {

@@ -5,6 +5,7 @@
 import protobuf from 'protobufjs/minimal.js'
 import { HullguardError, messageOf } from '../telemetry/errors.js'
 import { BatchBuilder, BODY } from './batch-builder.js'
+import { callFromWire } from './call-codec.js'
 import { type BatchIndex, decodeBatchIndex, decodeRecordBatch, type RecordBatch } from './generated/wire.js'
 import type { ContainerRef, HullguardRecord, Lane, ProcessRef, RecordBodies } from './model.js'
 import {
@@ -24,6 +25,8 @@ import {
 } from './names.js'
 
 export { BatchBuilder }
+
+const BODIES_COUNT = Object.keys(BODY).length
 
 /** Key of a record without its lane's records around it. */
 export interface RecordPlace {
@@ -170,14 +173,14 @@ function containerOf(wire: RecordBatch['containers'][number]): ContainerRef {
 class BodyReader {
   readonly #batch: RecordBatch
   /** Next entry of each list, by bit number of the body mask. */
-  readonly #next = new Uint32Array(11)
+  readonly #next = new Uint32Array(BODIES_COUNT)
 
   constructor(batch: RecordBatch) {
     this.#batch = batch
   }
 
   skip(mask: number): void {
-    for (let bit = 0; bit < 11; bit++) {
+    for (let bit = 0; bit < BODIES_COUNT; bit++) {
       if ((mask & (1 << bit)) !== 0) this.#next[bit] = (this.#next[bit] ?? 0) + 1
     }
   }
@@ -233,6 +236,11 @@ class BodyReader {
     if ((mask & BODY.oom) !== 0) {
       const { victimPid, victimCommRef } = this.#take(batch.ooms, 6)
       into.oom = { victimPid, victimComm: this.#text(victimCommRef) }
+    }
+    if ((mask & BODY.call) !== 0) {
+      const call = callFromWire(this.#take(batch.calls, 11), (ref) => this.#text(ref))
+      if (call === undefined) throw invalid('a call has a value without a name in this version')
+      into.call = call
     }
     this.#readOwn(mask, ruleIndex, into)
   }

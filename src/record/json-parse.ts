@@ -1,4 +1,6 @@
 /** The bodies of a record from its JSON form: each object by its name, an alert's own fields from the top. */
+import { callFromJson } from './call-json.js'
+import { CALL_KINDS } from './call-model.js'
 import type { Fields } from './json-fields.js'
 import type { AlertBody, RecordBodies } from './model.js'
 import {
@@ -29,6 +31,7 @@ export function parseBodies(fields: Fields, into: RecordBodies): void {
       memfd: exec.flag('memfd'),
       foreignRoot: exec.flag('foreign_root'),
       multicall: exec.flag('multicall'),
+      upperLayer: exec.flag('upper_layer'),
     }
   }
   const fork = fields.optionalObject('fork')
@@ -61,6 +64,10 @@ export function parseBodies(fields: Fields, into: RecordBodies): void {
       abi: syscall.oneOf('abi', ABIS),
       reason: syscall.oneOf('reason', SYSCALL_REASONS),
     }
+  }
+  for (const act of CALL_KINDS) {
+    const call = fields.optionalObject(act)
+    if (call !== undefined) into.call = callFromJson(act, call)
   }
   parseReadings(fields, into)
   parseOwn(fields, into)
@@ -104,7 +111,16 @@ function parseOwn(fields: Fields, into: RecordBodies): void {
   if (fields.has('rule')) into.alert = parseAlert(fields)
 }
 
-const CAUSES: readonly AlertBody['cause']['kind'][] = ['exec', 'fork', 'exit', 'connect', 'syscall', 'oom', 'sample']
+const CAUSES: readonly AlertBody['cause']['kind'][] = [
+  'exec',
+  'fork',
+  'exit',
+  'connect',
+  'syscall',
+  'oom',
+  'sample',
+  ...CALL_KINDS,
+]
 
 function parseAlert(fields: Fields): AlertBody {
   const cause = fields.object('cause')

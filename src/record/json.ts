@@ -6,6 +6,7 @@
  * still gets the exact text.
  */
 import { HullguardError, messageOf } from '../telemetry/errors.js'
+import { callToJson } from './call-json.js'
 import { type Fields, fieldsOf } from './json-fields.js'
 import { parseBodies } from './json-parse.js'
 import type { ContainerRef, HullguardRecord, ProcessRef } from './model.js'
@@ -28,9 +29,10 @@ export function recordToJson(record: HullguardRecord): JsonObject {
     container: containerToJson(record.container),
   }
   if (record.process !== undefined) json.process = snake(record.process)
-  const { exec, fork, exit, connect, syscall, sample, oom, containerChange, agentChange, gap, alert } = record
+  const { exec, fork, exit, connect, syscall, sample, oom, containerChange, agentChange, gap, alert, call } = record
   const bodies = { exec, fork, exit, connect, syscall, sample, oom, containerChange, agentChange, gap }
   Object.assign(json, snake(bodies))
+  if (call !== undefined) json[call.act] = callToJson(call)
   // An alert's own fields stand at the top, beside the event's object.
   if (alert !== undefined) Object.assign(json, snake(alert))
   return json

@@ -5,6 +5,9 @@
  * Text in a record (paths, arguments) comes from hostile processes: it is decoded from bytes with replacement of invalid
  * UTF-8 and is never trusted; only the renderers (json.ts, the CLI's text form) may put it in front of a terminal.
  */
+import type { CallBody, CallKind } from './call-model.js'
+
+export type { CallBody, CallKind } from './call-model.js'
 
 export type Lane = 'alert' | 'activity'
 
@@ -68,6 +71,8 @@ export interface ExecBody {
   foreignRoot: boolean
   /** The program does what argv[0] names (busybox): `path` ends in the applet that runs. */
   multicall: boolean
+  /** The executable lies in the container's upper layer: it does not come from the image. */
+  upperLayer: boolean
 }
 
 export interface ForkBody {
@@ -190,7 +195,7 @@ export interface AlertBody {
   cause: Cause
 }
 
-export type EventKind = 'exec' | 'fork' | 'exit' | 'connect' | 'syscall' | 'oom'
+export type EventKind = 'exec' | 'fork' | 'exit' | 'connect' | 'syscall' | 'oom' | CallKind
 export type RecordKind = EventKind | 'sample' | 'container' | 'agent' | 'gap' | 'alert' | 'action'
 
 export interface RecordBodies {
@@ -205,6 +210,8 @@ export interface RecordBodies {
   agentChange?: AgentBody
   gap?: GapBody
   alert?: AlertBody
+  /** Of every kind in CallKind; in JSON it is the object named after the kind. */
+  call?: CallBody
 }
 
 /** A record before it has its place in a lane. An alert or action embeds its cause's process, container and body. */

@@ -2,6 +2,8 @@
  * The names that records use and their numbers on the wire. A name's number is its place in its list (kinds and lanes
  * have numbers of their own): lists only ever grow at the end.
  */
+
+import { CALL_KINDS, type CallKind } from './call-model.js'
 import { Kind, Lane as WireLane, ContainerState as WireState } from './generated/wire.js'
 import {
   type Action,
@@ -20,7 +22,14 @@ import {
 
 export const LANES: readonly Lane[] = ['alert', 'activity']
 
+/** The acts stand in a row on the wire. */
+const CALL_KIND_NUMBERS = Object.fromEntries(CALL_KINDS.map((name, index) => [name, Kind.OPEN + index])) as Record<
+  CallKind,
+  number
+>
+
 export const KIND_NUMBERS: Readonly<Record<RecordKind, number>> = {
+  ...CALL_KIND_NUMBERS,
   exec: Kind.EXEC,
   fork: Kind.FORK,
   exit: Kind.EXIT,

@@ -2,6 +2,7 @@
  * A record as one line for people (`hullguard events`): time, container, kind, what happened. Every text in it comes from
  * hostile processes and is made visible first (visible.ts); a line is bounded in length. The JSON form has the exact text.
  */
+import { callSummary, quoted } from './call-text.js'
 import type { AlertBody, HullguardRecord, ProcessRef, RecordBodies, SampleBody } from './model.js'
 import { visible } from './visible.js'
 
@@ -61,7 +62,8 @@ function via({ hook, reason }: AlertBody): string {
 }
 
 function eventSummary(bodies: RecordBodies, process: ProcessRef | undefined): string {
-  const { exec, fork, exit, connect, syscall, sample, oom } = bodies
+  const { exec, fork, exit, connect, syscall, sample, oom, call } = bodies
+  if (call !== undefined) return callSummary(call)
   if (exec !== undefined) {
     const script = exec.script === '' ? '' : ` (run by ${quoted(exec.file)})`
     const more = exec.argsTruncated ? ' … (arguments cut)' : ''
@@ -105,12 +107,6 @@ function containerName({ container }: HullguardRecord): string {
   if (container.state === 'host') return 'host'
   const name = container.name !== '' ? container.name : container.id.slice(0, 12)
   return container.state === 'container' ? name : `${name === '' ? '?' : name} (${container.state})`
-}
-
-/** As a shell would need it, so that the bounds of each argument show. */
-function quoted(text: string): string {
-  const shown = visible(text)
-  return /^[\p{L}\p{N}@%+=:,./_-]+$/u.test(shown) ? shown : `'${shown.replaceAll("'", "'\\''")}'`
 }
 
 function cut(text: string, maxChars: number): string {

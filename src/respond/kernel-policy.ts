@@ -151,6 +151,9 @@ export class KernelPolicy {
         urgent:
           (lowered.urgentKinds.has('exec') ? Want.PROCESS : 0) |
           (lowered.urgentKinds.has('connect') ? Want.CONNECT : 0),
+        openAccess: 0,
+        openPrefixesCount: 0,
+        actsUrgent: 0n,
       }),
     )
   }

@@ -46,6 +46,10 @@ export interface SensorOptions {
   isCongested: () => boolean
 }
 
+/** Without `acts`, none are reported. */
+export type CgroupSettings = Omit<MapCgroup, 'acts' | 'actsAggregated'> &
+  Partial<Pick<MapCgroup, 'acts' | 'actsAggregated'>>
+
 export interface TaskSnapshot {
   pid: number
   startNs: bigint
@@ -108,7 +112,17 @@ export class Sensor {
   readonly #pool = new ArrayBuffer(SLAB_BYTES * SLAB_COUNT)
   readonly #walker = new BatchWalker(this.#pool)
   readonly #possibleCpus: number
-  #control: MapControl = { version: 0, wantHost: 0, agentPid: process.pid, blocking: 0, round: 0, wantPending: 0 }
+  #control: MapControl = {
+    version: 0,
+    wantHost: 0,
+    agentPid: process.pid,
+    blocking: 0,
+    round: 0,
+    wantPending: 0,
+    actsHost: 0n,
+    actsHostAggregated: 0n,
+    actsPending: 0n,
+  }
   #syscallsAttached = false
   /** Handled slabs that are kept back while downstream is behind. */
   readonly #kept: number[] = []
@@ -211,8 +225,8 @@ export class Sensor {
     this.#writeControl()
   }
 
-  setCgroup(id: bigint, value: MapCgroup): void {
-    this.#native.update('cgroups', encodeU64(id), encodeMapCgroup(value))
+  setCgroup(id: bigint, value: CgroupSettings): void {
+    this.#native.update('cgroups', encodeU64(id), encodeMapCgroup({ acts: 0n, actsAggregated: 0n, ...value }))
   }
 
   /**

@@ -1,5 +1,19 @@
 /** Random records over the whole model, for property tests: full 64-bit ranges, any well-formed text. */
 import fc from 'fast-check'
+import { marksOf } from '../../src/record/call-json.js'
+import {
+  CALL_KINDS,
+  CALL_MARKS,
+  CALL_SHAPES,
+  type CallBody,
+  type CallKind,
+  type CallMarks,
+  type CallPart,
+  FD_KINDS,
+  type FdKind,
+  FILE_ACCESSES,
+  SOCKET_FAMILIES,
+} from '../../src/record/call-model.js'
 import type {
   AlertBody,
   ContainerRef,
@@ -107,6 +121,7 @@ const bodies = {
     memfd: fc.boolean(),
     foreignRoot: fc.boolean(),
     multicall: fc.boolean(),
+    upperLayer: fc.boolean(),
   }),
   fork: record({ childPid: u32, childStartNs: u64 }),
   exit: record({ code: u32, signal: u32, signalName: text, coreDumped: fc.boolean(), runtimeNs: time }),
@@ -121,6 +136,60 @@ const bodies = {
   agentChange: record({ change: one(AGENT_CHANGES), message: text }),
 }
 
+const isCallKind = (kind: RecordKind): kind is CallKind => CALL_KINDS.some((name) => name === kind)
+
+/** A body with exactly what the act has: JSON holds no more. */
+function callOf(act: CallKind): fc.Arbitrary<CallBody> {
+  const { parts, args } = CALL_SHAPES[act]
+  const hasPart = (part: CallPart) => parts.includes(part)
+  const marks = new Set(marksOf(act))
+  const optional = <T>(isThere: boolean, value: fc.Arbitrary<T>, absent: T): fc.Arbitrary<T> =>
+    isThere ? value : fc.constant(absent)
+  const flags = record(
+    Object.fromEntries(CALL_MARKS.map((mark) => [mark, optional(marks.has(mark), fc.boolean(), false)])),
+  ) as fc.Arbitrary<unknown> as fc.Arbitrary<CallMarks>
+  const rest = record(
+    {
+      act: fc.constant(act),
+      call: text,
+      abi: one(ABIS),
+      result: time,
+      args: record(Object.fromEntries(args.map((name) => [name, text])), { requiredKeys: [] }),
+      access: optional(hasPart('access'), fc.subarray([...FILE_ACCESSES]), []),
+      path: optional(hasPart('path'), text, ''),
+      newPath: optional(hasPart('new_path'), text, ''),
+      rawPath: optional(hasPart('path'), text, ''),
+      rawNewPath: optional(hasPart('new_path'), text, ''),
+      fd: optional(hasPart('file'), fc.integer({ min: -1, max: 2 ** 30 }), -1),
+      fdKind: optional<FdKind>(hasPart('file'), one(FD_KINDS), ''),
+      inode: optional(hasPart('file'), u64, 0n),
+      dev: optional(hasPart('file'), u32, 0),
+      mode: optional(hasPart('file'), u32, 0),
+      repeatsCount: u32,
+      ...(hasPart('socket') ? { socket: callSocket } : {}),
+      ...(hasPart('target') ? { target: callTarget } : {}),
+    },
+    {
+      requiredKeys: [
+        ...(['act', 'call', 'abi', 'args', 'access', 'path', 'newPath', 'rawPath', 'rawNewPath'] as const),
+        ...(['fd', 'fdKind', 'inode', 'dev', 'mode', 'repeatsCount'] as const),
+      ],
+    },
+  ) as fc.Arbitrary<Omit<CallBody, keyof CallMarks>>
+  return fc.tuple(flags, rest).map(([marked, body]) => ({ ...marked, ...body }))
+}
+
+const callSocket = record({
+  family: one(SOCKET_FAMILIES),
+  type: text,
+  proto: text,
+  localIp: text,
+  localPort: u32,
+  remoteIp: text,
+  remotePort: u32,
+})
+const callTarget = record({ pid: u32, startNs: u64, exe: text, containerId: text, containerName: text })
+
 function bodiesOf(kind: RecordKind): fc.Arbitrary<RecordBodies> {
   switch (kind) {
     case 'container':
@@ -134,9 +203,11 @@ function bodiesOf(kind: RecordKind): fc.Arbitrary<RecordBodies> {
       return fc.oneof(
         record({ alert, exec: bodies.exec }),
         record({ alert, connect: bodies.connect }),
+        one(CALL_KINDS).chain((act) => record({ alert, call: callOf(act) })),
         record({ alert, sample: bodies.sample }) as fc.Arbitrary<RecordBodies>,
       )
     default:
+      if (isCallKind(kind)) return record({ call: callOf(kind) })
       return (bodies[kind] as fc.Arbitrary<unknown>).map((body) => ({ [kind]: body }) as RecordBodies)
   }
 }
@@ -154,6 +225,7 @@ const KINDS: readonly RecordKind[] = [
   'gap',
   'alert',
   'action',
+  ...CALL_KINDS,
 ]
 
 /** Drafts of one lane; a few containers and processes recur, as they do on a host. */

@@ -97,6 +97,7 @@ export function* hostActivity(seed: number, containerCount = 20): Generator<Reco
         memfd: false,
         foreignRoot: false,
         multicall: false,
+        upperLayer: false,
       },
     }
     for (let connects = Math.floor(next() * 3); connects > 0; connects--) {

@@ -57,7 +57,7 @@ export function watchForks(sensor: NativeSensor, cgroupId: bigint): void {
   const container = encodeMapContainer({ acted: 0n, rootDentry: 0n, mntNs: 0, profile: 0 })
   sensor.update('containers', encodeU64(cgroupId), container)
   const entry = { rootId: cgroupId, profile: [0, 0], rootLevel: 2, state: CgroupState.CONTAINER, want: Want.PROCESS }
-  sensor.update('cgroups', encodeU64(cgroupId), encodeMapCgroup(entry))
+  sensor.update('cgroups', encodeU64(cgroupId), encodeMapCgroup({ ...entry, acts: 0n, actsAggregated: 0n }))
   for (const program of PROGRAMS) sensor.attach(program)
 }
 

@@ -25,6 +25,41 @@ export const Kind = {
   GAP: 10,
   ALERT: 11,
   ACTION: 12,
+  OPEN: 13,
+  UNLINK: 14,
+  RENAME: 15,
+  LINK: 16,
+  SYMLINK: 17,
+  CHMOD: 18,
+  CHOWN: 19,
+  MKDIR: 20,
+  RMDIR: 21,
+  TRUNCATE: 22,
+  SIGNAL: 23,
+  SETUID: 24,
+  SETGID: 25,
+  CAPSET: 26,
+  PTRACE: 27,
+  SETNS: 28,
+  UNSHARE: 29,
+  MOUNT: 30,
+  UMOUNT: 31,
+  PIVOT_ROOT: 32,
+  CHROOT: 33,
+  BPF: 34,
+  MODULE: 35,
+  MEMFD: 36,
+  MMAP: 37,
+  MPROTECT: 38,
+  PRCTL: 39,
+  USERFAULTFD: 40,
+  SOCKET: 41,
+  BIND: 42,
+  LISTEN: 43,
+  ACCEPT: 44,
+  SEND: 45,
+  RECV: 46,
+  DUP: 47,
 } as const
 
 export const ContainerState = {
@@ -375,6 +410,7 @@ export interface RecordBatch {
   agentChanges: AgentChange[]
   gaps: Gap[]
   alerts: Alert[]
+  calls: Call[]
 }
 
 export function encodeRecordBatch(m: RecordBatch, w: Writer = protobuf.Writer.create()): Writer {
@@ -481,12 +517,16 @@ export function encodeRecordBatch(m: RecordBatch, w: Writer = protobuf.Writer.cr
     w.uint32(242)
     encodeAlert(item, w.fork()).ldelim()
   }
+  for (const item of m.calls) {
+    w.uint32(250)
+    encodeCall(item, w.fork()).ldelim()
+  }
   return w
 }
 
 export function decodeRecordBatch(r: Reader, end: number = r.len): RecordBatch {
   checkEnd(r, end)
-  const m: RecordBatch = { agent: '', epoch: 0, lane: 0, firstSeq: 0n, count: 0, strings: [], containers: [], processes: [], rules: [], kinds: [], bootNsDeltas: [], utcOffsetNsDeltas: [], containerIndexes: [], processIndexes: [], ruleIndexes: [], bodyMasks: [], execs: [], forks: [], exits: [], connects: [], syscalls: [], samples: [], ooms: [], containerChanges: [], agentChanges: [], gaps: [], alerts: [] }
+  const m: RecordBatch = { agent: '', epoch: 0, lane: 0, firstSeq: 0n, count: 0, strings: [], containers: [], processes: [], rules: [], kinds: [], bootNsDeltas: [], utcOffsetNsDeltas: [], containerIndexes: [], processIndexes: [], ruleIndexes: [], bodyMasks: [], execs: [], forks: [], exits: [], connects: [], syscalls: [], samples: [], ooms: [], containerChanges: [], agentChanges: [], gaps: [], alerts: [], calls: [] }
   while (r.pos < end) {
     const tag = r.uint32()
     const wire = tag & 7
@@ -604,6 +644,10 @@ export function decodeRecordBatch(r: Reader, end: number = r.len): RecordBatch {
         break
       case 30:
         if (wire === 2) m.alerts.push(decodeAlert(r, r.uint32() + r.pos))
+        else r.skipType(wire)
+        break
+      case 31:
+        if (wire === 2) m.calls.push(decodeCall(r, r.uint32() + r.pos))
         else r.skipType(wire)
         break
       default:
@@ -1048,6 +1092,7 @@ export interface Exec {
   memfd: boolean
   foreignRoot: boolean
   multicall: boolean
+  upperLayer: boolean
 }
 
 export function encodeExec(m: Exec, w: Writer = protobuf.Writer.create()): Writer {
@@ -1091,12 +1136,16 @@ export function encodeExec(m: Exec, w: Writer = protobuf.Writer.create()): Write
     w.uint32(80)
     w.bool(m.multicall)
   }
+  if (m.upperLayer) {
+    w.uint32(88)
+    w.bool(m.upperLayer)
+  }
   return w
 }
 
 export function decodeExec(r: Reader, end: number = r.len): Exec {
   checkEnd(r, end)
-  const m: Exec = { pathRef: 0, fileRef: 0, scriptRef: 0, dev: 0, inode: 0n, argsTruncated: false, pathTruncated: false, memfd: false, foreignRoot: false, multicall: false }
+  const m: Exec = { pathRef: 0, fileRef: 0, scriptRef: 0, dev: 0, inode: 0n, argsTruncated: false, pathTruncated: false, memfd: false, foreignRoot: false, multicall: false, upperLayer: false }
   while (r.pos < end) {
     const tag = r.uint32()
     const wire = tag & 7
@@ -1139,6 +1188,10 @@ export function decodeExec(r: Reader, end: number = r.len): Exec {
         break
       case 10:
         if (wire === 0) m.multicall = r.bool()
+        else r.skipType(wire)
+        break
+      case 11:
+        if (wire === 0) m.upperLayer = r.bool()
         else r.skipType(wire)
         break
       default:
@@ -1755,6 +1808,351 @@ export function decodeAlert(r: Reader, end: number = r.len): Alert {
         break
       case 11:
         if (wire === 0) m.causeSeq = readUint64(r)
+        else r.skipType(wire)
+        break
+      default:
+        r.skipType(wire)
+    }
+  }
+  checkStop(r, end)
+  return m
+}
+
+export interface Call {
+  act: number
+  callRef: number
+  abi: number
+  result?: bigint
+  argRefs: number[]
+  access: number
+  pathRef: number
+  newPathRef: number
+  rawPathRef: number
+  rawNewPathRef: number
+  fdPlusOne: number
+  fdKind: number
+  inode: bigint
+  dev: number
+  mode: number
+  marks: number
+  socket?: CallSocket
+  target?: CallTarget
+  repeatsCount: number
+}
+
+export function encodeCall(m: Call, w: Writer = protobuf.Writer.create()): Writer {
+  if (m.act !== 0) {
+    w.uint32(8)
+    w.uint32(m.act)
+  }
+  if (m.callRef !== 0) {
+    w.uint32(16)
+    w.uint32(m.callRef)
+  }
+  if (m.abi !== 0) {
+    w.uint32(24)
+    w.uint32(m.abi)
+  }
+  if (m.result !== undefined) {
+    w.uint32(32)
+    writeSint64(w, m.result)
+  }
+  if (m.argRefs.length > 0) {
+    w.uint32(42).uint32s(m.argRefs)
+  }
+  if (m.access !== 0) {
+    w.uint32(48)
+    w.uint32(m.access)
+  }
+  if (m.pathRef !== 0) {
+    w.uint32(56)
+    w.uint32(m.pathRef)
+  }
+  if (m.newPathRef !== 0) {
+    w.uint32(64)
+    w.uint32(m.newPathRef)
+  }
+  if (m.rawPathRef !== 0) {
+    w.uint32(72)
+    w.uint32(m.rawPathRef)
+  }
+  if (m.rawNewPathRef !== 0) {
+    w.uint32(80)
+    w.uint32(m.rawNewPathRef)
+  }
+  if (m.fdPlusOne !== 0) {
+    w.uint32(88)
+    w.uint32(m.fdPlusOne)
+  }
+  if (m.fdKind !== 0) {
+    w.uint32(96)
+    w.uint32(m.fdKind)
+  }
+  if (m.inode !== 0n) {
+    w.uint32(104)
+    writeUint64(w, m.inode)
+  }
+  if (m.dev !== 0) {
+    w.uint32(112)
+    w.uint32(m.dev)
+  }
+  if (m.mode !== 0) {
+    w.uint32(120)
+    w.uint32(m.mode)
+  }
+  if (m.marks !== 0) {
+    w.uint32(128)
+    w.uint32(m.marks)
+  }
+  if (m.socket !== undefined) {
+    w.uint32(138)
+    encodeCallSocket(m.socket, w.fork()).ldelim()
+  }
+  if (m.target !== undefined) {
+    w.uint32(146)
+    encodeCallTarget(m.target, w.fork()).ldelim()
+  }
+  if (m.repeatsCount !== 0) {
+    w.uint32(152)
+    w.uint32(m.repeatsCount)
+  }
+  return w
+}
+
+export function decodeCall(r: Reader, end: number = r.len): Call {
+  checkEnd(r, end)
+  const m: Call = { act: 0, callRef: 0, abi: 0, argRefs: [], access: 0, pathRef: 0, newPathRef: 0, rawPathRef: 0, rawNewPathRef: 0, fdPlusOne: 0, fdKind: 0, inode: 0n, dev: 0, mode: 0, marks: 0, repeatsCount: 0 }
+  while (r.pos < end) {
+    const tag = r.uint32()
+    const wire = tag & 7
+    switch (tag >>> 3) {
+      case 1:
+        if (wire === 0) m.act = r.uint32()
+        else r.skipType(wire)
+        break
+      case 2:
+        if (wire === 0) m.callRef = r.uint32()
+        else r.skipType(wire)
+        break
+      case 3:
+        if (wire === 0) m.abi = r.uint32()
+        else r.skipType(wire)
+        break
+      case 4:
+        if (wire === 0) m.result = readSint64(r)
+        else r.skipType(wire)
+        break
+      case 5:
+        if (wire === 2) r.uint32s(m.argRefs)
+        else if (wire === 0) m.argRefs.push(r.uint32())
+        else r.skipType(wire)
+        break
+      case 6:
+        if (wire === 0) m.access = r.uint32()
+        else r.skipType(wire)
+        break
+      case 7:
+        if (wire === 0) m.pathRef = r.uint32()
+        else r.skipType(wire)
+        break
+      case 8:
+        if (wire === 0) m.newPathRef = r.uint32()
+        else r.skipType(wire)
+        break
+      case 9:
+        if (wire === 0) m.rawPathRef = r.uint32()
+        else r.skipType(wire)
+        break
+      case 10:
+        if (wire === 0) m.rawNewPathRef = r.uint32()
+        else r.skipType(wire)
+        break
+      case 11:
+        if (wire === 0) m.fdPlusOne = r.uint32()
+        else r.skipType(wire)
+        break
+      case 12:
+        if (wire === 0) m.fdKind = r.uint32()
+        else r.skipType(wire)
+        break
+      case 13:
+        if (wire === 0) m.inode = readUint64(r)
+        else r.skipType(wire)
+        break
+      case 14:
+        if (wire === 0) m.dev = r.uint32()
+        else r.skipType(wire)
+        break
+      case 15:
+        if (wire === 0) m.mode = r.uint32()
+        else r.skipType(wire)
+        break
+      case 16:
+        if (wire === 0) m.marks = r.uint32()
+        else r.skipType(wire)
+        break
+      case 17:
+        if (wire === 2) m.socket = decodeCallSocket(r, r.uint32() + r.pos)
+        else r.skipType(wire)
+        break
+      case 18:
+        if (wire === 2) m.target = decodeCallTarget(r, r.uint32() + r.pos)
+        else r.skipType(wire)
+        break
+      case 19:
+        if (wire === 0) m.repeatsCount = r.uint32()
+        else r.skipType(wire)
+        break
+      default:
+        r.skipType(wire)
+    }
+  }
+  checkStop(r, end)
+  return m
+}
+
+export interface CallSocket {
+  family: number
+  typeRef: number
+  protoRef: number
+  localIpRef: number
+  localPort: number
+  remoteIpRef: number
+  remotePort: number
+}
+
+export function encodeCallSocket(m: CallSocket, w: Writer = protobuf.Writer.create()): Writer {
+  if (m.family !== 0) {
+    w.uint32(8)
+    w.uint32(m.family)
+  }
+  if (m.typeRef !== 0) {
+    w.uint32(16)
+    w.uint32(m.typeRef)
+  }
+  if (m.protoRef !== 0) {
+    w.uint32(24)
+    w.uint32(m.protoRef)
+  }
+  if (m.localIpRef !== 0) {
+    w.uint32(32)
+    w.uint32(m.localIpRef)
+  }
+  if (m.localPort !== 0) {
+    w.uint32(40)
+    w.uint32(m.localPort)
+  }
+  if (m.remoteIpRef !== 0) {
+    w.uint32(48)
+    w.uint32(m.remoteIpRef)
+  }
+  if (m.remotePort !== 0) {
+    w.uint32(56)
+    w.uint32(m.remotePort)
+  }
+  return w
+}
+
+export function decodeCallSocket(r: Reader, end: number = r.len): CallSocket {
+  checkEnd(r, end)
+  const m: CallSocket = { family: 0, typeRef: 0, protoRef: 0, localIpRef: 0, localPort: 0, remoteIpRef: 0, remotePort: 0 }
+  while (r.pos < end) {
+    const tag = r.uint32()
+    const wire = tag & 7
+    switch (tag >>> 3) {
+      case 1:
+        if (wire === 0) m.family = r.uint32()
+        else r.skipType(wire)
+        break
+      case 2:
+        if (wire === 0) m.typeRef = r.uint32()
+        else r.skipType(wire)
+        break
+      case 3:
+        if (wire === 0) m.protoRef = r.uint32()
+        else r.skipType(wire)
+        break
+      case 4:
+        if (wire === 0) m.localIpRef = r.uint32()
+        else r.skipType(wire)
+        break
+      case 5:
+        if (wire === 0) m.localPort = r.uint32()
+        else r.skipType(wire)
+        break
+      case 6:
+        if (wire === 0) m.remoteIpRef = r.uint32()
+        else r.skipType(wire)
+        break
+      case 7:
+        if (wire === 0) m.remotePort = r.uint32()
+        else r.skipType(wire)
+        break
+      default:
+        r.skipType(wire)
+    }
+  }
+  checkStop(r, end)
+  return m
+}
+
+export interface CallTarget {
+  pid: number
+  startNs: bigint
+  exeRef: number
+  containerIdRef: number
+  containerNameRef: number
+}
+
+export function encodeCallTarget(m: CallTarget, w: Writer = protobuf.Writer.create()): Writer {
+  if (m.pid !== 0) {
+    w.uint32(8)
+    w.uint32(m.pid)
+  }
+  if (m.startNs !== 0n) {
+    w.uint32(16)
+    writeUint64(w, m.startNs)
+  }
+  if (m.exeRef !== 0) {
+    w.uint32(24)
+    w.uint32(m.exeRef)
+  }
+  if (m.containerIdRef !== 0) {
+    w.uint32(32)
+    w.uint32(m.containerIdRef)
+  }
+  if (m.containerNameRef !== 0) {
+    w.uint32(40)
+    w.uint32(m.containerNameRef)
+  }
+  return w
+}
+
+export function decodeCallTarget(r: Reader, end: number = r.len): CallTarget {
+  checkEnd(r, end)
+  const m: CallTarget = { pid: 0, startNs: 0n, exeRef: 0, containerIdRef: 0, containerNameRef: 0 }
+  while (r.pos < end) {
+    const tag = r.uint32()
+    const wire = tag & 7
+    switch (tag >>> 3) {
+      case 1:
+        if (wire === 0) m.pid = r.uint32()
+        else r.skipType(wire)
+        break
+      case 2:
+        if (wire === 0) m.startNs = readUint64(r)
+        else r.skipType(wire)
+        break
+      case 3:
+        if (wire === 0) m.exeRef = r.uint32()
+        else r.skipType(wire)
+        break
+      case 4:
+        if (wire === 0) m.containerIdRef = r.uint32()
+        else r.skipType(wire)
+        break
+      case 5:
+        if (wire === 0) m.containerNameRef = r.uint32()
         else r.skipType(wire)
         break
       default:

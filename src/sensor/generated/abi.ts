@@ -1,7 +1,7 @@
 // Generated from the BTF of dist/bpf/hullguard.bpf.o (bpf/abi.h) by scripts/generate-abi.mjs. Do not edit.
 
 /** Changes with every layout or number below: captures carry it. */
-export const ABI_HASH = '9924e3926a9cbce9'
+export const ABI_HASH = '463d6f27d8b036b8'
 export const ABI_VERSION = 1
 export const PATH_MAX_BYTES = 4096
 export const ARGS_MAX_BYTES = 32768
@@ -15,6 +15,55 @@ export const CONNECT_RANGES = 32
 export const RULES_PER_PROFILE = 64
 export const POLICIES_MAX = 1024
 
+export const Access = {
+  READ: 1,
+  WRITE: 2,
+  CREATE: 4,
+  FAILED: 8,
+} as const
+export type Access = (typeof Access)[keyof typeof Access]
+
+export const Act = {
+  NONE: 0,
+  OPEN: 1,
+  UNLINK: 2,
+  RENAME: 3,
+  LINK: 4,
+  SYMLINK: 5,
+  CHMOD: 6,
+  CHOWN: 7,
+  MKDIR: 8,
+  RMDIR: 9,
+  TRUNCATE: 10,
+  SIGNAL: 11,
+  SETUID: 12,
+  SETGID: 13,
+  CAPSET: 14,
+  PTRACE: 15,
+  SETNS: 16,
+  UNSHARE: 17,
+  MOUNT: 18,
+  UMOUNT: 19,
+  PIVOT_ROOT: 20,
+  CHROOT: 21,
+  BPF: 22,
+  MODULE: 23,
+  MEMFD: 24,
+  MMAP: 25,
+  MPROTECT: 26,
+  PRCTL: 27,
+  USERFAULTFD: 28,
+  SOCKET: 29,
+  BIND: 30,
+  LISTEN: 31,
+  ACCEPT: 32,
+  SEND: 33,
+  RECV: 34,
+  DUP: 35,
+  MAX: 36,
+} as const
+export type Act = (typeof Act)[keyof typeof Act]
+
 export const Action = {
   NONE: 0,
   DENIED: 1,
@@ -24,6 +73,20 @@ export const Action = {
   DENIED_KILL_PENDING: 5,
 } as const
 export type Action = (typeof Action)[keyof typeof Action]
+
+export const CallFlag = {
+  HAS_RESULT: 1,
+  UPPER_LAYER: 2,
+  MEMFD: 4,
+  PATH_TRUNCATED: 8,
+  PATH_UNRESOLVED: 16,
+  IO_URING: 32,
+  DECISION: 64,
+  CREATED: 128,
+  USER_MEMORY: 256,
+  DELETED: 512,
+} as const
+export type CallFlag = (typeof CallFlag)[keyof typeof CallFlag]
 
 export const CgroupState = {
   PENDING: 0,
@@ -62,6 +125,21 @@ export const ExitFlag = {
 } as const
 export type ExitFlag = (typeof ExitFlag)[keyof typeof ExitFlag]
 
+export const FdKind = {
+  NONE: 0,
+  FILE: 1,
+  DIRECTORY: 2,
+  FIFO: 3,
+  CHAR_DEVICE: 4,
+  BLOCK_DEVICE: 5,
+  SOCKET: 6,
+  SYMLINK: 7,
+  ANON: 8,
+  NAMESPACE: 9,
+  MAX: 10,
+} as const
+export type FdKind = (typeof FdKind)[keyof typeof FdKind]
+
 export const Kind = {
   NONE: 0,
   EXEC: 1,
@@ -75,7 +153,8 @@ export const Kind = {
   CGROUP_JOIN: 9,
   TASK: 10,
   MEMORY: 11,
-  MAX: 12,
+  CALL: 12,
+  MAX: 13,
 } as const
 export type Kind = (typeof Kind)[keyof typeof Kind]
 
@@ -84,6 +163,15 @@ export const Phase = {
   SETUP: 1,
 } as const
 export type Phase = (typeof Phase)[keyof typeof Phase]
+
+export const RecipeFlag = {
+  RESULT_FD: 1,
+  RAW2: 2,
+  RAW: 4,
+  ARGS_POINTER: 8,
+  EMPTY_PATH: 16,
+} as const
+export type RecipeFlag = (typeof RecipeFlag)[keyof typeof RecipeFlag]
 
 export const SyscallFlag = {
   FIRST: 1,
@@ -221,6 +309,161 @@ export class EvHeader {
 
   get violatedHigh(): number {
     return this.view.getUint32(this.at + 84, true)
+  }
+}
+
+export class EvCall extends EvHeader {
+  static override readonly SIZE_BYTES: number = 304
+
+  get result(): bigint {
+    return this.view.getBigInt64(this.at + 88, true)
+  }
+
+  get resultLow(): number {
+    return this.view.getUint32(this.at + 88, true)
+  }
+
+  get resultHigh(): number {
+    return this.view.getUint32(this.at + 92, true)
+  }
+
+  args(index: number): bigint {
+    return this.view.getBigUint64(this.at + 96 + index * 8, true)
+  }
+
+  facts(index: number): bigint {
+    return this.view.getBigUint64(this.at + 144 + index * 8, true)
+  }
+
+  get inode(): bigint {
+    return this.view.getBigUint64(this.at + 176, true)
+  }
+
+  get inodeLow(): number {
+    return this.view.getUint32(this.at + 176, true)
+  }
+
+  get inodeHigh(): number {
+    return this.view.getUint32(this.at + 180, true)
+  }
+
+  get targetStartNs(): bigint {
+    return this.view.getBigUint64(this.at + 184, true)
+  }
+
+  get targetStartNsLow(): number {
+    return this.view.getUint32(this.at + 184, true)
+  }
+
+  get targetStartNsHigh(): number {
+    return this.view.getUint32(this.at + 188, true)
+  }
+
+  get targetCgroupId(): bigint {
+    return this.view.getBigUint64(this.at + 192, true)
+  }
+
+  get targetCgroupIdLow(): number {
+    return this.view.getUint32(this.at + 192, true)
+  }
+
+  get targetCgroupIdHigh(): number {
+    return this.view.getUint32(this.at + 196, true)
+  }
+
+  get targetPid(): number {
+    return this.view.getUint32(this.at + 200, true)
+  }
+
+  get nr(): number {
+    return this.view.getUint32(this.at + 204, true)
+  }
+
+  get abi(): number {
+    return this.view.getUint16(this.at + 208, true)
+  }
+
+  get act(): number {
+    return this.view.getUint16(this.at + 210, true)
+  }
+
+  get flags(): number {
+    return this.view.getUint32(this.at + 212, true)
+  }
+
+  get fd(): number {
+    return this.view.getInt32(this.at + 216, true)
+  }
+
+  get dev(): number {
+    return this.view.getUint32(this.at + 220, true)
+  }
+
+  get mode(): number {
+    return this.view.getUint16(this.at + 224, true)
+  }
+
+  get fdKind(): number {
+    return this.view.getUint8(this.at + 226)
+  }
+
+  get access(): number {
+    return this.view.getUint8(this.at + 227)
+  }
+
+  get family(): number {
+    return this.view.getUint8(this.at + 228)
+  }
+
+  get proto(): number {
+    return this.view.getUint8(this.at + 229)
+  }
+
+  get socketType(): number {
+    return this.view.getUint16(this.at + 230, true)
+  }
+
+  get localPort(): number {
+    return this.view.getUint16(this.at + 232, true)
+  }
+
+  get remotePort(): number {
+    return this.view.getUint16(this.at + 234, true)
+  }
+
+  static readonly LOCAL_OFFSET = 236
+  get local(): Uint8Array {
+    return this.bytes.subarray(this.at + 236, this.at + 252)
+  }
+
+  static readonly REMOTE_OFFSET = 252
+  get remote(): Uint8Array {
+    return this.bytes.subarray(this.at + 252, this.at + 268)
+  }
+
+  static readonly TAG_OFFSET = 268
+  get tag(): Uint8Array {
+    return this.bytes.subarray(this.at + 268, this.at + 284)
+  }
+
+  get repeatsCount(): number {
+    return this.view.getUint32(this.at + 284, true)
+  }
+
+  get pathBytes(): number {
+    return this.view.getUint32(this.at + 288, true)
+  }
+
+  get path2Bytes(): number {
+    return this.view.getUint32(this.at + 292, true)
+  }
+
+  get rawBytes(): number {
+    return this.view.getUint32(this.at + 296, true)
+  }
+
+  get raw2Bytes(): number {
+    return this.view.getUint32(this.at + 300, true)
   }
 }
 
@@ -646,9 +889,11 @@ export interface MapCgroup {
   rootLevel: number
   state: number
   want: number
+  acts: bigint
+  actsAggregated: bigint
 }
 
-export const MAP_CGROUP_BYTES = 32
+export const MAP_CGROUP_BYTES = 48
 
 function writeMapCgroup(view: DataView, at: number, value: MapCgroup): void {
   view.setBigUint64(at + 0, value.rootId, true)
@@ -658,10 +903,12 @@ function writeMapCgroup(view: DataView, at: number, value: MapCgroup): void {
   view.setUint32(at + 16, value.rootLevel, true)
   view.setUint32(at + 20, value.state, true)
   view.setUint32(at + 24, value.want, true)
+  view.setBigUint64(at + 32, value.acts, true)
+  view.setBigUint64(at + 40, value.actsAggregated, true)
 }
 
 export function encodeMapCgroup(value: MapCgroup): Uint8Array {
-  const bytes = new Uint8Array(32)
+  const bytes = new Uint8Array(48)
   writeMapCgroup(new DataView(bytes.buffer), 0, value)
   return bytes
 }
@@ -673,6 +920,8 @@ function readMapCgroup(view: DataView, at: number): MapCgroup {
     rootLevel: view.getUint32(at + 16, true),
     state: view.getUint32(at + 20, true),
     want: view.getUint32(at + 24, true),
+    acts: view.getBigUint64(at + 32, true),
+    actsAggregated: view.getBigUint64(at + 40, true),
   }
 }
 
@@ -820,9 +1069,12 @@ export interface MapControl {
   blocking: number
   round: number
   wantPending: number
+  actsHost: bigint
+  actsHostAggregated: bigint
+  actsPending: bigint
 }
 
-export const MAP_CONTROL_BYTES = 24
+export const MAP_CONTROL_BYTES = 48
 
 function writeMapControl(view: DataView, at: number, value: MapControl): void {
   view.setUint32(at + 0, value.version, true)
@@ -831,10 +1083,13 @@ function writeMapControl(view: DataView, at: number, value: MapControl): void {
   view.setUint32(at + 12, value.blocking, true)
   view.setUint32(at + 16, value.round, true)
   view.setUint32(at + 20, value.wantPending, true)
+  view.setBigUint64(at + 24, value.actsHost, true)
+  view.setBigUint64(at + 32, value.actsHostAggregated, true)
+  view.setBigUint64(at + 40, value.actsPending, true)
 }
 
 export function encodeMapControl(value: MapControl): Uint8Array {
-  const bytes = new Uint8Array(24)
+  const bytes = new Uint8Array(48)
   writeMapControl(new DataView(bytes.buffer), 0, value)
   return bytes
 }
@@ -847,6 +1102,9 @@ function readMapControl(view: DataView, at: number): MapControl {
     blocking: view.getUint32(at + 12, true),
     round: view.getUint32(at + 16, true),
     wantPending: view.getUint32(at + 20, true),
+    actsHost: view.getBigUint64(at + 24, true),
+    actsHostAggregated: view.getBigUint64(at + 32, true),
+    actsPending: view.getBigUint64(at + 40, true),
   }
 }
 
@@ -947,6 +1205,38 @@ export function decodeMapExecResult(bytes: Uint8Array): MapExecResult {
   return readMapExecResult(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
 }
 
+export interface MapOpenPrefixKey {
+  prefixBits: number
+  profile: number
+  path: Uint8Array
+}
+
+export const MAP_OPEN_PREFIX_KEY_BYTES = 248
+
+function writeMapOpenPrefixKey(view: DataView, at: number, value: MapOpenPrefixKey): void {
+  view.setUint32(at + 0, value.prefixBits, true)
+  view.setUint32(at + 4, value.profile, true)
+  writeBytes(view, at + 8, value.path, 240)
+}
+
+export function encodeMapOpenPrefixKey(value: MapOpenPrefixKey): Uint8Array {
+  const bytes = new Uint8Array(248)
+  writeMapOpenPrefixKey(new DataView(bytes.buffer), 0, value)
+  return bytes
+}
+
+function readMapOpenPrefixKey(view: DataView, at: number): MapOpenPrefixKey {
+  return {
+    prefixBits: view.getUint32(at + 0, true),
+    profile: view.getUint32(at + 4, true),
+    path: new Uint8Array(view.buffer, view.byteOffset + at + 8, 240).slice(),
+  }
+}
+
+export function decodeMapOpenPrefixKey(bytes: Uint8Array): MapOpenPrefixKey {
+  return readMapOpenPrefixKey(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
+}
+
 export interface MapProfile {
   execRules: bigint
   execAllow: bigint
@@ -957,9 +1247,12 @@ export interface MapProfile {
   setup: bigint
   policy: readonly number[]
   urgent: number
+  openAccess: number
+  openPrefixesCount: number
+  actsUrgent: bigint
 }
 
-export const MAP_PROFILE_BYTES = 320
+export const MAP_PROFILE_BYTES = 336
 
 function writeMapProfile(view: DataView, at: number, value: MapProfile): void {
   view.setBigUint64(at + 0, value.execRules, true)
@@ -973,10 +1266,13 @@ function writeMapProfile(view: DataView, at: number, value: MapProfile): void {
     view.setUint32(at + 56 + index * 4, entry, true)
   })
   view.setUint32(at + 312, value.urgent, true)
+  view.setUint32(at + 316, value.openAccess, true)
+  view.setUint32(at + 320, value.openPrefixesCount, true)
+  view.setBigUint64(at + 328, value.actsUrgent, true)
 }
 
 export function encodeMapProfile(value: MapProfile): Uint8Array {
-  const bytes = new Uint8Array(320)
+  const bytes = new Uint8Array(336)
   writeMapProfile(new DataView(bytes.buffer), 0, value)
   return bytes
 }
@@ -992,11 +1288,61 @@ function readMapProfile(view: DataView, at: number): MapProfile {
     setup: view.getBigUint64(at + 48, true),
     policy: Array.from({ length: 64 }, (_, index) => view.getUint32(at + 56 + index * 4, true)),
     urgent: view.getUint32(at + 312, true),
+    openAccess: view.getUint32(at + 316, true),
+    openPrefixesCount: view.getUint32(at + 320, true),
+    actsUrgent: view.getBigUint64(at + 328, true),
   }
 }
 
 export function decodeMapProfile(bytes: Uint8Array): MapProfile {
   return readMapProfile(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
+}
+
+export interface MapRecipe {
+  act: number
+  flags: number
+  pathArg: number
+  dirfdArg: number
+  path2Arg: number
+  dirfd2Arg: number
+  fdArg: number
+  addressArg: number
+}
+
+export const MAP_RECIPE_BYTES = 8
+
+function writeMapRecipe(view: DataView, at: number, value: MapRecipe): void {
+  view.setUint8(at + 0, value.act)
+  view.setUint8(at + 1, value.flags)
+  view.setUint8(at + 2, value.pathArg)
+  view.setUint8(at + 3, value.dirfdArg)
+  view.setUint8(at + 4, value.path2Arg)
+  view.setUint8(at + 5, value.dirfd2Arg)
+  view.setUint8(at + 6, value.fdArg)
+  view.setUint8(at + 7, value.addressArg)
+}
+
+export function encodeMapRecipe(value: MapRecipe): Uint8Array {
+  const bytes = new Uint8Array(8)
+  writeMapRecipe(new DataView(bytes.buffer), 0, value)
+  return bytes
+}
+
+function readMapRecipe(view: DataView, at: number): MapRecipe {
+  return {
+    act: view.getUint8(at + 0),
+    flags: view.getUint8(at + 1),
+    pathArg: view.getUint8(at + 2),
+    dirfdArg: view.getUint8(at + 3),
+    path2Arg: view.getUint8(at + 4),
+    dirfd2Arg: view.getUint8(at + 5),
+    fdArg: view.getUint8(at + 6),
+    addressArg: view.getUint8(at + 7),
+  }
+}
+
+export function decodeMapRecipe(bytes: Uint8Array): MapRecipe {
+  return readMapRecipe(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
 }
 
 export interface MapSyscallKey {
