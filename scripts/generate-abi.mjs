@@ -202,12 +202,29 @@ function writeBytes(view: DataView, at: number, value: Uint8Array, countBytes: n
 
 ${named('STRUCT', /^map_/).map(mapStruct).join('\n\n')}
 `
+// For captures: read by another build, they say which fields differ.
+const layout = ordered.map((struct) => {
+  const fields = membersOf(struct)
+    .filter(({ name, shape }) => name !== 'reserved' && shape.kind !== 'struct')
+    .map(
+      ({ name, offset, shape }) =>
+        `${name}@${offset}+${shape.kind === 'array' ? shape.count * shape.of.bytes : shape.bytes}`,
+    )
+  return `  ${struct.name}: '${[struct.size, ...fields].join(' ')}',`
+})
+const enums = named('ENUM', /^hg_/).map(
+  (type) => `  ${type.name}: '${type.values.map(({ name, val }) => `${name}=${val}`).join(' ')}',`,
+)
+const layoutText = `
+/** Of each event: its size, and each field as name@offset+bytes; of each enumeration: its names and values. */
+export const EVENT_LAYOUT: Readonly<Record<string, string>> = {\n${[...layout, ...enums].join('\n')}\n}
+`
 const hash = createHash('sha256').update(body).digest('hex').slice(0, 16)
 const text = `// Generated from the BTF of dist/bpf/hullguard.bpf.o (bpf/abi.h) by scripts/generate-abi.mjs. Do not edit.
 
 /** Changes with every layout or number below: captures carry it. */
 export const ABI_HASH = '${hash}'
-${body}`
+${body}${layoutText}`
 
 if (process.argv.includes('--check')) {
   let present = ''

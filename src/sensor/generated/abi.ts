@@ -1434,3 +1434,26 @@ function readMapSyscallsSeen(view: DataView, at: number): MapSyscallsSeen {
 export function decodeMapSyscallsSeen(bytes: Uint8Array): MapSyscallsSeen {
   return readMapSyscallsSeen(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
 }
+
+/** Of each event: its size, and each field as name@offset+bytes; of each enumeration: its names and values. */
+export const EVENT_LAYOUT: Readonly<Record<string, string>> = {
+  ev_header: '88 size_bytes@0+4 kind@4+2 phase@6+1 action@7+1 cpu@8+4 program_version@12+4 cpu_seq@16+8 boot_ns@24+8 cgroup_id@32+8 start_ns@40+8 pid@48+4 tid@52+4 uid@56+4 gid@60+4 profile@64+4 decided@72+8 violated@80+8',
+  ev_cgroup: '112 id@88+8 parent_id@96+8 level@104+4 path_bytes@108+4',
+  ev_connect: '112 address@88+16 port@104+2 proto@106+1 family@107+1 repeats_count@108+4',
+  ev_exec: '160 inode@88+8 parent_start_ns@96+8 parent_pid@104+4 dev@108+4 mnt_ns@112+4 flags@116+4 invoked_bytes@120+4 file_bytes@124+4 cwd_bytes@128+4 args_bytes@132+4 real_uid@136+4 real_gid@140+4 comm@144+16',
+  ev_exit: '104 code@88+4 signal@92+4 flags@96+4',
+  ev_fork: '104 child_start_ns@88+8 child_pid@96+4',
+  ev_memory: '120 current_bytes@88+8 peak_bytes@96+8 limit_bytes@104+8 inactive_file_bytes@112+8',
+  ev_oom: '104 comm@88+16',
+  ev_syscall: '96 nr@88+4 abi@92+2 flags@94+2',
+  ev_task: '120 parent_start_ns@88+8 parent_pid@96+4 file_bytes@100+4 comm@104+16',
+  hg_action: 'HG_ACTION_NONE=0 HG_ACTION_DENIED=1 HG_ACTION_KILLED=2 HG_ACTION_FAILED=3 HG_ACTION_SPARED=4 HG_ACTION_DENIED_KILL_PENDING=5',
+  hg_cgroup_state: 'HG_CGROUP_PENDING=0 HG_CGROUP_CONTAINER=1',
+  hg_drop: 'HG_DROP_RING_FULL=0 HG_DROP_SCRATCH=1 HG_DROP_TASKS_FULL=2 HG_DROP_CGROUPS_FULL=3 HG_DROP_HELPER=4 HG_DROP_SYSCALLS_FULL=5 HG_DROP_UNREPORTED_ACTION=6 HG_DROP_REPEAT=7 HG_DROP_MAX=8',
+  hg_exec_flag: 'HG_EXEC_SCRIPT=1 HG_EXEC_ARGS_TRUNCATED=2 HG_EXEC_PATH_TRUNCATED=4 HG_EXEC_MEMFD=8 HG_EXEC_FOREIGN_ROOT=16 HG_EXEC_KERNEL_UNDECIDED=32 HG_EXEC_MULTICALL=64',
+  hg_exit_flag: 'HG_EXIT_CORE=1',
+  hg_kind: 'HG_KIND_NONE=0 HG_KIND_EXEC=1 HG_KIND_FORK=2 HG_KIND_EXIT=3 HG_KIND_CONNECT=4 HG_KIND_SYSCALL=5 HG_KIND_OOM=6 HG_KIND_CGROUP_MKDIR=7 HG_KIND_CGROUP_RMDIR=8 HG_KIND_CGROUP_JOIN=9 HG_KIND_TASK=10 HG_KIND_MEMORY=11 HG_KIND_MAX=12',
+  hg_phase: 'HG_PHASE_RUN=0 HG_PHASE_SETUP=1',
+  hg_syscall_flag: 'HG_SYSCALL_FIRST=1 HG_SYSCALL_OUTSIDE=2',
+  hg_want: 'HG_WANT_PROCESS=1 HG_WANT_CONNECT=2 HG_WANT_SYSCALL_FIRST=4 HG_WANT_SYSCALL_RULES=8',
+}
