@@ -16,6 +16,8 @@ import { fieldsCommand } from './cli/fields.js'
 import { metricsCommand } from './cli/metrics.js'
 import { modeCommand } from './cli/mode.js'
 import { addPolicyCommands } from './cli/policy.js'
+import { recordCommand } from './cli/record.js'
+import { replayCommand } from './cli/replay.js'
 import { runCommand } from './cli/run.js'
 import { HullguardError, messageOf } from './telemetry/errors.js'
 import { findPackageRoot } from './telemetry/package-root.js'
@@ -63,6 +65,8 @@ async function main(): Promise<number> {
     modeCommand,
     fieldsCommand,
     metricsCommand,
+    recordCommand,
+    replayCommand,
     doctorCommand,
     demoCommand,
   ])

@@ -17,6 +17,8 @@ import { KernelPolicy } from '../respond/kernel-policy.js'
 import type { LostRange } from '../sensor/gaps.js'
 import { Sensor } from '../sensor/sensor.js'
 import type { Counters } from '../telemetry/counters.js'
+import { HullguardError } from '../telemetry/errors.js'
+import { Recording, type RecordingOptions } from './capture/recording.js'
 import { BootClock } from './clock.js'
 import { composePipeline } from './compose.js'
 import { type AgentStatus, type Mode, startControlServer } from './control-server.js'
@@ -24,6 +26,7 @@ import { readExistingProcesses } from './existing-processes.js'
 import { HeldEvents } from './held-events.js'
 import { lockHost } from './host-lock.js'
 import { MemoryLoop } from './memory-loop.js'
+import { noDelivery } from './no-delivery.js'
 import { isOwnFile } from './own-file.js'
 import type { Pipeline } from './pipeline.js'
 import { Policies } from './policies.js'
@@ -32,7 +35,8 @@ import { sensorHierarchy } from './sensor-hierarchy.js'
 import { UserNames } from './users.js'
 
 export interface AgentOptions {
-  dataDir: string
+  /** Where spool, epoch and control socket live; undefined: no records are kept, for an agent that only writes a capture. */
+  dataDir: string | undefined
   lockFile: string
   collectors: readonly string[]
   policies: readonly Policy[]
@@ -53,6 +57,8 @@ export interface RunningAgent {
   setMode(mode: Mode): void
   /** All or nothing: throws and leaves the old policies in force. */
   setPolicies(policies: readonly Policy[]): void
+  /** Throws HullguardError recording_busy when one is in progress. */
+  record(options: RecordingOptions): Recording
   stop(): Promise<CloseReport>
 }
 
@@ -67,7 +73,7 @@ const DELIVER_AT_STOP_MS = 5_000
 export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const unlock = lockHost(options.lockFile)
   try {
-    const agentId = await loadAgentId(options.dataDir)
+    const agentId = options.dataDir === undefined ? '' : await loadAgentId(options.dataDir)
     const agent = new Agent(options, agentId, unlock)
     await agent.start()
     return agent
@@ -94,6 +100,7 @@ class Agent implements RunningAgent {
   #pipeline: Pipeline | undefined
   #memory: MemoryLoop | undefined
   #control: Server | undefined
+  #recording: Recording | undefined
   #housekeeping: NodeJS.Timeout | undefined
   #tasksTimer: NodeJS.Timeout | undefined
   #mode: Mode
@@ -120,14 +127,17 @@ class Agent implements RunningAgent {
 
   async start(): Promise<void> {
     const { counters, log, dataDir, collectors } = this.#options
-    this.#exporter = await openExporter({
-      agentId: this.#agentId,
-      dataDir,
-      collectors,
-      counters,
-      log,
-      onState: ({ part, state, message }) => this.#report(state, `${part}: ${message}`),
-    })
+    this.#exporter =
+      dataDir === undefined
+        ? noDelivery()
+        : await openExporter({
+            agentId: this.#agentId,
+            dataDir,
+            collectors,
+            counters,
+            log,
+            onState: ({ part, state, message }) => this.#report(state, `${part}: ${message}`),
+          })
     try {
       await this.#watch()
     } catch (error) {
@@ -145,6 +155,7 @@ class Agent implements RunningAgent {
       epoch: this.#exporter?.epoch ?? 0,
       mode: this.#mode,
       policies: this.#policies?.current.program.policies.map(({ name }) => name) ?? [],
+      activity: this.#options.syscallActivity ? ['syscall'] : [],
       containers: this.containerCount,
       collector: this.#exporter?.connectedTo ?? null,
     }
@@ -168,6 +179,36 @@ class Agent implements RunningAgent {
     this.#breaker.rearm()
     this.#policies?.activate(policies)
     this.#report('policy', `policies in force: ${policies.map(({ name }) => name).join(', ') || 'none'}`)
+  }
+
+  record(options: RecordingOptions): Recording {
+    const [pipeline, sensor] = [this.#pipeline, this.#sensor]
+    if (pipeline === undefined || sensor === undefined) throw new Error('a recording before the agent watches')
+    if (this.#recording?.isOver === false)
+      throw new HullguardError('recording_busy', 'a recording is in progress: the agent writes one capture at a time')
+    const table = this.#table
+    this.#recording = new Recording(
+      {
+        ...{ pipeline, isOwnFile, processes: this.#processes, users: this.#users, clock: this.#clock },
+        containers: () => table.containers().map((identity) => ({ identity, cgroupIds: table.cgroupsOf(identity) })),
+        readTasks: () => sensor.readTasks(),
+        kinds: this.#kindsOn(),
+        kindsOf: () => this.#kindsOn(),
+        cgroups: table.hierarchy.kind,
+      },
+      options,
+    )
+    return this.#recording
+  }
+
+  /** Kinds of events that every container's acts are recorded of. */
+  #kindsOn(): string[] {
+    const hasConnects = this.#table.hierarchy.kind !== 'v1'
+    return [
+      ...['exec', 'fork', 'exit', 'oom'],
+      ...(hasConnects ? ['connect'] : []),
+      ...(this.#options.syscallActivity ? ['syscall'] : []),
+    ]
   }
 
   stop(): Promise<CloseReport> {
@@ -231,17 +272,25 @@ class Agent implements RunningAgent {
       processes: this.#processes,
     })
     this.#memory.start()
-    this.#control = await startControlServer(this.#options.dataDir, {
-      setMode: (mode) => this.setMode(mode),
-      status: () => this.status,
-      containers: () => this.#table.containers(),
-      metrics: () => this.#renderMetrics(),
-    })
+    await this.#openDoor()
     this.#housekeeping = setInterval(() => this.#keepHouse(), HOUSEKEEPING_MS)
     this.#isStarted = true
     for (const identity of this.#table.containers()) this.#containerRecord('update', identity)
     this.#report('start', `watching in mode ${this.#mode}`)
     log.info({ mode: this.#mode, containers: this.containerCount, epoch: this.#exporter?.epoch }, 'watching')
+  }
+
+  async #openDoor(): Promise<void> {
+    const { dataDir } = this.#options
+    if (dataDir === undefined) return
+    this.#control = await startControlServer(dataDir, {
+      setMode: (mode) => this.setMode(mode),
+      status: () => this.status,
+      containers: () => this.#table.containers(),
+      metrics: () => this.#renderMetrics(),
+      record: (options) => this.record(options),
+      stopRecording: (reason) => (this.#recording?.isOver === false ? this.#recording.stop(reason) : undefined),
+    })
   }
 
   #followTable(): void {
@@ -328,8 +377,10 @@ class Agent implements RunningAgent {
   }
 
   #containerRecord(change: 'start' | 'stop' | 'update', identity: Identity): void {
+    const draft = this.#nowDraft('container', 'activity')
+    this.#recording?.change(change, identity, draft.bootNs)
     this.#append({
-      ...this.#nowDraft('container', 'activity'),
+      ...draft,
       container: identity.ref,
       containerChange: { change, cgroup: identity.cgroupPath },
     })
@@ -362,6 +413,8 @@ class Agent implements RunningAgent {
       if (identity !== undefined) this.#pipeline?.resolved(id, identity)
     }
     this.#pipeline?.flushGaps()
+    // What the output failed with, whoever began the recording is told.
+    await this.#recording?.stop('the agent stopped').catch(() => undefined)
     this.#sensor?.publishCounters()
     this.#report('stop', 'the agent stops')
     this.#sensor?.close()

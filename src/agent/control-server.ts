@@ -1,12 +1,15 @@
 /**
- * The agent's local door: HTTP on a unix socket that only root can open, for `hullguard mode`, `containers` and `metrics`. Works without the
+ * The agent's local door: HTTP on a unix socket that only root can open, for `hullguard mode`, `containers`, `metrics` and `record`. Works without the
  * collector. Requests are bounded; anything unexpected gets a 4xx answer and changes nothing.
  */
 import { chmodSync, rmSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import type { Identity } from '../container/identity.js'
+import { fieldsOf } from '../record/json-fields.js'
+import type { CaptureTotals } from '../sensor/capture-writer.js'
 import { HullguardError, messageOf } from '../telemetry/errors.js'
+import type { Recording, RecordingOptions } from './capture/recording.js'
 
 export type Mode = 'observe' | 'block'
 
@@ -16,6 +19,8 @@ export interface AgentStatus {
   epoch: number
   mode: Mode
   policies: readonly string[]
+  /** `--activity`. */
+  activity: readonly string[]
   containers: number
   collector: string | null
 }
@@ -26,6 +31,10 @@ export interface ControlHandler {
   containers(): readonly Identity[]
   /** Prometheus text. */
   metrics(): string
+  /** Throws HullguardError recording_busy. */
+  record(options: RecordingOptions): Recording
+  /** undefined: there is none. */
+  stopRecording(reason: string): Promise<CaptureTotals> | undefined
 }
 
 /** A container as GET /v1/containers gives it. */
@@ -76,8 +85,20 @@ async function answer(request: IncomingMessage, response: ServerResponse, handle
     response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(handler.metrics())
     return
   }
+  if (request.method === 'POST' && request.url === '/v1/record') {
+    startRecording(await readBody(request), response, handler)
+    return
+  }
+  if (request.method === 'POST' && request.url === '/v1/record/stop') {
+    const totals = await handler.stopRecording('ended by `hullguard record`')
+    if (totals === undefined) reply(response, 409, { error: 'no recording is in progress' })
+    else reply(response, 200, totals)
+    return
+  }
   if (request.method !== 'POST' || request.url !== '/v1/mode') {
-    reply(response, 404, { error: 'only GET /v1/status, /v1/containers, /v1/metrics and POST /v1/mode' })
+    reply(response, 404, {
+      error: 'only GET /v1/status, /v1/containers, /v1/metrics and POST /v1/mode, /v1/record, /v1/record/stop',
+    })
     return
   }
   const mode = parseMode(await readBody(request))
@@ -87,6 +108,48 @@ async function answer(request: IncomingMessage, response: ServerResponse, handle
   }
   handler.setMode(mode)
   reply(response, 200, handler.status())
+}
+
+/**
+ * The answer is the capture itself, as long as it is recorded. A client that goes away ends the recording. What it does not
+ * take waits within the writer's bound; the agent itself never waits.
+ */
+function startRecording(body: string, response: ServerResponse, handler: ControlHandler): void {
+  const container = parseContainer(body)
+  if (container === undefined) {
+    reply(response, 400, { error: 'expected {"container": NAME}, or {}' })
+    return
+  }
+  try {
+    const recording = handler.record({ container, output: (bytes) => send(response, bytes) })
+    response.on('close', () => recording.stop('the client went away').catch(() => undefined)) // nobody is left to tell
+    void recording.ended.then(() => response.end())
+  } catch (error) {
+    if (!(error instanceof HullguardError)) throw error
+    reply(response, 409, { error: error.message, name: error.errorName })
+  }
+}
+
+/** undefined: the body is no request for a recording. */
+function parseContainer(body: string): string | undefined {
+  try {
+    const fields = fieldsOf(JSON.parse(body === '' ? '{}' : body), 'record')
+    return fields.has('container') ? fields.text('container') : ''
+  } catch {
+    return undefined
+  }
+}
+
+/** Resolves when the client has taken the bytes. */
+function send(response: ServerResponse, bytes: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (response.destroyed) {
+      reject(new Error('the client went away'))
+      return
+    }
+    if (!response.headersSent) response.writeHead(200, { 'content-type': 'application/vnd.hullguard.capture' })
+    response.write(bytes, (error) => (error ? reject(error) : resolve()))
+  })
 }
 
 function rowOf({ ref, cgroupPath, initPid }: Identity): ContainerRow {

@@ -1,5 +1,5 @@
 /** Asks the agent of this host through its control socket. */
-import { request } from 'node:http'
+import { type IncomingMessage, request } from 'node:http'
 import { controlSocketPath } from '../agent/control-server.js'
 import { errnoOf, HullguardError, messageOf } from '../telemetry/errors.js'
 
@@ -22,12 +22,68 @@ export function askAgent(dataDir: string, method: 'GET' | 'POST', path: string, 
     })
     call.on('timeout', () => call.destroy(new Error('no answer within 5 s')))
     call.on('error', (error) => {
-      const isAbsent = errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ECONNREFUSED'
-      const reason = isAbsent ? 'no agent is running on this data directory' : messageOf(error)
-      reject(
-        new HullguardError('agent_unreachable', `cannot reach the agent at ${socketPath}: ${reason}`, { cause: error }),
-      )
+      reject(unreachable(socketPath, error))
     })
     call.end(body === undefined ? undefined : JSON.stringify(body))
+  })
+}
+
+function unreachable(socketPath: string, error: unknown): HullguardError {
+  const reason = isAbsent(error) ? 'no agent is running on this data directory' : messageOf(error)
+  return new HullguardError('agent_unreachable', `cannot reach the agent at ${socketPath}: ${reason}`, { cause: error })
+}
+
+/** Nobody listens there: no agent runs on that data directory. */
+export function isAbsent(error: unknown): boolean {
+  return errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ECONNREFUSED'
+}
+
+/**
+ * Writes the capture that the agent of this host records until `stop` resolves (then the agent is asked to end it) or the
+ * agent ends. Throws HullguardError agent_unreachable when none runs, recording_busy, or what `take` throws.
+ */
+export async function recordThroughAgent(
+  dataDir: string,
+  container: string,
+  stop: Promise<unknown>,
+  take: (bytes: Uint8Array) => Promise<void>,
+): Promise<{ endedBy: 'us' | 'agent' }> {
+  const response = await openRecording(dataDir, container)
+  let endedBy: 'us' | 'agent' = 'agent'
+  void stop.then(async () => {
+    endedBy = 'us'
+    // An agent that ended meanwhile has ended the answer too.
+    await askAgent(dataDir, 'POST', '/v1/record/stop', {}).catch(() => response.destroy())
+  })
+  try {
+    for await (const chunk of response) await take(chunk as Uint8Array)
+  } finally {
+    response.destroy()
+  }
+  return { endedBy }
+}
+
+function openRecording(dataDir: string, container: string): Promise<IncomingMessage> {
+  const socketPath = controlSocketPath(dataDir)
+  return new Promise((resolve, reject) => {
+    const call = request({ socketPath, method: 'POST', path: '/v1/record' }, (response) => {
+      if (response.statusCode === 200) {
+        resolve(response)
+        return
+      }
+      let text = ''
+      response.setEncoding('utf8').on('data', (chunk: string) => {
+        text += chunk
+      })
+      response.on('end', () => {
+        const isBusy = text.includes('recording_busy')
+        const message = isBusy
+          ? 'the agent of this host is writing another capture'
+          : `the agent answered ${response.statusCode}: ${text.trim()}`
+        reject(new HullguardError(isBusy ? 'recording_busy' : 'internal', message))
+      })
+    })
+    call.on('error', (error) => reject(unreachable(socketPath, error)))
+    call.end(JSON.stringify({ container }))
   })
 }

@@ -75,6 +75,8 @@ export const OPTIONS = {
     help: 'oldest records go when the store holds more (default: no bound)',
   },
   'retain-days': { kind: 'count', value: 'DAYS', help: 'older records go (default: no bound)' },
+  out: { kind: 'string', value: 'FILE', help: 'the capture file to write; it must not exist yet' },
+  events: { kind: 'string', value: 'FILE', help: 'a capture made by `hullguard record`' },
   json: { kind: 'flag', help: 'machine-readable output', default: false },
 } as const satisfies Record<string, OptionSpec>
 

@@ -14,3 +14,12 @@ export function parseTime(text: string, option: string, nowMs = Date.now()): big
     throw new HullguardError('usage', `${option}: expected an age like 5m or an RFC 3339 time, received \`${text}\``)
   return atNs
 }
+
+/** A length of time: `90s`, `5m`, `2h`, `3d`. Throws HullguardError usage. */
+export function parseDurationMs(text: string, option: string): number {
+  const found = /^(\d{1,6})([smhd])$/.exec(text)
+  const unit = found?.[2]
+  const ms = unit === undefined ? 0 : Number(found?.[1]) * UNIT_MS[unit as keyof typeof UNIT_MS]
+  if (ms <= 0) throw new HullguardError('usage', `${option}: expected a time like 60s or 5m, received \`${text}\``)
+  return ms
+}

@@ -77,7 +77,7 @@ export function parseRecord(value: unknown): HullguardRecord {
   return record
 }
 
-function containerToJson(ref: ContainerRef): JsonObject {
+export function containerToJson(ref: ContainerRef): JsonObject {
   const { id, name, image, imageId, runtime, labels, state, outerIds } = ref
   return { id, name, image, image_id: imageId, runtime, labels: { ...labels }, state, outer_ids: [...outerIds] }
 }
@@ -99,7 +99,7 @@ function plain(item: unknown): Json {
   return typeof item === 'object' && item !== null ? snake(item) : null
 }
 
-function parseContainer(fields: Fields): ContainerRef {
+export function parseContainer(fields: Fields): ContainerRef {
   return {
     state: fields.oneOf('state', ['host', 'container', 'pending', 'unknown']),
     id: fields.text('id'),

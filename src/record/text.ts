@@ -51,8 +51,9 @@ function summary(record: HullguardRecord): string {
 }
 
 function alertSummary(alert: AlertBody, record: HullguardRecord): string {
-  const act =
-    alert.outcome === 'none' ? '' : ` [${alert.actionTaken}: ${alert.outcome.replaceAll('_', ' ')}${via(alert)}]`
+  const outcome = alert.outcome === 'none' ? '' : `${alert.outcome.replaceAll('_', ' ')}${via(alert)}`
+  const said = outcome === '' && alert.actionTaken !== 'alert' ? alert.reason : outcome
+  const act = said === '' ? '' : ` [${alert.actionTaken}: ${said}]`
   const what = alert.output === '' ? eventSummary(record, record.process) : visible(alert.output)
   return `${alert.priority} ${quoted(alert.rule)}${visible(act)} ${what}`
 }

@@ -35,9 +35,13 @@ const RUNTIME_PROGRAMS = new Set([
 ])
 
 /** The reason to spare the target, or undefined when it may be acted on. setup: the rule judges phase setup too. */
-export function reasonToSpare(target: Target, judgesSetup: boolean): string | undefined {
+export function reasonToSpare(
+  target: Target,
+  judgesSetup: boolean,
+  ownPids: readonly number[] = [process.pid, process.ppid],
+): string | undefined {
   if (target.pid <= 1) return 'pid 1 of the host is never acted on'
-  if (target.pid === process.pid || target.pid === process.ppid) return 'the agent itself is never acted on'
+  if (ownPids.includes(target.pid)) return 'the agent itself is never acted on'
   if (target.identity.ref.state !== 'container' || !target.identity.confirmed)
     return `only confirmed containers are acted on (this is ${target.identity.ref.state})`
   if (target.phase === 'setup' && !judgesSetup) return 'the runtime is still setting the container up'

@@ -34,6 +34,7 @@ export interface CaptureTotals {
 
 export class CaptureWriter {
   readonly #output: CaptureOutput
+  readonly #onFailure: () => void
   #block = Buffer.allocUnsafe(BLOCK_PLAIN_BYTES)
   #usedBytes = 0
   #number = 0
@@ -44,8 +45,10 @@ export class CaptureWriter {
   #isClosed = false
   readonly totals: CaptureTotals = { eventsCount: 0, leftOutCount: 0, sizeBytes: 0 }
 
-  constructor(header: CaptureHeader, output: CaptureOutput) {
+  /** onFailure: the output failed, once; `failure` says how. */
+  constructor(header: CaptureHeader, output: CaptureOutput, onFailure: () => void = () => {}) {
     this.#output = output
+    this.#onFailure = onFailure
     this.#queue = this.#put(encodeFileHeader(header)).catch((error: unknown) => this.#fail(error))
   }
 
@@ -138,6 +141,8 @@ export class CaptureWriter {
   }
 
   #fail(error: unknown): void {
-    this.#failure ??= error
+    if (this.#failure !== undefined) return
+    this.#failure = error ?? new Error('the output failed')
+    this.#onFailure()
   }
 }

@@ -13,6 +13,7 @@ export const ERRORS = {
   capture_damaged: { code: 'HG1022', exitCode: 1, meaning: "a file is no capture, or a part of it does not stand its checks", action: "copy it again, or keep what stands before the named byte; captures come from `hullguard record`" },
   capture_version: { code: 'HG1023', exitCode: 1, meaning: "a capture was made by a hullguard whose events are laid out differently", action: "replay it with the version that made it, or record again with this one" },
   capture_unwritable: { code: 'HG1024', exitCode: 3, meaning: "the capture file cannot be made or written", action: "give a place with room for it with --out; what was written up to then can be read" },
+  recording_busy: { code: 'HG1025', exitCode: 3, meaning: "the agent of this host is already writing a capture", action: "wait for the other `hullguard record` to end, or end it" },
   not_permitted: { code: 'HG2001', exitCode: 3, meaning: "the kernel refused a BPF call for lack of privilege", action: "run as root (or with CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_SYS_PTRACE)" },
   no_btf: { code: 'HG2002', exitCode: 3, meaning: "the running kernel offers no BTF type information", action: "use a kernel built with CONFIG_DEBUG_INFO_BTF=y (/sys/kernel/btf/vmlinux must exist)" },
   probe_load_failed: { code: 'HG2003', exitCode: 3, meaning: "a BPF program could not be loaded or attached", action: "run `hullguard doctor`; the message names the program and the kernel's reason" },

@@ -1,0 +1,94 @@
+/**
+ * The JSON entries of a capture: identities and processes as the agent holds them, told and taken back. What is read is
+ * checked by type against a template of the agent's own types, so a capture cannot put anything else into them.
+ */
+import type { Identity } from '../../container/identity.js'
+import { containerToJson, parseContainer } from '../../record/json.js'
+import { type Fields, fieldsOf } from '../../record/json-fields.js'
+import { HOST } from '../../record/model.js'
+import type { ProcessEntry } from '../process-table.js'
+
+/** A container, or what is not (yet) one, under the number that the file's other entries name it by. */
+export interface CapturedIdentity {
+  number: number
+  identity: Identity
+  /** Kinds of events that were on for it. */
+  kinds: readonly string[]
+}
+
+const IDENTITY: Required<Omit<Identity, 'ref'>> = {
+  confirmed: false,
+  rootCgroupId: 0n,
+  rootLevel: 0,
+  cgroupPath: '',
+  initPid: 0,
+  initStartTicks: 0n,
+  privileged: false,
+  createdMs: 0,
+  ownerUid: 0,
+}
+
+const PROCESS: Required<ProcessEntry> = {
+  pid: 0,
+  startNs: 0n,
+  parentPid: 0,
+  parentStartNs: 0n,
+  exe: '',
+  invoked: '',
+  args: [],
+  cwd: '',
+  uid: 0,
+  gid: 0,
+  phase: 'run',
+}
+
+export function identityToJson(number: number, identity: Identity, kinds: readonly string[]): object {
+  return { number, ref: containerToJson(identity.ref), kinds, ...picked(identity, IDENTITY) }
+}
+
+export function parseIdentity(json: unknown): CapturedIdentity {
+  const fields = fieldsOf(json, 'container')
+  const ref = Object.freeze(parseContainer(fields.object('ref')))
+  const facts = readLike(fields, IDENTITY)
+  return {
+    number: fields.count('number'),
+    kinds: fields.texts('kinds'),
+    identity: {
+      ...facts,
+      initPid: fields.has('initPid') ? facts.initPid : undefined,
+      initStartTicks: fields.has('initStartTicks') ? facts.initStartTicks : undefined,
+      privileged: fields.has('privileged') ? facts.privileged : undefined,
+      createdMs: fields.has('createdMs') ? facts.createdMs : undefined,
+      ownerUid: fields.has('ownerUid') ? facts.ownerUid : undefined,
+      ref: ref.state === 'host' ? HOST : ref,
+    },
+  }
+}
+
+export function processToJson(entry: ProcessEntry): object {
+  return picked(entry, PROCESS)
+}
+
+export function parseProcess(json: unknown): ProcessEntry {
+  const fields = fieldsOf(json, 'process')
+  return { ...readLike(fields, PROCESS), phase: fields.oneOf('phase', ['run', 'setup']) }
+}
+
+/** The template's fields of a value; those that it lacks are left out. */
+function picked<T extends object>(value: { [Key in keyof T]?: unknown }, template: T): object {
+  const keys = Object.keys(template) as (keyof T)[]
+  return Object.fromEntries(keys.flatMap((key) => (value[key] === undefined ? [] : [[key, value[key]]])))
+}
+
+/** As the template, with what the entry holds; what it lacks stays as in the template (a capture of an older version). */
+export function readLike<T extends object>(fields: Fields, template: T): T {
+  const read = Object.entries(template).map(([key, preset]: [string, unknown]) => {
+    if (!fields.has(key)) return [key, preset]
+    if (typeof preset === 'bigint') return [key, fields.big(key)]
+    if (typeof preset === 'number') return [key, fields.count(key)]
+    if (typeof preset === 'boolean') return [key, fields.flag(key)]
+    return [key, Array.isArray(preset) ? fields.texts(key) : fields.text(key)]
+  })
+  // Each value has just been read as what the template holds there.
+  return Object.fromEntries(read) as T
+}
