@@ -239,6 +239,7 @@ class Agent implements RunningAgent {
       users: this.#users,
       utcNs: (bootNs) => this.#clock.utcNs(bootNs),
       isOwnFile,
+      judgesFirstUses: false,
       append,
       onCgroup: (identity, cgroupId) => this.#place(identity, [cgroupId]),
       onLost: (range) => this.#lost(range),

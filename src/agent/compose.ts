@@ -23,6 +23,7 @@ export interface Surroundings {
   /** UTC ns of a CLOCK_BOOTTIME reading. */
   utcNs: (bootNs: bigint) => bigint
   isOwnFile: OwnFileCheck
+  judgesFirstUses: boolean
   append: (draft: RecordDraft) => { seq: bigint }
   /** A cgroup was made, and the table has said what it knows of it. */
   onCgroup: (identity: Identity, cgroupId: bigint) => void
@@ -38,12 +39,25 @@ export interface Composition {
 }
 
 export function composePipeline(surroundings: Surroundings): Composition {
-  const { table, policies, processes, held, users, utcNs, isOwnFile, append, onCgroup, onLost, counters } = surroundings
+  const {
+    table,
+    policies,
+    processes,
+    held,
+    users,
+    utcNs,
+    isOwnFile,
+    judgesFirstUses,
+    append,
+    onCgroup,
+    onLost,
+    counters,
+  } = surroundings
   const verdicts = new Verdicts({ ...surroundings.response, append, counters })
   const drafts = new Drafts(processes, users, utcNs)
   const pipeline = new Pipeline({
     ...{ table, policies, verdicts, held, drafts },
-    ...{ isOwnFile, append, onCgroup, onLost, counters },
+    ...{ isOwnFile, judgesFirstUses, append, onCgroup, onLost, counters },
   })
   return { pipeline, verdicts }
 }

@@ -56,6 +56,8 @@ export interface PipelineOptions {
   drafts: Drafts
   policies: PolicySource
   isOwnFile: OwnFileCheck
+  /** A first use of a syscall is judged too. The live kernel reports what violates a rule; a capture knows first uses only. */
+  judgesFirstUses: boolean
   verdicts: Verdicts
   held: HeldEvents
   append: (draft: RecordDraft) => { seq: bigint }
@@ -161,7 +163,7 @@ export class Pipeline implements EventHandler {
     const draft = this.#options.drafts.syscall(event, identity.ref)
     const set = this.#options.policies.forVersion(event.programVersion)
     this.#prepareHits(set)
-    if (event.flags & SyscallFlag.OUTSIDE)
+    if (event.flags & SyscallFlag.OUTSIDE || this.#options.judgesFirstUses)
       set.program.matchSyscall(
         set.profileFor(identity.ref),
         event.nr,

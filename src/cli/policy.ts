@@ -13,12 +13,16 @@ import { lowerProfile } from '../respond/lower.js'
 import { HullguardError } from '../telemetry/errors.js'
 import { addCommand, type CommandSpec, type Finish } from './command.js'
 import type { Settings } from './options.js'
+import { diffCommand } from './policy-diff.js'
+import { testCommand } from './policy-test.js'
 
 const EXIT_FOUND = 1
 
 export function addPolicyCommands(program: Command, finish: Finish): void {
-  const group = program.command('policy').description('check and explain policies before they are in force')
-  for (const spec of [checkCommand, explainCommand]) addCommand(group, spec, finish)
+  const group = program
+    .command('policy')
+    .description('check, test, compare and explain policies before they are in force')
+  for (const spec of [checkCommand, testCommand, diffCommand, explainCommand]) addCommand(group, spec, finish)
   for (const command of group.commands) command.exitOverride()
 }
 

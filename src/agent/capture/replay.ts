@@ -143,6 +143,7 @@ export class Replay {
       users: { nameOf: (uid) => this.#users.get(uid) ?? '' },
       utcNs: (bootNs) => bootNs + this.#offsetNs,
       isOwnFile: () => this.#isOwnFile,
+      judgesFirstUses: true,
       append: (draft) => this.#append(draft),
       onCgroup: () => {},
       onLost: () => {},

@@ -1,0 +1,41 @@
+/** Which kinds of events a rule judges: what a capture must hold for the rule's silence to mean anything. */
+import { FILE_ACCESS, type FilePattern, type Rule } from '../../policy/model.js'
+import { findEventType } from '../../record/fields/events.js'
+
+/** By FILE_ACCESS bit. */
+const KINDS_OF_ACCESS: Readonly<Record<keyof typeof FILE_ACCESS, readonly string[]>> = {
+  read: ['open'],
+  write: ['open', 'truncate'],
+  create: ['open', 'mkdir', 'symlink'],
+  delete: ['unlink', 'rmdir'],
+  rename: ['rename'],
+  link: ['link'],
+  chmod: ['chmod'],
+  chown: ['chown'],
+}
+
+/** In no order of importance; empty: the rule judges no events (a container's age). */
+export function kindsNeeded(rule: Rule): readonly string[] {
+  switch (rule.kind) {
+    case 'file':
+      return fileKinds([...(rule.allow ?? []), ...rule.deny])
+    case 'capability':
+      return ['capset']
+    case 'memory':
+    case 'cpu':
+    case 'pids':
+      return ['sample']
+    case 'runtime':
+      return []
+    case 'condition':
+      return [...new Set(rule.eventTypes.map((name) => findEventType(name)?.kind ?? name))]
+    default:
+      return [rule.kind]
+  }
+}
+
+function fileKinds(patterns: readonly FilePattern[]): string[] {
+  const access = patterns.reduce((bits, pattern) => bits | pattern.access, 0)
+  const names = Object.keys(FILE_ACCESS) as (keyof typeof FILE_ACCESS)[]
+  return [...new Set(names.flatMap((name) => ((access & FILE_ACCESS[name]) === 0 ? [] : KINDS_OF_ACCESS[name])))]
+}
