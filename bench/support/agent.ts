@@ -38,7 +38,7 @@ export class BenchAgent {
     const metricsPort = await freePort()
     const all = [
       ...['--data-dir', dataDir, '--host-lock', join(dir, 'agent.lock'), '--log-level', 'warn'],
-      ...['--metrics', `127.0.0.1:${metricsPort}`, '--docker-socket', join(dir, 'none.sock'), ...args],
+      ...['--metrics', `127.0.0.1:${metricsPort}`, '--docker-socket', join(dir, 'none.sock'), '--no-standard', ...args],
     ]
     const child = spawn(process.execPath, [join(findPackageRoot(), 'bin', 'hullguard'), 'run', ...all], {
       stdio: ['ignore', 'ignore', 'pipe'],

@@ -10,6 +10,7 @@ import type { OptionName, Settings } from './options.js'
 
 export const AGENT_OPTIONS = [
   'policies',
+  'no-standard',
   'mode',
   'activity',
   'data-dir',

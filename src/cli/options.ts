@@ -30,7 +30,13 @@ export const OPTIONS = {
     default: 'info',
   },
   metrics: { kind: 'string', value: 'HOST:PORT', help: 'serve Prometheus metrics there' },
-  policies: { kind: 'list', value: 'PATH…', help: 'native policy files, or folders of them', default: [] },
+  policies: {
+    kind: 'list',
+    value: 'PATH…',
+    help: 'native policy files, or folders of them; `standard` is the set that comes with hullguard',
+    default: [],
+  },
+  'no-standard': { kind: 'flag', help: 'no policies at all when --policies names none', default: false },
   rules: { kind: 'list', value: 'FILE…', help: 'Falco rules files, in order', default: [] },
   mode: {
     kind: 'choice',
@@ -129,12 +135,18 @@ export function resolveSettings(
     const spec: OptionSpec = OPTIONS[name]
     const variable = `HULLGUARD_${name.toUpperCase().replaceAll('-', '_')}`
     const found =
-      pick(flags[camelCase(name)], `--${name}`) ??
+      pick(flagValue(flags, name), `--${name}`) ??
       pick(environment[variable], variable) ??
       pick(file.values[name], `${file.path}: ${name}`)
     values.set(name, found === undefined ? spec.default : parseValue(spec, found.value, found.where))
   }
   return new Settings(values)
+}
+
+/** Commander keeps `--no-x` as `x: false`, and `x: true` when it is not given. */
+function flagValue(flags: Readonly<Record<string, unknown>>, name: OptionName): unknown {
+  if (!name.startsWith('no-')) return flags[camelCase(name)]
+  return flags[camelCase(name.slice('no-'.length))] === false ? true : undefined
 }
 
 function pick(value: unknown, where: string): { value: unknown; where: string } | undefined {

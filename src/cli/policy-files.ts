@@ -1,7 +1,16 @@
-/** Loads --policies for a command; what is refused is printed with its place, and the command does not start. */
+/**
+ * Which policy files a command means, and their loading; what is refused is printed with its place, and the command does not
+ * start. A host that is told nothing runs the standard set: its rules only alert, and a new installation sees at once.
+ */
+import { join } from 'node:path'
 import type { LoadResult } from '../policy/load.js'
 import { loadPolicyPaths } from '../policy/read-files.js'
 import { renderDiagnostics } from '../policy/render-diagnostics.js'
+import { findPackageRoot } from '../telemetry/package-root.js'
+import type { Settings } from './options.js'
+
+/** The word for it among paths; a file of that name is `./standard`. */
+const STANDARD = 'standard'
 
 export async function loadOrExplain(paths: readonly string[]): Promise<LoadResult | undefined> {
   const result = await loadPolicyPaths(paths)
@@ -9,4 +18,15 @@ export async function loadOrExplain(paths: readonly string[]): Promise<LoadResul
   if (result.errorCount === 0) return result
   process.stderr.write(`${result.errorCount} errors: nothing was put in force\n`)
   return undefined
+}
+
+/** `standard` becomes the folder that ships. */
+export function namedPaths(paths: readonly string[]): string[] {
+  return paths.map((path) => (path === STANDARD ? join(findPackageRoot(), 'policies', STANDARD) : path))
+}
+
+/** What an agent puts in force: what --policies names; nothing named: the standard set, unless --no-standard. */
+export function policyPaths(settings: Settings): string[] {
+  const named = settings.list('policies')
+  return namedPaths(named.length > 0 || settings.flag('no-standard') ? named : [STANDARD])
 }

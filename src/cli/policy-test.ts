@@ -8,6 +8,7 @@ import { visible } from '../record/visible.js'
 import { CaptureReader } from '../sensor/capture-reader.js'
 import { HullguardError } from '../telemetry/errors.js'
 import type { CommandSpec } from './command.js'
+import { namedPaths } from './policy-files.js'
 import { runReplay, seconds, warnOfHoles } from './replay.js'
 
 export const testCommand: CommandSpec = {
@@ -17,7 +18,7 @@ export const testCommand: CommandSpec = {
   options: ['policies', 'events', 'json', 'config'],
   arguments: [{ name: '[files...]', help: 'policy files or folders, in addition to --policies' }],
   async run(settings, { args }) {
-    const paths = [...settings.list('policies'), ...args]
+    const paths = namedPaths([...settings.list('policies'), ...args])
     if (paths.length === 0) throw new HullguardError('usage', 'no policy files: name some, or give --policies')
     const loaded = await loadPolicyPaths(paths)
     process.stderr.write(renderDiagnostics(loaded))

@@ -14,6 +14,7 @@ import { HullguardError } from '../telemetry/errors.js'
 import { addCommand, type CommandSpec, type Finish } from './command.js'
 import type { Settings } from './options.js'
 import { diffCommand } from './policy-diff.js'
+import { namedPaths } from './policy-files.js'
 import { testCommand } from './policy-test.js'
 
 const EXIT_FOUND = 1
@@ -36,7 +37,7 @@ const checkCommand: CommandSpec = {
   async run(settings, { args }) {
     const falcoFiles = settings.list('rules')
     const falco = falcoFiles.length === 0 ? undefined : await checkFalcoRules(falcoFiles)
-    const paths = [...settings.list('policies'), ...args]
+    const paths = namedPaths([...settings.list('policies'), ...args])
     const native =
       falco !== undefined && paths.length === 0 ? undefined : await loadPolicyPaths(pathsOf(settings, args))
     if (settings.flag('json')) process.stdout.write(`${JSON.stringify(toJson(native, falco))}\n`)
@@ -71,7 +72,7 @@ const explainCommand: CommandSpec = {
 }
 
 function pathsOf(settings: Settings, args: readonly string[]): string[] {
-  const paths = [...settings.list('policies'), ...args]
+  const paths = namedPaths([...settings.list('policies'), ...args])
   if (paths.length === 0) throw new HullguardError('usage', 'no policy files: name some, or give --policies')
   return paths
 }

@@ -10,7 +10,7 @@ import { CaptureReader } from '../sensor/capture-reader.js'
 import { HullguardError } from '../telemetry/errors.js'
 import type { CommandSpec } from './command.js'
 import { colour } from './events.js'
-import { loadOrExplain } from './policy-files.js'
+import { loadOrExplain, namedPaths } from './policy-files.js'
 
 export const replayCommand: CommandSpec = {
   name: 'replay',
@@ -21,7 +21,7 @@ export const replayCommand: CommandSpec = {
   async run(settings, { args, own }) {
     const [file] = args
     if (file === undefined || args.length > 1) throw new HullguardError('usage', 'expected one capture file')
-    const loaded = await loadOrExplain(settings.list('policies'))
+    const loaded = await loadOrExplain(namedPaths(settings.list('policies')))
     if (loaded === undefined) return 1
     const lines = new Lines(settings.flag('json'), own.all === true)
     const reader = CaptureReader.open(file)

@@ -9,7 +9,7 @@ import { AGENT_OPTIONS, agentOptions, reloadOnHangup } from './agent-options.js'
 import { CollectorChild } from './collector-child.js'
 import type { CommandSpec } from './command.js'
 import { makeLog } from './logging.js'
-import { loadOrExplain } from './policy-files.js'
+import { loadOrExplain, policyPaths } from './policy-files.js'
 import { untilStopSignal } from './signals.js'
 
 export const runCommand: CommandSpec = {
@@ -18,7 +18,7 @@ export const runCommand: CommandSpec = {
   options: [...AGENT_OPTIONS, 'retain-size', 'retain-days'],
   own: [{ flags: '--listen <HOST:PORT>', help: 'let other hosts connect to this collector too' }],
   async run(settings, { own }) {
-    const loaded = await loadOrExplain(settings.list('policies'))
+    const loaded = await loadOrExplain(policyPaths(settings))
     if (loaded === undefined) return 1
     const stopSignal = untilStopSignal()
     const counters = new Counters()
@@ -46,7 +46,7 @@ export const runCommand: CommandSpec = {
         await agent.stop()
         throw error
       }
-      reloadOnHangup(agent, settings.list('policies'), log)
+      reloadOnHangup(agent, policyPaths(settings), log)
       welcome(agent.containerCount, dataDir, settings.required('mode'))
       log.info({ signal: await stopSignal }, 'stopping')
       const report = await agent.stop()

@@ -228,6 +228,8 @@ export function agentArgs(dataDir: string, options: AgentOptions): string[] {
   return [
     ...['--data-dir', dataDir, '--host-lock', options.hostLock ?? join(dataDir, 'host.lock')],
     ...(options.policies === undefined ? [] : ['--policies', ...options.policies]),
+    // what a test does not name is not in force
+    '--no-standard',
     ...(options.mode === undefined ? [] : ['--mode', options.mode]),
     // A socket that is not there, unless the test brings its own: the machine's Docker is none of its business.
     ...['--docker-socket', options.dockerSocket ?? join(dataDir, 'no-docker.sock')],
