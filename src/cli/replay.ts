@@ -6,6 +6,7 @@ import type { Policy } from '../policy/model.js'
 import { recordToJsonLine } from '../record/json.js'
 import type { HullguardRecord } from '../record/model.js'
 import { recordToText } from '../record/text.js'
+import { visible } from '../record/visible.js'
 import { CaptureReader } from '../sensor/capture-reader.js'
 import { HullguardError } from '../telemetry/errors.js'
 import type { CommandSpec } from './command.js'
@@ -57,6 +58,7 @@ export async function runReplay(
   sink: ReplaySink,
 ): Promise<{ report: ReplayReport; replay: Replay; containerCount: number }> {
   const replay = new Replay(reader, { policies, mode, onRecord: sink.onRecord })
+  warnOfVersion(reader, replay.absentFields)
   const steps = replay.run()
   for (;;) {
     const step = steps.next()
@@ -67,6 +69,14 @@ export async function runReplay(
     }
     await breathe() // a signal is to be heard
   }
+}
+
+function warnOfVersion(reader: CaptureReader, absent: readonly string[]): void {
+  if (absent.length === 0) return
+  const { agentVersion } = reader.header
+  process.stderr.write(
+    `hullguard: ${reader.name} was made by another build (${visible(agentVersion)}); it lacks ${absent.join(', ')}: they read as 0\n`,
+  )
 }
 
 /** What the reader of the results has to know about the capture itself. */

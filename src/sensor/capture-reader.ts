@@ -77,7 +77,13 @@ export class CaptureReader {
   }
 
   static open(path: string): CaptureReader {
-    return new CaptureReader(openSource(path))
+    const source = openSource(path)
+    try {
+      return new CaptureReader(source)
+    } catch (error) {
+      source.close()
+      throw error
+    }
   }
 
   /** The byte where the file stops in the middle of a block; undefined: it does not. */

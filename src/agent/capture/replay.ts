@@ -13,8 +13,9 @@ import { HOST, type HullguardRecord, type Lane, type RecordDraft } from '../../r
 import { BREAKER_DEFAULTS, CircuitBreaker } from '../../respond/breaker.js'
 import { BatchWalker } from '../../sensor/batch.js'
 import { BLOCK_PLAIN_MAX_BYTES, Entry } from '../../sensor/capture-format.js'
+import { converterFor, type LayoutConverter } from '../../sensor/capture-layout.js'
 import type { CaptureBlock, CaptureReader, RawEntry } from '../../sensor/capture-reader.js'
-import { EvHeader } from '../../sensor/generated/abi.js'
+import { EVENT_LAYOUT, EvHeader } from '../../sensor/generated/abi.js'
 import { Counters } from '../../telemetry/counters.js'
 import { HullguardError, messageOf } from '../../telemetry/errors.js'
 import { type Composition, composePipeline } from '../compose.js'
@@ -66,6 +67,8 @@ export interface ReplayedContainer {
 class CaptureFault extends Error {}
 
 const AGENT = 'replay'
+/** The longest event is an exec with 45 KiB of names and arguments. */
+const CONVERTED_MAX_BYTES = 128 * 1024
 /** More than any host has; a file that names more is no real one. */
 const ENTRIES_MAX_COUNT = 1_000_000
 
@@ -74,6 +77,9 @@ export class Replay {
   readonly #options: ReplayOptions
   readonly #walker = new BatchWalker(new ArrayBuffer(BLOCK_PLAIN_MAX_BYTES))
   readonly #bytes: Uint8Array
+  /** Of a capture of another build; then its events are read from #converted. */
+  readonly #converter: LayoutConverter | undefined
+  readonly #converted: BatchWalker | undefined
   readonly #containers = new Map<number, ReplayedContainer>()
   readonly #cgroups = new Map<bigint, Identity>()
   readonly #users = new Map<number, string>()
@@ -95,6 +101,8 @@ export class Replay {
     this.#reader = reader
     this.#options = options
     this.#bytes = this.#walker.header.bytes
+    this.#converter = converterFor(reader.header.layout, EVENT_LAYOUT)
+    if (this.#converter !== undefined) this.#converted = new BatchWalker(new ArrayBuffer(CONVERTED_MAX_BYTES))
     this.#offsetNs = reader.header.clockOffsetNs
     this.#nowNs = reader.header.startedBootNs
     this.#processes = new ProcessTable(this.#counters)
@@ -105,6 +113,11 @@ export class Replay {
   /** All containers that the capture has told of so far. */
   get containers(): ReplayedContainer[] {
     return [...this.#containers.values()]
+  }
+
+  /** Fields that this build's events have and the capture's do not: they read as 0. */
+  get absentFields(): readonly string[] {
+    return this.#converter?.absent ?? []
   }
 
   /** A step is a block: the caller may do something else between two. Throws HullguardError capture_damaged. */
@@ -191,9 +204,18 @@ export class Replay {
 
   #event({ start, end }: RawEntry): void {
     this.#eventsCount += 1
+    if (this.#converter === undefined || this.#converted === undefined) {
+      this.#dispatch(this.#walker, start, end - start)
+      return
+    }
+    const sizeBytes = this.#converter.convert(this.#bytes, start, end, this.#converted.header.bytes)
+    if (sizeBytes === undefined) this.#composition.pipeline.undecodable()
+    else this.#dispatch(this.#converted, 0, sizeBytes)
+  }
+
+  #dispatch(walker: BatchWalker, start: number, sizeBytes: number): void {
     const { pipeline } = this.#composition
-    const sizeBytes = end - start
-    const { header } = this.#walker
+    const { header } = walker
     header.at = start
     if (sizeBytes < EvHeader.SIZE_BYTES || header.sizeBytes < EvHeader.SIZE_BYTES) {
       pipeline.undecodable()
@@ -204,7 +226,7 @@ export class Replay {
     const identity = this.#cgroups.get(header.cgroupId)
     if (identity === undefined)
       throw new CaptureFault(`an event of the cgroup ${header.cgroupId}, which is not in the capture`)
-    pipeline.handOn(identity, (handler) => this.#walker.dispatchUnnumbered(start, sizeBytes, handler))
+    pipeline.handOn(identity, (handler) => walker.dispatchUnnumbered(start, sizeBytes, handler))
     this.#isOwnFile = false
   }
 
