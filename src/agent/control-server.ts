@@ -115,13 +115,13 @@ async function answer(request: IncomingMessage, response: ServerResponse, handle
  * take waits within the writer's bound; the agent itself never waits.
  */
 function startRecording(body: string, response: ServerResponse, handler: ControlHandler): void {
-  const container = parseContainer(body)
-  if (container === undefined) {
-    reply(response, 400, { error: 'expected {"container": NAME}, or {}' })
+  const containers = parseContainers(body)
+  if (containers === undefined) {
+    reply(response, 400, { error: 'expected {"containers": [NAME, …]}, or {}' })
     return
   }
   try {
-    const recording = handler.record({ container, output: (bytes) => send(response, bytes) })
+    const recording = handler.record({ containers, output: (bytes) => send(response, bytes) })
     response.on('close', () => recording.stop('the client went away').catch(() => undefined)) // nobody is left to tell
     void recording.ended.then(() => response.end())
   } catch (error) {
@@ -131,10 +131,10 @@ function startRecording(body: string, response: ServerResponse, handler: Control
 }
 
 /** undefined: the body is no request for a recording. */
-function parseContainer(body: string): string | undefined {
+function parseContainers(body: string): readonly string[] | undefined {
   try {
     const fields = fieldsOf(JSON.parse(body === '' ? '{}' : body), 'record')
-    return fields.has('container') ? fields.text('container') : ''
+    return fields.has('containers') ? fields.texts('containers') : []
   } catch {
     return undefined
   }

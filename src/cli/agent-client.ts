@@ -44,11 +44,11 @@ export function isAbsent(error: unknown): boolean {
  */
 export async function recordThroughAgent(
   dataDir: string,
-  container: string,
+  containers: readonly string[],
   stop: Promise<unknown>,
   take: (bytes: Uint8Array) => Promise<void>,
 ): Promise<{ endedBy: 'us' | 'agent' }> {
-  const response = await openRecording(dataDir, container)
+  const response = await openRecording(dataDir, containers)
   let endedBy: 'us' | 'agent' = 'agent'
   void stop.then(async () => {
     endedBy = 'us'
@@ -63,7 +63,7 @@ export async function recordThroughAgent(
   return { endedBy }
 }
 
-function openRecording(dataDir: string, container: string): Promise<IncomingMessage> {
+function openRecording(dataDir: string, containers: readonly string[]): Promise<IncomingMessage> {
   const socketPath = controlSocketPath(dataDir)
   return new Promise((resolve, reject) => {
     const call = request({ socketPath, method: 'POST', path: '/v1/record' }, (response) => {
@@ -84,6 +84,6 @@ function openRecording(dataDir: string, container: string): Promise<IncomingMess
       })
     })
     call.on('error', (error) => reject(unreachable(socketPath, error)))
-    call.end(JSON.stringify({ container }))
+    call.end(JSON.stringify({ containers }))
   })
 }

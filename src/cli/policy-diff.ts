@@ -10,6 +10,7 @@ import { visible } from '../record/visible.js'
 import { CaptureReader } from '../sensor/capture-reader.js'
 import { HullguardError } from '../telemetry/errors.js'
 import type { CommandSpec } from './command.js'
+import { namedPaths } from './policy-files.js'
 import { runReplay, warnOfHoles } from './replay.js'
 
 const EXAMPLES_MAX_COUNT = 3
@@ -41,7 +42,7 @@ export const diffCommand: CommandSpec = {
 }
 
 async function load(path: string): Promise<LoadResult> {
-  const loaded = await loadPolicyPaths([path])
+  const loaded = await loadPolicyPaths(namedPaths([path]))
   process.stderr.write(renderDiagnostics(loaded))
   return loaded
 }

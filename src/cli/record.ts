@@ -34,11 +34,11 @@ export const recordCommand: CommandSpec = {
   ],
   own: [
     { flags: '--for <TIME>', help: 'end after that time (60s, 5m, 2h); without it Ctrl-C ends it' },
-    { flags: '--container <NAME|ID>', help: 'of this container only (an id may be shortened)' },
+    { flags: '--container <NAME|ID...>', help: 'of these containers only (an id may be shortened)' },
   ],
   async run(settings, { own }) {
     const path = settings.required('out')
-    const container = typeof own.container === 'string' ? own.container : ''
+    const containers = Array.isArray(own.container) ? own.container.map(String) : []
     const forMs = typeof own.for === 'string' ? parseDurationMs(own.for, '--for') : undefined
     const stop = stopAfter(forMs)
     const status = await runningAgent(settings.required('data-dir'))
@@ -48,8 +48,8 @@ export const recordCommand: CommandSpec = {
       const started = Date.now()
       const ended =
         status === undefined
-          ? await recordAlone(settings, container, stop, file)
-          : await recordThrough(settings, container, stop, file)
+          ? await recordAlone(settings, containers, stop, file)
+          : await recordThrough(settings, containers, stop, file)
       await file.close()
       print(settings, { path, seconds: (Date.now() - started) / 1000, sizeBytes: file.sizeBytes, ...ended })
       return 0
@@ -98,22 +98,32 @@ function refuseWhatIsOff(settings: Settings, status: AgentStatus): void {
     )
 }
 
-async function recordThrough(settings: Settings, container: string, stop: Stop, file: CaptureFile): Promise<Ended> {
+async function recordThrough(
+  settings: Settings,
+  containers: readonly string[],
+  stop: Stop,
+  file: CaptureFile,
+): Promise<Ended> {
   process.stderr.write(`recording to ${file.path} through the running agent; Ctrl-C ends it\n`)
-  const { endedBy } = await recordThroughAgent(settings.required('data-dir'), container, stop.promise, (bytes) =>
+  const { endedBy } = await recordThroughAgent(settings.required('data-dir'), containers, stop.promise, (bytes) =>
     file.write(bytes),
   )
   if (endedBy === 'agent') process.stderr.write('the agent ended the recording\n')
   return { by: 'the running agent' }
 }
 
-async function recordAlone(settings: Settings, container: string, stop: Stop, file: CaptureFile): Promise<Ended> {
+async function recordAlone(
+  settings: Settings,
+  containers: readonly string[],
+  stop: Stop,
+  file: CaptureFile,
+): Promise<Ended> {
   const agent = await startAgent({
     ...agentOptions(settings, { policies: [], collectors: [], counters: new Counters(), log: makeLog('warn') }),
     dataDir: undefined,
   })
   try {
-    const recording = agent.record({ container, output: (bytes) => file.write(bytes) })
+    const recording = agent.record({ containers, output: (bytes) => file.write(bytes) })
     process.stderr.write(`recording to ${file.path} (${agent.containerCount} containers running); Ctrl-C ends it\n`)
     await Promise.race([stop.promise, recording.ended])
     await agent.stop() // what is still in the ring belongs to it

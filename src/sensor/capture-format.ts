@@ -57,8 +57,8 @@ export interface CaptureHeader {
   host: { kernel: string; arch: string; cgroups: string }
   /** Kinds of events that were on for every container. */
   kinds: readonly string[]
-  /** `--container`: of this container only; empty: all. */
-  container: string
+  /** `--container`: of these containers only; empty: all. */
+  containers: readonly string[]
 }
 
 export interface BlockHeader {
@@ -103,7 +103,7 @@ export function parseHeaderJson(json: Uint8Array): CaptureHeader {
       clockOffsetNs: fields.big('clockOffsetNs'),
       host: { kernel: host.text('kernel'), arch: host.text('arch'), cgroups: host.text('cgroups') },
       kinds: fields.texts('kinds'),
-      container: fields.text('container'),
+      containers: fields.texts('containers'),
     }
   } catch (error) {
     throw new HullguardError(

@@ -26,7 +26,7 @@ const HEADER: CaptureHeader = {
   clockOffsetNs: -5n,
   host: { kernel: '6.1.0', arch: 'x64', cgroups: 'v2' },
   kinds: ['exec', 'exit'],
-  container: '',
+  containers: ['web'],
 }
 
 interface Plain {

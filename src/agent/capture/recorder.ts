@@ -1,7 +1,7 @@
 /**
  * Writes what the pipeline sees into a capture: each event of a container, and before it whatever a later replay needs to
  * take it the same way: who its container and its process are, its user's name, the clock. Nothing of the host is written
- * but the names of those of its processes that are ancestors of a container's.
+ * but the program that is the parent of a container's process (the runtime).
  */
 import { LRUCache } from 'lru-cache'
 import { CgroupIndex } from '../../container/cgroup-index.js'
@@ -13,7 +13,7 @@ import { EvExec, EvFork, type EvHeader, ExecFlag } from '../../sensor/generated/
 import { decodeText, type TaskSnapshot } from '../../sensor/sensor.js'
 import { execRanges } from '../drafts.js'
 import type { EventTap, OwnFileCheck } from '../pipeline.js'
-import type { ProcessTable } from '../process-table.js'
+import type { ProcessEntry, ProcessTable } from '../process-table.js'
 import type { NameSource } from '../users.js'
 import { identityToJson, processToJson } from './entries.js'
 
@@ -26,16 +26,14 @@ export interface RecorderOptions {
   isOwnFile: OwnFileCheck
   /** Kinds of events that are on for it. */
   kindsOf: (identity: Identity) => readonly string[]
-  /** Name, or beginning of the id, of the only container wanted; empty: all. */
-  container: string
+  /** Names, or beginnings of ids, of the only containers wanted; empty: all. */
+  containers: readonly string[]
 }
 
 /** As many processes as the process table holds. */
 const PROCESSES_MAX_COUNT = 32_768
 /** A block that is not full is closed all the same, so that a crash costs no more than this. */
 const FLUSH_MS = 1000
-/** A chain of parents is cut there: a loop in it would be a fault. */
-const ANCESTORS_MAX_COUNT = 64
 
 /** Ids that no person chose; runc's are names, where the beginning of one is another. */
 const SHORTENABLE = /^[0-9a-f]{64}$/
@@ -116,10 +114,10 @@ export class Recorder implements EventTap {
   }
 
   #wants({ ref }: Identity): boolean {
-    const { container } = this.#options
+    const { containers } = this.#options
     if (ref.state === 'host') return false
-    if (container === '' || ref.name === container || ref.id === container) return true
-    return SHORTENABLE.test(ref.id) && ref.id.startsWith(container)
+    if (containers.length === 0 || containers.includes(ref.name) || containers.includes(ref.id)) return true
+    return SHORTENABLE.test(ref.id) && containers.some((container) => ref.id.startsWith(container))
   }
 
   #identity(identity: Identity): number {
@@ -140,23 +138,25 @@ export class Recorder implements EventTap {
     this.#options.writer.entry(Entry.CGROUP, { id: id ?? event?.cgroupId ?? 0n, number })
   }
 
-  /** The process as the agent knows it, and its ancestors; each once. */
+  /** The process as the agent knows it, once. Of processes of the host only direct parents are told, so that `parent` is there. */
   #process(pid: number, startNs: bigint): void {
-    let [nextPid, nextStartNs] = [pid, startNs]
-    for (let depth = 0; depth < ANCESTORS_MAX_COUNT; depth++) {
-      if (this.#processes.get(nextPid) === nextStartNs) return
-      const entry = this.#options.processes.find(nextPid, nextStartNs)
-      if (entry === undefined) return
-      this.#processes.set(nextPid, nextStartNs)
-      this.#options.writer.entry(Entry.PROCESS, processToJson(entry))
-      nextPid = entry.parentPid
-      nextStartNs = entry.parentStartNs
-    }
+    const entry = this.#processEntry(pid, startNs)
+    if (entry !== undefined) this.#processEntry(entry.parentPid, entry.parentStartNs)
+  }
+
+  /** undefined: unknown, or written before. */
+  #processEntry(pid: number, startNs: bigint): ProcessEntry | undefined {
+    if (this.#processes.get(pid) === startNs) return undefined
+    const entry = this.#options.processes.find(pid, startNs)
+    if (entry === undefined) return undefined
+    this.#processes.set(pid, startNs)
+    this.#options.writer.entry(Entry.PROCESS, processToJson(entry))
+    return entry
   }
 
   /** A new program: its parent has to be known, and whether a file in a foreign root was the container's own. */
   #exec(event: EvExec, identity: Identity): void {
-    this.#process(event.parentPid, event.parentStartNs)
+    this.#processEntry(event.parentPid, event.parentStartNs)
     this.#processes.set(event.pid, event.startNs)
     if ((event.flags & ExecFlag.FOREIGN_ROOT) === 0) return
     const { invokedStart, fileStart } = execRanges(event)

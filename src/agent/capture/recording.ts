@@ -16,8 +16,8 @@ import type { NameSource } from '../users.js'
 import { Recorder } from './recorder.js'
 
 export interface RecordingOptions {
-  /** Name, or beginning of the id, of the only container wanted; empty: all. */
-  container: string
+  /** Names, or beginnings of ids, of the only containers wanted; empty: all. */
+  containers: readonly string[]
   output: CaptureOutput
 }
 
@@ -48,14 +48,14 @@ export class Recording {
     this.#settle = resolve
   })
 
-  constructor(host: RecordedHost, { container, output }: RecordingOptions) {
+  constructor(host: RecordedHost, { containers, output }: RecordingOptions) {
     this.#host = host
     const { clock, processes, users, isOwnFile, kindsOf } = host
-    this.#writer = new CaptureWriter(headerOf(host, container), output, () => {
+    this.#writer = new CaptureWriter(headerOf(host, containers), output, () => {
       this.stop('the output failed').catch(() => undefined) // whoever stops it, or waits for its end, is told
     })
     this.#recorder = new Recorder({
-      ...{ writer: this.#writer, processes, users, isOwnFile, kindsOf, container },
+      ...{ writer: this.#writer, processes, users, isOwnFile, kindsOf, containers },
       clockOffsetNs: () => clock.utcNs(0n),
     })
     this.#recorder.snapshot(host.containers(), host.readTasks())
@@ -85,7 +85,7 @@ export class Recording {
   }
 }
 
-function headerOf({ clock, kinds, cgroups }: RecordedHost, container: string): CaptureHeader {
+function headerOf({ clock, kinds, cgroups }: RecordedHost, containers: readonly string[]): CaptureHeader {
   const packageJson: unknown = JSON.parse(readFileSync(join(findPackageRoot(), 'package.json'), 'utf8'))
   const version =
     typeof packageJson === 'object' && packageJson !== null && 'version' in packageJson ? packageJson.version : ''
@@ -97,6 +97,6 @@ function headerOf({ clock, kinds, cgroups }: RecordedHost, container: string): C
     clockOffsetNs: clock.utcNs(0n),
     host: { kernel: release(), arch: arch(), cgroups },
     kinds,
-    container,
+    containers,
   }
 }
