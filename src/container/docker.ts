@@ -124,6 +124,7 @@ export class DockerAdapter {
       runtime: 'docker',
       labels,
       privileged: hostConfig.Privileged === true,
+      user: nameAt(inner, 'User'),
       createdMs: Number.isNaN(createdMs) ? undefined : createdMs,
       pid,
       cgroupParent: stringAt(hostConfig, 'CgroupParent'),

@@ -35,6 +35,8 @@ export interface RuntimeFacts {
   initPid?: number | undefined
   initStartTicks?: bigint | undefined
   privileged?: boolean | undefined
+  /** As configured: a name, a number, `user:group`; empty or `0` for root. */
+  user?: string | undefined
   createdMs?: number | undefined
   ownerUid?: number | undefined
 }
@@ -71,11 +73,14 @@ export function refOf(facts: RuntimeFacts, outerIds: readonly string[]): Contain
     runtime: facts.runtime,
     labels: facts.labels,
     outerIds: Object.freeze([...outerIds]),
+    ...(facts.privileged === undefined ? {} : { privileged: facts.privileged }),
+    ...(facts.user === undefined ? {} : { user: facts.user }),
   })
 }
 
 export function sameRef(a: ContainerRef, b: ContainerRef): boolean {
   if (a.state !== b.state || a.id !== b.id || a.name !== b.name || a.image !== b.image) return false
+  if (a.privileged !== b.privileged || a.user !== b.user) return false
   if (a.imageId !== b.imageId || a.runtime !== b.runtime || a.outerIds.join() !== b.outerIds.join()) return false
   const keys = Object.keys(a.labels)
   return keys.length === Object.keys(b.labels).length && keys.every((key) => a.labels[key] === b.labels[key])

@@ -13,6 +13,16 @@ export class CompiledProfile implements Profile {
   /** Rules that are hit unless an entry of theirs says otherwise, ascending. */
   readonly execByDefault: Uint32Array
   readonly connectByDefault: Uint32Array
+  readonly listenByDefault: Uint32Array
+  readonly signalByDefault: Uint32Array
+  readonly mountByDefault: Uint32Array
+  readonly capabilityByDefault: Uint32Array
+  /** For any access. */
+  readonly fileByDefault: Uint32Array
+  /** All rules of the kind, ascending. */
+  readonly file: Uint32Array
+  readonly signal: Uint32Array
+  readonly mount: Uint32Array
   readonly syscallByDefault: Uint32Array
   /** Exec rules with an allow list, ascending. */
   readonly execWithAllow: Uint32Array
@@ -31,6 +41,14 @@ export class CompiledProfile implements Profile {
     this.execByDefault = pick('exec', hitsByDefault)
     this.connectByDefault = pick('connect', hitsByDefault)
     this.syscallByDefault = pick('syscall', hitsByDefault)
+    this.listenByDefault = pick('listen', hitsByDefault)
+    this.signalByDefault = pick('signal', hitsByDefault)
+    this.mountByDefault = pick('mount', hitsByDefault)
+    this.capabilityByDefault = pick('capability', hitsByDefault)
+    this.fileByDefault = pick('file', hitsByDefault)
+    this.file = pick('file', () => true)
+    this.signal = pick('signal', () => true)
+    this.mount = pick('mount', () => true)
     this.execWithAllow = pick('exec', (id) => {
       const rule = all[id]
       return rule?.kind === 'exec' && rule.allow !== undefined

@@ -5,13 +5,17 @@
  * Fail direction: a name that is not there is covered by no allow entry, so a rule with an allow list is violated by it;
  * a deny entry needs a name to match. Arguments that break the contract (a foreign profile, a short buffer) throw.
  */
+
+import { CAPABILITIES_MAX } from '../policy/capabilities.js'
 import type { Policy, Rule } from '../policy/model.js'
 import { ABI_NATIVE, nativeSyscall } from '../policy/syscalls.js'
 import type { ContainerRef } from '../record/model.js'
 import {
+  type CapabilityIndex,
   type ConnectIndex,
-  compileConnect,
+  compileCapability,
   compileExec,
+  compileNet,
   compileSyscall,
   type ExecIndex,
   hitsByDefault,
@@ -21,21 +25,25 @@ import {
   SYSCALLS_MAX,
   type SyscallIndex,
 } from './compile.js'
+import { EntryFinder } from './entry-finder.js'
 import type { EntryLists } from './entry-lists.js'
+import { nextExpiryMs } from './exceptions.js'
+import { MountRules, SignalRules } from './fact-rules.js'
+import { FileRules } from './file-rules.js'
 import { CompiledProfile } from './profile.js'
 import { selects } from './selector.js'
 import { RuleSet, sortAscending, Tally } from './tally.js'
-import type { ExecNames, Hits, Profile, Program, RuleId } from './types.js'
+import type { ExecNames, FilePaths, Hits, MountFacts, Profile, Program, RuleId, SenderFacts } from './types.js'
 
 /** Distinct sets of policies seen by one program. Beyond it the oldest is forgotten, and made anew under a new id when it comes again. */
 const PROFILES_MAX_COUNT = 4096
-/** A list this many times longer than the profile is searched for the profile's rules instead of walked. */
-const SEARCH_RATIO = 8
+const IPPROTO_TCP = 6
 
 let lastVersion = 0
 
-export function compileProgram(policies: readonly Policy[]): Program {
-  return new CompiledProgram(policies)
+/** `nowMs`: UTC, the time at which exceptions count or have expired; 0: none has. */
+export function compileProgram(policies: readonly Policy[], nowMs = 0): Program {
+  return new CompiledProgram(policies, nowMs)
 }
 
 class CompiledProgram implements Program {
@@ -44,6 +52,12 @@ class CompiledProgram implements Program {
   readonly #policyIndex: Uint32Array
   readonly #exec: ExecIndex
   readonly #connect: ConnectIndex
+  readonly #listen: ConnectIndex
+  readonly #capability: CapabilityIndex
+  readonly #files: FileRules
+  readonly #signals: SignalRules
+  readonly #mounts: MountRules
+  readonly validUntilMs: number | undefined
   readonly #syscall: SyscallIndex
   readonly #byDefault: Uint8Array
   readonly #withAllow: Uint8Array
@@ -53,12 +67,25 @@ class CompiledProgram implements Program {
   readonly #second: Tally
   /** Rules with a matching deny entry that are not hit by default: the others are walked anyway. */
   readonly #denied: RuleSet
+  readonly #finder: EntryFinder
+  /** Code of the entries of exec exceptions: in a foreign root they cover no more than allow entries do. */
+  readonly #exempt: number
+  #isForeign = false
 
-  constructor(readonly policies: readonly Policy[]) {
-    this.rules = rulesOf(policies)
+  constructor(
+    readonly policies: readonly Policy[],
+    nowMs: number,
+  ) {
+    this.rules = rulesOf(policies, nowMs)
+    this.validUntilMs = nextExpiryMs(policies, nowMs)
     this.#policyIndex = Uint32Array.from(policies.flatMap(({ rules }, index) => rules.map(() => index)))
     this.#exec = compileExec(this.rules)
-    this.#connect = compileConnect(this.rules)
+    this.#connect = compileNet(this.rules, 'connect')
+    this.#listen = compileNet(this.rules, 'listen')
+    this.#capability = compileCapability(this.rules)
+    this.#files = new FileRules(this.rules)
+    this.#signals = new SignalRules(this.rules)
+    this.#mounts = new MountRules(this.rules)
     this.#syscall = compileSyscall(this.rules)
     const flags = (flag: (rule: Rule) => boolean) => Uint8Array.from(this.rules, (rule) => (flag(rule) ? 1 : 0))
     this.#byDefault = flags(hitsByDefault)
@@ -67,6 +94,14 @@ class CompiledProgram implements Program {
     this.#first = new Tally(this.rules.length)
     this.#second = new Tally(this.rules.length)
     this.#denied = new RuleSet(this.rules.length)
+    this.#finder = new EntryFinder(
+      this.#exec.lists,
+      this.#connect.ports.lists,
+      this.#listen.ports.lists,
+      this.#syscall.denied,
+      this.#capability.denied,
+    )
+    this.#exempt = this.#exec.exemptCode
   }
 
   policyOf(rule: RuleId): Policy {
@@ -76,10 +111,7 @@ class CompiledProgram implements Program {
   }
 
   profileFor(container: ContainerRef): Profile {
-    const confirmed = container.state === 'container'
-    const chosen = this.policies.flatMap((policy, index) =>
-      confirmed && selects(policy.containers, container) ? [index] : [],
-    )
+    const chosen = this.policies.flatMap((policy, index) => (selects(policy.containers, container) ? [index] : []))
     const key = chosen.join(' ')
     const known = this.#profiles.get(key)
     if (known !== undefined) return known
@@ -106,11 +138,13 @@ class CompiledProgram implements Program {
     const own = this.#begin(profile, hits)
     if (own.rules.length === 0) return
     const { bytes, invokedStart, invokedEnd, fileStart, fileEnd } = names
+    const uncovered = names.foreignRoot && !names.verified
+    this.#isForeign = uncovered
     this.#judgeName(bytes, invokedStart, invokedEnd, own, this.#first)
     const same = sameBytes(bytes, invokedStart, invokedEnd, fileStart, fileEnd)
     if (!same) this.#judgeName(bytes, fileStart, fileEnd, own, this.#second)
     const file = same ? this.#first : this.#second
-    const uncovered = names.foreignRoot && !names.verified
+    this.#isForeign = false
     if (uncovered) this.#addAll(own.execWithAllow, setup, hits)
     for (let index = 0; index < own.execByDefault.length; index++) {
       const rule = own.execByDefault[index] as number
@@ -135,24 +169,41 @@ class CompiledProgram implements Program {
     hits: Hits,
   ): void {
     const own = this.#begin(profile, hits)
-    if (own.rules.length === 0) return
-    const { trie, ports } = this.#connect
-    trie.walk(bytes, offset)
-    for (let index = 0; index < trie.foundCount; index++) {
-      const network = trie.found[index] as number
-      const base = ports.baseOf(network)
-      for (let node = ports.leafOf(network, port); node > 0; node >>>= 1)
-        this.#raise(ports.lists, base + node, proto, own, this.#first)
+    if (own.rules.length > 0)
+      this.#judgeNet(own, this.#connect, own.connectByDefault, bytes, offset, port, proto, setup, hits)
+  }
+
+  matchListen(profile: Profile, bytes: Uint8Array, offset: number, port: number, setup: boolean, hits: Hits): void {
+    const own = this.#begin(profile, hits)
+    if (own.rules.length > 0)
+      this.#judgeNet(own, this.#listen, own.listenByDefault, bytes, offset, port, IPPROTO_TCP, setup, hits)
+  }
+
+  matchFile(profile: Profile, paths: FilePaths, access: number, setup: boolean, hits: Hits): void {
+    const own = this.#begin(profile, hits)
+    this.#files.match(own, paths, access)
+    this.#addSet(this.#files.violated, setup, hits)
+  }
+
+  matchSignal(profile: Profile, sender: SenderFacts, setup: boolean, hits: Hits): void {
+    this.#addSet(this.#signals.match(this.#begin(profile, hits), sender), setup, hits)
+  }
+
+  matchMount(profile: Profile, mount: MountFacts, setup: boolean, hits: Hits): void {
+    this.#addSet(this.#mounts.match(this.#begin(profile, hits), mount), setup, hits)
+  }
+
+  matchCapability(profile: Profile, low: number, high: number, setup: boolean, hits: Hits): void {
+    const own = this.#begin(profile, hits)
+    const { allowed, denied } = this.#capability
+    for (let number = 0; number < CAPABILITIES_MAX; number++)
+      if ((((number < 32 ? low : high) >>> (number & 31)) & 1) === 1) this.#raise(denied, number, 0, own, this.#first)
+    for (let index = 0; index < own.capabilityByDefault.length; index++) {
+      const rule = own.capabilityByDefault[index] as number
+      const outside = (low & ~(allowed[rule * 2] as number)) | (high & ~(allowed[rule * 2 + 1] as number))
+      if (outside !== 0 || this.#first.best(rule) !== -1) this.#add(rule, setup, hits)
     }
-    for (let index = 0; index < own.connectByDefault.length; index++) {
-      const rule = own.connectByDefault[index] as number
-      const best = this.#first.best(rule)
-      if (best === -1 || (best & 1) === 1) this.#add(rule, setup, hits)
-    }
-    for (let index = 0; index < this.#denied.count; index++) {
-      const rule = this.#denied.items[index] as number
-      if ((this.#first.best(rule) & 1) === 1) this.#add(rule, setup, hits)
-    }
+    for (let index = 0; index < this.#denied.count; index++) this.#add(this.#denied.items[index] as number, setup, hits)
     sortAscending(hits.rules, hits.count)
   }
 
@@ -169,6 +220,41 @@ class CompiledProgram implements Program {
       if (((word >>> (native & 31)) & 1) === 0 || this.#first.best(rule) !== -1) this.#add(rule, setup, hits)
     }
     for (let index = 0; index < this.#denied.count; index++) this.#add(this.#denied.items[index] as number, setup, hits)
+    sortAscending(hits.rules, hits.count)
+  }
+
+  #judgeNet(
+    own: CompiledProfile,
+    { trie, ports }: ConnectIndex,
+    byDefault: Uint32Array,
+    bytes: Uint8Array,
+    offset: number,
+    port: number,
+    proto: number,
+    setup: boolean,
+    hits: Hits,
+  ): void {
+    trie.walk(bytes, offset)
+    for (let index = 0; index < trie.foundCount; index++) {
+      const network = trie.found[index] as number
+      const base = ports.baseOf(network)
+      for (let node = ports.leafOf(network, port); node > 0; node >>>= 1)
+        this.#raise(ports.lists, base + node, proto, own, this.#first)
+    }
+    for (let index = 0; index < byDefault.length; index++) {
+      const rule = byDefault[index] as number
+      const best = this.#first.best(rule)
+      if (best === -1 || (best & 1) === 1) this.#add(rule, setup, hits)
+    }
+    for (let index = 0; index < this.#denied.count; index++) {
+      const rule = this.#denied.items[index] as number
+      if ((this.#first.best(rule) & 1) === 1) this.#add(rule, setup, hits)
+    }
+    sortAscending(hits.rules, hits.count)
+  }
+
+  #addSet(violated: RuleSet, setup: boolean, hits: Hits): void {
+    for (let index = 0; index < violated.count; index++) this.#add(violated.items[index] as number, setup, hits)
     sortAscending(hits.rules, hits.count)
   }
 
@@ -201,40 +287,18 @@ class CompiledProgram implements Program {
 
   /** Counts the entries of one list for the rules of the profile. */
   #raise(lists: EntryLists, list: number, proto: number, profile: CompiledProfile, tally: Tally): void {
-    const { from, rules } = lists
-    const last = from[list + 1] as number
-    const first = from[list] as number
-    if (last - first > profile.rules.length * SEARCH_RATIO) {
-      this.#search(lists, first, last, proto, profile, tally)
-      return
+    const finder = this.#finder
+    finder.find(lists, list, profile)
+    for (let index = 0; index < finder.count; index++) {
+      const at = finder.at[index] as number
+      const limited = lists.protos[at] as number
+      if (limited !== 0 && limited !== proto) continue
+      const rule = lists.rules[at] as number
+      const code = lists.codes[at] as number
+      if (this.#isForeign && code === this.#exempt) continue
+      tally.raise(rule, code)
+      if ((code & 1) === 1 && this.#byDefault[rule] === 0) this.#denied.add(rule)
     }
-    for (let at = first; at < last; at++) {
-      const rule = rules[at] as number
-      if (profile.has(rule)) this.#count(lists, at, rule, proto, tally)
-    }
-  }
-
-  /** The same for a list much longer than the profile. */
-  #search(lists: EntryLists, first: number, last: number, proto: number, profile: CompiledProfile, tally: Tally): void {
-    let from = first
-    for (let index = 0; index < profile.rules.length && from < last; index++) {
-      const rule = profile.rules[index] as number
-      let high = last
-      while (from < high) {
-        const middle = (from + high) >>> 1
-        if ((lists.rules[middle] as number) < rule) from = middle + 1
-        else high = middle
-      }
-      for (; from < last && lists.rules[from] === rule; from++) this.#count(lists, from, rule, proto, tally)
-    }
-  }
-
-  #count(lists: EntryLists, at: number, rule: number, proto: number, tally: Tally): void {
-    const limited = lists.protos[at] as number
-    if (limited !== 0 && limited !== proto) return
-    const code = lists.codes[at] as number
-    tally.raise(rule, code)
-    if ((code & 1) === 1 && this.#byDefault[rule] === 0) this.#denied.add(rule)
   }
 
   #addAll(rules: Uint32Array, setup: boolean, hits: Hits): void {

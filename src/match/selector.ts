@@ -2,11 +2,20 @@
  * Container selectors: does a policy apply to a container. Runs once per container and program, never per event. A fact
  * that is not known is absent: no plain pattern matches it, and every negated one holds.
  */
-import type { ContainerSelector } from '../policy/model.js'
+import type { ContainerSelector, SelectorState } from '../policy/model.js'
 import type { ContainerRef } from '../record/model.js'
+import { factOf, ORCHESTRATORS, patternsOf } from './facts.js'
 
 export function selects(selector: ContainerSelector, container: ContainerRef): boolean {
   return (
+    statesOf(selector).some((state) => state === container.state) &&
+    (selector.privileged === undefined || selector.privileged === container.privileged) &&
+    listHolds(selector.user, usersOf(container.user)) &&
+    ORCHESTRATORS.every((orchestrator) =>
+      patternsOf(selector, orchestrator).every(([fact, patterns]) =>
+        listHolds(patterns, factOf(container, orchestrator, fact)),
+      ),
+    ) &&
     listHolds(selector.id, [container.id]) &&
     listHolds(selector.name, [container.name]) &&
     listHolds(selector.image, imageNames(container.image)) &&
@@ -15,6 +24,18 @@ export function selects(selector: ContainerSelector, container: ContainerRef): b
       listHolds(patterns, Object.hasOwn(container.labels, key) ? [container.labels[key] ?? ''] : []),
     )
   )
+}
+
+/** Where the policy applies; the host only when it says so. */
+export function statesOf({ state }: ContainerSelector): readonly SelectorState[] {
+  return state ?? ['container']
+}
+
+/** `user:group` is also meant by the user alone; no user is root, by name and by number. */
+function usersOf(user: string | undefined): string[] {
+  if (user === undefined) return []
+  const name = user.replace(/:.*$/, '')
+  return name === '' || name === '0' || name === 'root' ? [user, 'root', '0'] : [user, name]
 }
 
 /** `names`: the ways a fact can be written; a pattern matches when it matches one of them. */

@@ -13,6 +13,9 @@ import type { ParsedPath, PathComponent } from '../policy/path-pattern.js'
  */
 const RANKS: Record<PathComponent['kind'], string> = { literal: '4', glob: '3', star: '2', deep: '0' }
 const END = '1'
+/** Rank of an exception's entries: above that of every entry of a rule. */
+export const EXEMPT = '~'
+export const EXEMPT_NET = Number.MAX_SAFE_INTEGER
 
 export function pathRank(path: ParsedPath): string {
   return (path.rooted ? RANKS.literal : '') + path.components.map(({ kind }) => RANKS[kind]).join('') + END

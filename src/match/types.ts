@@ -25,6 +25,40 @@ export interface ExecNames {
   verified: boolean
 }
 
+/** What was done to which file; ranges of `bytes`. */
+export interface FilePaths {
+  bytes: Uint8Array
+  start: number
+  end: number
+  /** The act has a second path (rename, link), which may be absent as the first may. */
+  hasOther: boolean
+  otherStart: number
+  otherEnd: number
+}
+
+/** Who sent a signal: ids and names on the host, executable as a range of `bytes`. */
+export interface SenderFacts {
+  uid: number
+  gid: number
+  /** Empty: unknown. */
+  user: string
+  group: string
+  bytes: Uint8Array
+  exeStart: number
+  exeEnd: number
+}
+
+/** Ranges of `bytes`; an empty one is absent. */
+export interface MountFacts {
+  bytes: Uint8Array
+  sourceStart: number
+  sourceEnd: number
+  targetStart: number
+  targetEnd: number
+  fstypeStart: number
+  fstypeEnd: number
+}
+
 /** Caller-owned output of a match call: ids of the violated rules, in rule order. `rules` holds at least Program.rules.length. */
 export interface Hits {
   rules: Uint32Array
@@ -42,6 +76,8 @@ export interface Profile {
 export interface Program {
   /** Increments with each compile. */
   readonly version: number
+  /** UTC ms at which an exception expires: the same policies then mean something else, and are to be compiled anew. */
+  readonly validUntilMs: number | undefined
   readonly rules: readonly Rule[]
   readonly policies: readonly Policy[]
   /** The policy that the rule stands in. */
@@ -62,4 +98,13 @@ export interface Program {
   ): void
   /** nr: number in `abi`'s own table; abi 0 native, 1 ia32, 2 x32. */
   matchSyscall(profile: Profile, nr: number, abi: number, setup: boolean, hits: Hits): void
+  /** access: FILE_ACCESS bits of what was done, all with one call. */
+  matchFile(profile: Profile, paths: FilePaths, access: number, setup: boolean, hits: Hits): void
+  /** A stream socket that accepts connections at a local address: 16 bytes at offset, IPv4 mapped. */
+  matchListen(profile: Profile, bytes: Uint8Array, offset: number, port: number, setup: boolean, hits: Hits): void
+  /** `profile` is that of the target's container; whether the signal counts at all is the caller's to say. */
+  matchSignal(profile: Profile, sender: SenderFacts, setup: boolean, hits: Hits): void
+  matchMount(profile: Profile, mount: MountFacts, setup: boolean, hits: Hits): void
+  /** Bit n of low (0..31) and high (32..63): capability n was gained. */
+  matchCapability(profile: Profile, low: number, high: number, setup: boolean, hits: Hits): void
 }

@@ -2,17 +2,28 @@
  * Policy files -> checked policies and diagnostics. A file with any error is refused whole: a policy is in force as it
  * was written or not at all. The other files load. Never throws on what users write.
  */
+import { DefinitionLoader, EMPTY_SCOPE, type IncludeSource, isSharedDocument, readShared } from './definitions.js'
 import { type Diagnostic, DiagnosticSink } from './diagnostics.js'
 import type { Policy } from './model.js'
 import { NodeReader } from './node-reader.js'
-import { readPolicy } from './parse-policy.js'
+import { type PolicyContext, readPolicy } from './parse-policy.js'
 import type { SourceText } from './source-text.js'
 import { quoted } from './visible-text.js'
 import { DOCUMENTS_MAX_COUNT, decodeSource, parseYaml } from './yaml-source.js'
+import { type Yields, yieldsToday } from './yielded.js'
 
 export interface PolicyInput {
   readonly file: string
   readonly bytes: Uint8Array
+}
+
+export interface LoadOptions {
+  /** Reads files that policies include; not given: none can be. */
+  readonly include?: IncludeSource
+  /** Which rules can be judged; not given: what this version's probes yield. */
+  readonly yields?: Yields
+  /** UTC ms: exceptions that have expired by then are warned of. Not given: none has. */
+  readonly nowMs?: number
 }
 
 export interface LoadResult {
@@ -32,17 +43,26 @@ export interface LoadResult {
 export const POLICIES_MAX_COUNT = DOCUMENTS_MAX_COUNT
 
 /** `found` are diagnostics of reading the files, which come first. */
-export function loadPolicies(inputs: readonly PolicyInput[], found: readonly Diagnostic[] = []): LoadResult {
+export function loadPolicies(
+  inputs: readonly PolicyInput[],
+  found: readonly Diagnostic[] = [],
+  options: LoadOptions = {},
+): LoadResult {
   const sink = new DiagnosticSink()
   for (const diagnostic of found) sink.add(diagnostic)
   const policies = new Map<string, Policy>()
   const refused = new Set(found.flatMap(({ severity, span }) => (severity === 'error' ? [span.file] : [])))
   const sources = new Map<string, SourceText>()
+  const context = {
+    definitions: new DefinitionLoader(sink, options.include ?? (() => 'there are no files here'), sources),
+    yields: options.yields ?? yieldsToday,
+    nowMs: options.nowMs ?? 0,
+  }
   for (const { file, bytes } of inputs) {
     const errorsBefore = sink.errorCount
     const keptBefore = sink.kept.length
     const source = decodeSource(file, bytes, sink)
-    const loaded = source === undefined ? [] : readFile(source, sink, policies)
+    const loaded = source === undefined ? [] : readFile(source, sink, policies, context)
     if (sink.errorCount > errorsBefore) refused.add(file)
     else for (const policy of loaded) policies.set(policy.name, policy)
     if (source !== undefined && sink.kept.length > keptBefore) sources.set(file, source)
@@ -68,16 +88,27 @@ function inOrder(diagnostics: readonly Diagnostic[]): Diagnostic[] {
   )
 }
 
-function readFile(source: SourceText, sink: DiagnosticSink, accepted: ReadonlyMap<string, Policy>): Policy[] {
+function readFile(
+  source: SourceText,
+  sink: DiagnosticSink,
+  accepted: ReadonlyMap<string, Policy>,
+  context: Omit<PolicyContext, 'outer'>,
+): Policy[] {
   const errorsBefore = sink.errorCount
   const documents = parseYaml(source, sink)
   if (documents.length === 0 && sink.errorCount === errorsBefore)
     sink.error('policy_empty', source.span(0, 0), 'the file holds no policy')
   const here = new Map<string, Policy>()
+  let outer = EMPTY_SCOPE
   for (const document of documents) {
     // a document that is not well-formed would only yield errors that follow from the first
     if (document.errors.length > 0) continue
-    const policy = readPolicy(new NodeReader(source, document, sink))
+    const reader = new NodeReader(source, document, sink)
+    if (isSharedDocument(reader)) {
+      outer = readShared(reader, context.definitions, outer)
+      continue
+    }
+    const policy = readPolicy(reader, { ...context, outer })
     if (policy === undefined) continue
     const first = here.get(policy.name) ?? accepted.get(policy.name)
     if (first !== undefined) {

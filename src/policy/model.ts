@@ -104,6 +104,7 @@ export interface RuleException<Entry> {
   /** UTC ms from which on it no longer counts. */
   untilMs?: number
   match: readonly Entry[]
+  /** As of a condition rule. */
   condition?: Expression
   span: SourceSpan
 }
@@ -207,18 +208,11 @@ export interface RuntimeRule extends ThresholdRule {
 
 export interface ConditionRule extends RuleBase {
   kind: 'condition'
+  /** Whole in itself: macros and lists are put in, no name refers to another definition. */
   condition: Expression
-  /** What the names of macros and lists in it mean; each policy has its own. */
-  macros: ReadonlyMap<string, Expression>
-  lists: ConditionLists
   /** The event types it can match, of those that the probes yield. */
   eventTypes: readonly string[]
   exceptions: readonly RuleException<never>[]
-}
-
-/** Values of the lists that conditions name. */
-export interface ConditionLists {
-  values(name: string): readonly Uint8Array[] | undefined
 }
 
 export type Rule =
@@ -259,7 +253,7 @@ export interface ContainerSelector {
   privileged?: boolean
   /** Label key -> patterns of its value. */
   labels?: FactPatterns
-  /** namespace, pod, uid, container, service_account; `labels.KEY`. */
+  /** namespace, pod, uid, container. */
   k8s?: FactPatterns
   /** service, service_id, task, task_id, node_id, stack. */
   swarm?: FactPatterns

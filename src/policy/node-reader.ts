@@ -35,6 +35,13 @@ export class NodeReader {
     readonly sink: DiagnosticSink,
   ) {}
 
+  /** The same document, its diagnostics attached to another place. */
+  at(place: Place): NodeReader {
+    const reader = new NodeReader(this.source, this.document, this.sink)
+    reader.place = place
+    return reader
+  }
+
   span(node: Node): SourceSpan {
     const range = node?.range
     return range === undefined || range === null ? this.source.span(0, 0) : this.source.span(range[0], range[1])

@@ -1,21 +1,27 @@
 /** One rule: its name, its one kind, and what it asks for when it hits. */
 import { type Action, PRIORITIES, type Priority } from '../record/model.js'
-import type { Rule, RuleKind, SourceSpan } from './model.js'
+import { type LinkedCondition, readOutputText } from './conditions.js'
+import { ACTIONS, keysOf, RULE_KINDS } from './keys.js'
+import type { Rule, RuleException, RuleKind, SourceSpan } from './model.js'
 import { didYouMean } from './nearest.js'
 import type { Field, Node, NodeReader } from './node-reader.js'
-import { notYet, readConnect, readExec, readMemory, readSyscall } from './parse-entries.js'
+import * as entries from './parse-entries.js'
+import { type ExceptionContext, type PendingException, readExceptions } from './parse-exceptions.js'
+import { type Keyed, type ReadEntry, readLists } from './parse-lists.js'
+import { readMount, readSender } from './parse-senders.js'
+import { notYet, readCpu, readMemory, readPids, readRuntime } from './parse-thresholds.js'
 import { isHostile, quoted } from './visible-text.js'
 
-const KINDS: readonly RuleKind[] = ['exec', 'connect', 'syscall', 'memory']
-const LATER_KINDS = ['listen', 'file', 'signal', 'runtime', 'condition', 'cpu', 'pids', 'mount', 'capability']
-const ACTIONS: readonly Action[] = ['alert', 'deny', 'kill']
 const LATER_ACTIONS = ['kill-container', 'pause', 'isolate']
-const RULE_KEYS = ['rule', ...KINDS, 'priority', 'tags', 'action', 'setup', 'enabled']
+const RULE_KEYS = keysOf('rule')
 
 const PRIORITY_DEFAULT: Priority = 'warning'
 /** Names are index columns of the store and labels of counters. */
 const NAME_MAX_COUNT = 128
 const TAGS_MAX_COUNT = 64
+
+/** A rule whose conditions are to be put in; undefined when one of them is refused. */
+export type PendingRule = (linked: ReadonlyMap<string, LinkedCondition>) => Rule | undefined
 
 /** A name of a policy or rule: one readable line. */
 export function readName(field: Field, reader: NodeReader): string | undefined {
@@ -41,8 +47,9 @@ export function readRule(
   node: Node,
   policy: string,
   named: Map<string, SourceSpan>,
-  reader: NodeReader,
-): Rule | undefined {
+  context: ExceptionContext,
+): PendingRule | undefined {
+  const { reader } = context
   const fields = reader.map(node, 'a rule')
   if (fields === undefined) return undefined
   const nameField = fields.get('rule')
@@ -54,29 +61,154 @@ export function readRule(
     checkTwice(name, nameField.span, named, reader)
   }
   const kind = readKind(fields, node, reader)
+  const common = readCommon(fields, reader)
+  if (kind === undefined) return undefined
+  if (common?.action !== undefined) checkAction(kind.kind, common.action, fields.get('action'), reader)
+  const part = readPart(kind.kind, kind.field, fields.get('exceptions'), name ?? '', context)
+  if (name === undefined || part === undefined || nameField === undefined || common === undefined) return undefined
+  const base = { ...common, name, policy, span: nameField.span }
+  return (linked) => part(base, linked)
+}
+
+type Common = Pick<Rule, 'description' | 'priority' | 'tags' | 'action' | 'setup' | 'enabled' | 'output'>
+type Base = Common & Pick<Rule, 'name' | 'policy' | 'span'>
+type Part = (base: Base, linked: ReadonlyMap<string, LinkedCondition>) => Rule | undefined
+
+/** Undefined when one of them is wrong. */
+function readCommon(fields: ReadonlyMap<string, Field>, reader: NodeReader): Common | undefined {
+  const descriptionField = fields.get('description')
+  const description = descriptionField === undefined ? '' : reader.text(descriptionField.value, '`description`')?.text
   const action = readAction(fields.get('action'), reader)
   const priority = readPriority(fields.get('priority'), reader)
   const tags = readTags(fields.get('tags'), reader)
   const setup = readSwitch(fields.get('setup'), false, reader)
   const enabled = readSwitch(fields.get('enabled'), true, reader)
-  const part = kind === undefined ? undefined : readPart(kind, reader)
-  if (kind !== undefined && action === 'deny') checkDeny(kind.key as RuleKind, fields.get('action'), reader)
-  if (name === undefined || part === undefined || nameField === undefined) return undefined
-  if (action === undefined || priority === undefined || tags === undefined) return undefined
-  if (setup === undefined || enabled === undefined) return undefined
-  return {
-    ...part,
-    name,
-    policy,
-    description: '',
-    priority,
-    tags,
-    action,
-    setup,
-    enabled,
-    exceptions: [],
-    span: nameField.span,
+  const outputField = fields.get('output')
+  if (outputField !== undefined && !fields.has('condition'))
+    notYet(reader, outputField.keySpan, '`output` of a rule that is no condition')
+  const output = outputField && readOutputText(outputField, reader)
+  if (description === undefined || action === undefined || priority === undefined || tags === undefined)
+    return undefined
+  if (setup === undefined || enabled === undefined || (outputField !== undefined && output === undefined))
+    return undefined
+  return { description, priority, tags, action, setup, enabled, ...(output === undefined ? {} : { output }) }
+}
+
+function readPart(
+  kind: RuleKind,
+  field: Field,
+  exceptionsField: Field | undefined,
+  rule: string,
+  context: ExceptionContext,
+): Part | undefined {
+  const { reader } = context
+  /** A kind with entries of its own type. */
+  const listed = <Entry extends Keyed, Kept>(read: ReadEntry<Entry>, keep: (entry: Entry) => Kept) => {
+    const lists = readLists(field, context, read)
+    const exceptions = readExceptions(exceptionsField, kind, rule, context, read)
+    if (lists === undefined) return undefined
+    const allow = lists.allow?.map(keep)
+    return (linked: ReadonlyMap<string, LinkedCondition>) => {
+      const live = putInExceptions(exceptions, linked, keep)
+      return live && { deny: lists.deny.map(keep), ...(allow === undefined ? {} : { allow }), exceptions: live }
+    }
   }
+  const withoutEntries = () => readExceptions<never>(exceptionsField, kind, rule, context, undefined)
+  switch (kind) {
+    case 'exec':
+      return finish(listed(entries.readPath, entries.withoutKey), (base, part) => ({ ...base, ...part, kind }))
+    case 'file':
+      return finish(listed(entries.readFile, entries.withoutKey), (base, part) => ({ ...base, ...part, kind }))
+    case 'connect':
+      return finish(listed(entries.readConnect, entries.withoutKey), (base, part) => ({ ...base, ...part, kind }))
+    case 'listen':
+      return finish(listed(entries.readListen, entries.withoutKey), (base, part) => ({ ...base, ...part, kind }))
+    case 'signal':
+      return finish(listed(readSender, entries.withoutKey), (base, part) => ({ ...base, ...part, kind }))
+    case 'mount':
+      return finish(listed(readMount, entries.withoutKey), (base, part) => ({ ...base, ...part, kind }))
+    case 'syscall':
+      return finish(listed(entries.readSyscall, numberOf), (base, part) => ({ ...base, ...inSets(part), kind }))
+    case 'capability':
+      return finish(listed(entries.readCapability, numberOf), (base, part) => ({ ...base, ...inSets(part), kind }))
+    case 'memory':
+      return threshold(readMemory(field, reader), withoutEntries(), (base, part) => ({ ...base, ...part, kind }))
+    case 'cpu':
+      return threshold(readCpu(field, reader), withoutEntries(), (base, part) => ({ ...base, ...part, kind }))
+    case 'pids':
+      return threshold(readPids(field, reader), withoutEntries(), (base, part) => ({ ...base, ...part, kind }))
+    case 'runtime':
+      return threshold(readRuntime(field, reader), withoutEntries(), (base, part) => ({ ...base, ...part, kind }))
+    case 'condition':
+      return readConditionPart(field, exceptionsField, rule, context)
+  }
+}
+
+function finish<Lists>(
+  part: ((linked: ReadonlyMap<string, LinkedCondition>) => Lists | undefined) | undefined,
+  make: (base: Base, part: Lists) => Rule,
+): Part | undefined {
+  if (part === undefined) return undefined
+  return (base, linked) => {
+    const lists = part(linked)
+    return lists === undefined ? undefined : make(base, lists)
+  }
+}
+
+function threshold<Bound>(
+  bound: Bound | undefined,
+  exceptions: readonly PendingException<never>[],
+  make: (base: Base, part: Bound & { exceptions: readonly RuleException<never>[] }) => Rule,
+): Part | undefined {
+  // none can be: readExceptions has refused them
+  return bound && exceptions.length === 0 ? (base) => make(base, { ...bound, exceptions: [] }) : undefined
+}
+
+function readConditionPart(
+  field: Field,
+  exceptionsField: Field | undefined,
+  rule: string,
+  context: ExceptionContext,
+): Part | undefined {
+  const key = context.conditions.add(field, rule, false)
+  const exceptions = readExceptions<never>(exceptionsField, 'condition', rule, context, undefined)
+  if (key === undefined) return undefined
+  return (base, linked) => {
+    const own = linked.get(key)
+    const live = putInExceptions(exceptions, linked, (entry) => entry)
+    return own && live && { ...base, ...own, kind: 'condition', exceptions: live }
+  }
+}
+
+function numberOf({ number }: entries.NumberEntry): number {
+  return number
+}
+
+function inSets({
+  allow,
+  deny,
+  exceptions,
+}: {
+  allow?: readonly number[]
+  deny: readonly number[]
+  exceptions: readonly RuleException<number>[]
+}) {
+  return { deny: new Set(deny), exceptions, ...(allow === undefined ? {} : { allow: new Set(allow) }) }
+}
+
+/** Undefined: a condition of theirs is refused. */
+function putInExceptions<Entry, Kept>(
+  exceptions: readonly PendingException<Entry>[],
+  linked: ReadonlyMap<string, LinkedCondition>,
+  keep: (entry: Entry) => Kept,
+): RuleException<Kept>[] | undefined {
+  const whole: RuleException<Kept>[] = []
+  for (const { conditionKey, match, ...rest } of exceptions) {
+    const own = conditionKey === undefined ? undefined : linked.get(conditionKey)
+    if (conditionKey !== undefined && own === undefined) return undefined
+    whole.push({ ...rest, match: match.map(keep), ...(own === undefined ? {} : { condition: own.condition }) })
+  }
+  return whole
 }
 
 function checkTwice(name: string, span: SourceSpan, named: Map<string, SourceSpan>, reader: NodeReader): void {
@@ -91,56 +223,33 @@ function checkTwice(name: string, span: SourceSpan, named: Map<string, SourceSpa
     )
 }
 
-type Part =
-  | Pick<Extract<Rule, { kind: 'exec' }>, 'kind' | 'allow' | 'deny'>
-  | Pick<Extract<Rule, { kind: 'connect' }>, 'kind' | 'allow' | 'deny'>
-  | Pick<Extract<Rule, { kind: 'syscall' }>, 'kind' | 'allow' | 'deny'>
-  | Pick<Extract<Rule, { kind: 'memory' }>, 'kind' | 'maxBytes' | 'forMs'>
-
-function readPart(field: Field, reader: NodeReader): Part | undefined {
-  if (field.key === 'exec') return withKind('exec', readExec(field, reader))
-  if (field.key === 'connect') return withKind('connect', readConnect(field, reader))
-  if (field.key === 'syscall') return withKind('syscall', readSyscall(field, reader))
-  return withKind('memory', readMemory(field, reader))
-}
-
-function withKind<Kind extends RuleKind, Fields extends object>(
-  kind: Kind,
-  fields: Fields | undefined,
-): (Fields & { kind: Kind }) | undefined {
-  return fields === undefined ? undefined : { ...fields, kind }
-}
-
-/** The field of the rule's one kind. Unknown keys and kinds to come are reported here too. */
-function readKind(fields: Map<string, Field>, node: Node, reader: NodeReader): Field | undefined {
-  const kinds: Field[] = []
-  let later = false
+/** The rule's one kind. Unknown keys are reported here too. */
+function readKind(
+  fields: Map<string, Field>,
+  node: Node,
+  reader: NodeReader,
+): { kind: RuleKind; field: Field } | undefined {
+  const kinds: { kind: RuleKind; field: Field }[] = []
   for (const field of fields.values()) {
-    if ((KINDS as readonly string[]).includes(field.key)) kinds.push(field)
-    else if (LATER_KINDS.includes(field.key)) {
-      notYet(reader, field.keySpan, `a rule of kind \`${field.key}\``)
-      later = true
-    } else if (field.key === 'output') notYet(reader, field.keySpan, '`output`')
+    const kind = RULE_KINDS.find((each) => each === field.key)
+    if (kind !== undefined) kinds.push({ kind, field })
     else if (!RULE_KEYS.includes(field.key)) reader.unknownKey(field, 'a rule', RULE_KEYS)
   }
   const [first, second] = kinds
   if (second !== undefined && first !== undefined) {
-    const help = 'make it two rules'
-    reader.error(
-      'policy_rule_kind',
-      second.keySpan,
-      `a rule is either \`${first.key}\` or \`${second.key}\`, not both`,
-      help,
-    )
+    const message = `a rule is either \`${first.kind}\` or \`${second.kind}\`, not both`
+    reader.error('policy_rule_kind', second.field.keySpan, message, 'make it two rules')
     return undefined
   }
-  const misspelt = [...fields.keys()].some((key) => !RULE_KEYS.includes(key) && didYouMean(key, KINDS) !== undefined)
-  if (first === undefined && !later && !misspelt)
+  const misspelt = [...fields.keys()].some(
+    (key) => !RULE_KEYS.includes(key) && didYouMean(key, RULE_KINDS) !== undefined,
+  )
+  if (first === undefined && !misspelt)
     reader.error(
       'policy_rule_kind',
       firstSpan(fields, node, reader),
       'a rule says nothing of what it watches',
-      `give it one of ${KINDS.map((kind) => `\`${kind}\``).join(', ')}`,
+      `give it one of ${RULE_KINDS.map((kind) => `\`${kind}\``).join(', ')}`,
     )
   return first
 }
@@ -162,19 +271,25 @@ function readAction(field: Field | undefined, reader: NodeReader): Action | unde
   return undefined
 }
 
-/** What a refusal of the call can mean for each kind. */
-function checkDeny(kind: RuleKind, field: Field | undefined, reader: NodeReader): void {
-  if (field === undefined || kind === 'connect') return
-  if (kind === 'exec')
+/** What an action can mean for each kind. */
+function checkAction(kind: RuleKind, action: Action, field: Field | undefined, reader: NodeReader): void {
+  if (field === undefined || action === 'alert') return
+  const refuse = (message: string, help: string) => reader.error('policy_bad_value', field.span, message, help)
+  const isReading = kind === 'memory' || kind === 'cpu' || kind === 'pids' || kind === 'runtime'
+  if (action === 'kill') {
+    if (kind === 'pids') notYet(reader, field.span, '`kill` of a pids rule, for which no single process is at fault,')
+  } else if (isReading) refuse(`there is no call that a ${kind} rule could deny`, '`alert` or `kill`')
+  else if (kind === 'condition')
+    refuse('a condition is judged after the act: there is no call left to deny', '`alert` or `kill`')
+  else if (kind === 'exec')
     reader.warning(
       'policy_doubtful',
       field.span,
       '`deny` of an exec needs a kernel with the BPF LSM; on others the rule only alerts',
       '`action: kill` ends the program before its first instruction on every kernel',
     )
-  else if (kind === 'memory')
-    reader.error('policy_bad_value', field.span, 'there is no call that a memory rule could deny', '`alert` or `kill`')
-  else notYet(reader, field.span, '`deny` of a system call')
+  else if (kind === 'syscall') notYet(reader, field.span, '`deny` of a system call')
+  else if (kind !== 'connect') notYet(reader, field.span, `\`deny\` of a ${kind} rule`)
 }
 
 function readPriority(field: Field | undefined, reader: NodeReader): Priority | undefined {

@@ -23,6 +23,10 @@ export interface ContainerRef {
   imageId: string
   runtime: string
   labels: Readonly<Record<string, string>>
+  /** How the runtime says it was configured; undefined: it has not said. For policies; not part of records. */
+  privileged?: boolean
+  /** The user it is configured to run as, as the runtime writes it. For policies; not part of records. */
+  user?: string
   /** Enclosing containers, outermost first, when containers nest; the record's own container is not in it. */
   outerIds: readonly string[]
 }

@@ -3,7 +3,7 @@
  * is resolved for all rules, entries of the networks around it included: sorted, disjoint port ranges that cover
  * 0..65535, each with the rules it violates over TCP and over UDP.
  */
-import { netRank } from '../match/specificity.js'
+import { EXEMPT_NET, netRank } from '../match/specificity.js'
 import type { RuleId } from '../match/types.js'
 import type { ConnectRule, NetPattern } from '../policy/model.js'
 
@@ -54,6 +54,7 @@ interface ResolvedNode {
 }
 
 export function whyNotConnect(rule: ConnectRule): string | undefined {
+  if (rule.exceptions.some(({ condition }) => condition !== undefined)) return 'an exception of it is a condition'
   const count = (rule.allow?.length ?? 0) + rule.deny.length
   return count > ENTRIES_MAX_COUNT ? `it has more than ${ENTRIES_MAX_COUNT} entries` : undefined
 }
@@ -95,8 +96,13 @@ function networksOf(rules: readonly Lowerable[]): Network[] {
   return [...byKey.values()]
 }
 
-function entriesOf(rule: ConnectRule): { net: NetPattern; deny: boolean }[] {
-  return [...(rule.allow ?? []).map((net) => ({ net, deny: false })), ...rule.deny.map((net) => ({ net, deny: true }))]
+/** Exceptions rank above what the rule says itself. */
+function entriesOf({ allow, deny, exceptions }: ConnectRule): { net: NetPattern; deny: boolean; rank: number }[] {
+  return [
+    ...(allow ?? []).map((net) => ({ net, deny: false, rank: netRank(net) })),
+    ...deny.map((net) => ({ net, deny: true, rank: netRank(net) })),
+    ...exceptions.flatMap(({ match }) => match).map((net) => ({ net, deny: false, rank: EXEMPT_NET })),
+  ]
 }
 
 /** What the rule says of each port at an address whose longest network is `node`; neighbours that say the same are one. */
@@ -104,7 +110,7 @@ function segmentsOf(rule: ConnectRule, node: Network): Segment[] {
   const byDefault = rule.allow !== undefined
   const entries = entriesOf(rule)
     .filter(({ net }) => covers(net, node))
-    .sort((a, b) => netRank(b.net) - netRank(a.net) || Number(b.deny) - Number(a.deny))
+    .sort((a, b) => b.rank - a.rank || Number(b.deny) - Number(a.deny))
   const starts = new Set([0])
   for (const { net } of entries) {
     starts.add(net.portFrom)

@@ -31,7 +31,11 @@ type Form = { kind: 'exact' | 'prefix' | 'base'; bytes: Uint8Array } | { kind: '
 
 /** A reason why the rule stays in user space, or undefined. */
 export function whyNotExec(rule: ExecRule): string | undefined {
-  const patterns = [...(rule.allow ?? []), ...rule.deny]
+  const excepted = rule.exceptions.flatMap(({ match }) => match)
+  if (rule.exceptions.some(({ condition }) => condition !== undefined)) return 'an exception of it is a condition'
+  const inner = excepted.find(({ text }) => formOf(text)?.kind !== 'exact')
+  if (inner !== undefined) return `an exception of it is not a literal path: ${quoted(inner.text)}`
+  const patterns = [...(rule.allow ?? []), ...rule.deny, ...excepted]
   if (patterns.length > ENTRIES_MAX_COUNT) return `it has more than ${ENTRIES_MAX_COUNT} entries`
   for (const { text } of patterns) {
     const form = formOf(text)
@@ -54,6 +58,12 @@ export function lowerExec(rules: readonly { id: RuleId; rule: ExecRule }[], bitO
     for (const { text } of rule.allow ?? []) add(text, false)
     for (const { text } of rule.deny) add(text, true)
   }
+  // over what the rules' own entries say of the same path
+  for (const { id, rule } of rules)
+    for (const { text } of rule.exceptions.flatMap(({ match }) => match)) {
+      const form = formOf(text)
+      if (form?.kind === 'exact') own.exact.exempt(form.bytes, bitOf(id))
+    }
   // `DIR/**` also matches DIR itself, which the prefix `DIR/` does not
   for (const { bytes, result } of own.prefix.entries()) own.exact.inherit(bytes.subarray(0, -1), result)
   return {
@@ -106,6 +116,12 @@ class ResultTable {
   add(bytes: Uint8Array, bit: bigint, deny: boolean): void {
     const { decided, violated } = this.get(bytes) ?? { decided: 0n, violated: 0n }
     this.#set(bytes, { decided: decided | bit, violated: deny ? violated | bit : violated })
+  }
+
+  /** Nothing violates the rule here. */
+  exempt(bytes: Uint8Array, bit: bigint): void {
+    const { decided, violated } = this.get(bytes) ?? { decided: 0n, violated: 0n }
+    this.#set(bytes, { decided: decided | bit, violated: violated & ~bit })
   }
 
   /** Adds a less specific result: rules that are decided here already keep theirs. */

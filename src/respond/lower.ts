@@ -122,7 +122,9 @@ function whyNot(rule: Rule): string | undefined {
     case 'connect':
       return whyNotConnect(rule)
     case 'syscall':
-      return undefined
+      return rule.exceptions.some(({ condition }) => condition !== undefined)
+        ? 'an exception of it is a condition'
+        : undefined
     case 'memory':
     case 'cpu':
     case 'pids':

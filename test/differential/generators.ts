@@ -1,6 +1,18 @@
 /** fast-check arbitraries of policies and events: a small alphabet, so that entries and events meet often. */
 import fc from 'fast-check'
-import type { ContainerSelector, NetPattern, PathPattern, Policy, Rule, SourceSpan } from '../../src/policy/model.js'
+import type {
+  AccountName,
+  ContainerSelector,
+  FilePattern,
+  MountPattern,
+  NetPattern,
+  PathPattern,
+  Policy,
+  Rule,
+  RuleException,
+  SenderPattern,
+  SourceSpan,
+} from '../../src/policy/model.js'
 import { parseNetEntry } from '../../src/policy/net-pattern.js'
 import { parsePathPattern } from '../../src/policy/path-pattern.js'
 import type { ContainerRef } from '../../src/record/model.js'
@@ -81,13 +93,36 @@ export const netEntry: fc.Arbitrary<NetPattern> = fc
 
 const syscallNr = fc.oneof(fc.integer({ min: 0, max: 12 }), fc.constantFrom(59, 101, 165, 321, 450, 469))
 
+/** At NOW_MS: exceptions that count, and one that has expired. */
+export const NOW_MS = 1_000_000
+const exceptionsOf = <Entry>(entry: fc.Arbitrary<Entry>): fc.Arbitrary<RuleException<Entry>[]> =>
+  fc.oneof(
+    { weight: 3, arbitrary: fc.constant<RuleException<Entry>[]>([]) },
+    {
+      weight: 1,
+      arbitrary: fc.array(
+        fc
+          .record({ match: fc.array(entry, { maxLength: 2 }), isExpired: fc.boolean() })
+          .map(({ match, isExpired }) => ({
+            name: 'e',
+            reason: 'because',
+            untilMs: isExpired ? NOW_MS : NOW_MS + 1,
+            match,
+            span: SPAN,
+          })),
+        { maxLength: 2 },
+      ),
+    },
+  )
+
 const lists = <Entry>(entry: fc.Arbitrary<Entry>, maxLength: number) =>
   fc
     .record({
       allow: fc.option(fc.array(entry, { maxLength }), { nil: undefined }),
       deny: fc.array(entry, { maxLength }),
+      exceptions: exceptionsOf(entry),
     })
-    .map(({ allow, deny }) => (allow === undefined ? { deny } : { allow, deny }))
+    .map(({ allow, deny, exceptions }) => (allow === undefined ? { deny, exceptions } : { allow, deny, exceptions }))
 
 const common = fc.record({
   name: fc.constant('r'),
@@ -96,7 +131,6 @@ const common = fc.record({
   tags: fc.constant([]),
   action: fc.constantFrom('alert' as const, 'deny' as const, 'kill' as const),
   description: fc.constant(''),
-  exceptions: fc.constant([]),
   setup: fc.boolean(),
   enabled: fc.integer({ min: 0, max: 9 }).map((value) => value > 0),
   span: fc.constant(SPAN),
@@ -106,15 +140,70 @@ export function ruleOf(path: fc.Arbitrary<PathPattern>): fc.Arbitrary<Rule> {
   const kinds: fc.Arbitrary<Rule>[] = [
     fc.tuple(common, lists(path, 6)).map(([base, part]) => ({ ...base, ...part, kind: 'exec' as const })),
     fc.tuple(common, lists(netEntry, 6)).map(([base, part]) => ({ ...base, ...part, kind: 'connect' as const })),
-    fc.tuple(common, lists(syscallNr, 8)).map(([base, { allow, deny }]) => ({
+    fc.tuple(common, lists(syscallNr, 8)).map(([base, { allow, deny, exceptions }]) => ({
       ...base,
       kind: 'syscall' as const,
       deny: new Set(deny),
+      exceptions,
       ...(allow === undefined ? {} : { allow: new Set(allow) }),
     })),
   ]
   return fc.oneof(...kinds)
 }
+
+const fileEntry: fc.Arbitrary<FilePattern> = fc
+  .tuple(pathEntry, fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 255 }), fc.constantFrom(1, 2, 3)))
+  .map(([path, mask]) => ({
+    ...path,
+    access: mask === 0 ? 255 : mask,
+    namedCount: mask === 0 ? 0 : [...mask.toString(2)].filter((bit) => bit === '1').length,
+  }))
+const account = fc.constantFrom<AccountName>({ id: 0 }, { id: 7 }, { name: 'root' }, { name: 'ops' })
+const senderEntry: fc.Arbitrary<SenderPattern> = fc
+  .record({
+    user: fc.option(account, { nil: undefined }),
+    group: fc.option(account, { nil: undefined }),
+    exe: fc.option(pathEntry, { nil: undefined }),
+  })
+  .filter(({ user, group, exe }) => user !== undefined || group !== undefined || exe !== undefined)
+  .map(({ user, group, exe }) => ({
+    text: '',
+    span: SPAN,
+    ...(user && { user }),
+    ...(group && { group }),
+    ...(exe && { exe }),
+  }))
+const word = fc.constantFrom('tmpfs', 'nfs*', '/dev/*', '/dev/s?', 'nfs4', '*')
+const mountEntry: fc.Arbitrary<MountPattern> = fc
+  .record({
+    source: fc.option(word, { nil: undefined }),
+    target: fc.option(pathEntry, { nil: undefined }),
+    fstype: fc.option(word, { nil: undefined }),
+  })
+  .filter(({ source, target, fstype }) => source !== undefined || target !== undefined || fstype !== undefined)
+  .map(({ source, target, fstype }) => ({
+    text: '',
+    span: SPAN,
+    ...(source && { source }),
+    ...(target && { target }),
+    ...(fstype && { fstype }),
+  }))
+const capability = fc.integer({ min: 0, max: 63 })
+
+/** Rules that are judged on calls. */
+export const callRule: fc.Arbitrary<Rule> = fc.oneof(
+  fc.tuple(common, lists(fileEntry, 6)).map(([base, part]) => ({ ...base, ...part, kind: 'file' as const })),
+  fc.tuple(common, lists(netEntry, 6)).map(([base, part]) => ({ ...base, ...part, kind: 'listen' as const })),
+  fc.tuple(common, lists(senderEntry, 5)).map(([base, part]) => ({ ...base, ...part, kind: 'signal' as const })),
+  fc.tuple(common, lists(mountEntry, 5)).map(([base, part]) => ({ ...base, ...part, kind: 'mount' as const })),
+  fc.tuple(common, lists(capability, 12)).map(([base, { allow, deny, exceptions }]) => ({
+    ...base,
+    kind: 'capability' as const,
+    deny: new Set(deny),
+    exceptions,
+    ...(allow === undefined ? {} : { allow: new Set(allow) }),
+  })),
+)
 
 const selector: fc.Arbitrary<ContainerSelector> = fc.oneof(
   fc.constant({}),
@@ -227,3 +316,19 @@ export const execEvent = fc
     verified: fc.boolean(),
   })
   .map(({ other, same, ...rest }) => ({ ...rest, file: same ? rest.invoked : other }))
+
+export const fileEvent = fc.record({
+  path: nameBytes,
+  other: fc.option(nameBytes, { nil: undefined }),
+  access: fc.integer({ min: 1, max: 255 }),
+})
+export const senderEvent = fc.record({
+  uid: fc.constantFrom(0, 7, 1000),
+  gid: fc.constantFrom(0, 7, 1000),
+  user: fc.constantFrom('root', 'ops', ''),
+  group: fc.constantFrom('root', 'ops', ''),
+  exe: nameBytes,
+})
+const givenWord = fc.constantFrom('tmpfs', 'nfs4', 'nfs', '/dev/sda', '/dev/s1', '', 'x/y')
+export const mountEvent = fc.record({ source: givenWord, target: nameBytes, fstype: givenWord })
+export const gained = fc.uniqueArray(capability, { maxLength: 6 })

@@ -14,7 +14,7 @@ import { kernelConnect, kernelExec, kernelSyscallOutside } from './kernel-simula
 import { oracleConnect, oracleExec, oracleSyscall } from './oracle.js'
 
 function lower(policies: Policy[], container: ContainerRef): { program: Program; lowered: LoweredProfile } {
-  const program = compileProgram(policies)
+  const program = compileProgram(policies, generate.NOW_MS)
   const blocking = new Set(policies.flatMap(({ name, mode }) => (mode === 'block' ? [name] : [])))
   const options = { isBlockPolicy: (policy: string) => blocking.has(policy) }
   return { program, lowered: lowerProfile(program, program.profileFor(container), options) }
@@ -128,7 +128,7 @@ test('syscall: a call is outside when the oracle finds a lowered rule violated b
 test('every rule of the profile is lowered or named with a reason, never both, and at most 64 are', () => {
   fc.assert(
     fc.property(generate.policiesOf(rules, 60), generate.container, (policies, container) => {
-      const program = compileProgram(policies)
+      const program = compileProgram(policies, generate.NOW_MS)
       const profile = program.profileFor(container)
       const lowered = lowerProfile(program, profile, { isBlockPolicy: () => true })
       const named = [...lowered.ruleIds, ...lowered.notLowered.map(({ rule }) => rule)].sort((a, b) => a - b)

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { withLiveExceptions } from '../../src/match/exceptions.js'
 import { compileProgram } from '../../src/match/program.js'
 import { selects } from '../../src/match/selector.js'
 import type { ExecNames, Hits, Profile, Program } from '../../src/match/types.js'
@@ -21,7 +22,7 @@ interface Setting {
 }
 
 function settingOf(policies: Policy[], container: ContainerRef): Setting {
-  const program = compileProgram(policies)
+  const program = compileProgram(policies, generate.NOW_MS)
   const hits = { rules: new Uint32Array(program.rules.length), count: 0 }
   return { policies, container, program, profile: program.profileFor(container), hits }
 }
@@ -43,9 +44,22 @@ export function namesOf(event: OracleExec): ExecNames {
   }
 }
 
+/** What has expired at NOW_MS left out. */
+export function livePolicies(policies: readonly Policy[]): Policy[] {
+  return policies.map((policy) => ({
+    ...policy,
+    rules: policy.rules.map((rule) => withLiveExceptions(rule, generate.NOW_MS)),
+  }))
+}
+
 function check(setting: Setting, setup: boolean, violates: (rule: Rule) => boolean): void {
   const { policies, container, hits } = setting
-  const expected = oracleHits(policies, (policy) => selects(policy.containers, container), setup, violates)
+  const expected = oracleHits(
+    livePolicies(policies),
+    (policy) => selects(policy.containers, container),
+    setup,
+    violates,
+  )
   assert.deepEqual([...hits.rules.subarray(0, hits.count)], expected)
 }
 

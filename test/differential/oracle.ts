@@ -4,7 +4,20 @@
  *
  * Names are strings of one character a byte. Addresses are BigInts.
  */
-import type { ConnectRule, ExecRule, NetPattern, Policy, Rule, SyscallRule } from '../../src/policy/model.js'
+import type {
+  AccountName,
+  CapabilityRule,
+  ConnectRule,
+  ExecRule,
+  FileRule,
+  ListenRule,
+  MountRule,
+  NetPattern,
+  Policy,
+  Rule,
+  SignalRule,
+  SyscallRule,
+} from '../../src/policy/model.js'
 
 export interface OracleExec {
   invoked: Uint8Array
@@ -51,9 +64,10 @@ export function oracleExec(rule: ExecRule, event: OracleExec): boolean {
   // in a foreign root no allow entry covers anything
   if (hasAllow && event.foreignRoot && !event.verified) return true
   const uncovered = uncoveredViolates(rule)
-  const invoked = judgeName(rule, event.invoked)
+  const isForeign = event.foreignRoot && !event.verified
+  const invoked = judgeName(rule, event.invoked, isForeign)
   if (invoked === 'denied' || (invoked === 'unnamed' && uncovered)) return true
-  const file = judgeName(rule, event.file)
+  const file = judgeName(rule, event.file, isForeign)
   if (file === 'denied') return true
   return event.isScript && file === 'unnamed' && uncovered
 }
@@ -70,8 +84,10 @@ function isCatchAll(pattern: string): boolean {
 }
 
 /** The most specific entry that matches the name decides; on a tie deny wins. */
-function judgeName(rule: ExecRule, name: Uint8Array): Judgement {
+function judgeName(rule: ExecRule, name: Uint8Array, isForeign: boolean): Judgement {
   let best: { components: string[]; deny: boolean } | undefined
+  const excepted = rule.exceptions.flatMap(({ match }) => match)
+  if (!isForeign && name.length > 0 && excepted.some(({ text }) => pathMatches(text, name))) return 'allowed'
   const entries = [
     ...(rule.allow ?? []).map(({ text }) => ({ text, deny: false })),
     ...rule.deny.map(({ text }) => ({ text, deny: true })),
@@ -167,17 +183,7 @@ function compilePiece(piece: string): RegExp {
 
 /** Longer network, then exact port over range (narrower first) over any, then a protocol over any; on a tie deny wins. */
 export function oracleConnect(rule: ConnectRule, event: OracleConnect): boolean {
-  let best: { net: NetPattern; deny: boolean } | undefined
-  for (const [nets, deny] of [
-    [rule.allow ?? [], false],
-    [rule.deny, true],
-  ] as const)
-    for (const net of nets) {
-      if (!netMatches(net, event)) continue
-      const order = best === undefined ? 1 : compareNets(net, best.net)
-      if (best === undefined || order > 0 || (order === 0 && deny)) best = { net, deny }
-    }
-  return best === undefined ? rule.allow !== undefined : best.deny
+  return decision(ranked(rule), (net) => netMatches(net, event), compareNets) ?? rule.allow !== undefined
 }
 
 function netMatches(net: NetPattern, { address, port, proto }: OracleConnect): boolean {
@@ -210,6 +216,154 @@ function compareNets(a: NetPattern, b: NetPattern): number {
 
 /** A call through another ABI is outside every allow list, and denied when the native call of its name is. */
 export function oracleSyscall(rule: SyscallRule, { nr, abi, native }: OracleSyscall): boolean {
-  if (rule.deny.has(native)) return true
-  return rule.allow !== undefined && !(abi === 0 && rule.allow.has(nr))
+  const excepted = rule.exceptions.flatMap(({ match }) => match)
+  if (rule.deny.has(native) && !excepted.includes(native)) return true
+  return rule.allow !== undefined && !(abi === 0 && (rule.allow.has(nr) || excepted.includes(nr)))
+}
+
+/** An exception that counts lifts the rule for what its entries match: they rank above all entries of the rule. */
+function ranked<Entry>(rule: {
+  allow?: readonly Entry[]
+  deny: readonly Entry[]
+  exceptions: readonly { match: readonly Entry[] }[]
+}): { entry: Entry; deny: boolean; isException: boolean }[] {
+  return [
+    ...(rule.allow ?? []).map((entry) => ({ entry, deny: false, isException: false })),
+    ...rule.deny.map((entry) => ({ entry, deny: true, isException: false })),
+    ...rule.exceptions.flatMap(({ match }) => match.map((entry) => ({ entry, deny: false, isException: true }))),
+  ]
+}
+
+type Order<Entry> = (a: Entry, b: Entry) => number
+
+/** The most specific of the entries that match: true when it denies, undefined when none matches. */
+function decision<Entry>(
+  entries: readonly { entry: Entry; deny: boolean; isException: boolean }[],
+  matches: (entry: Entry) => boolean,
+  order: Order<Entry>,
+): boolean | undefined {
+  let best: { entry: Entry; deny: boolean; isException: boolean } | undefined
+  for (const each of entries) {
+    if (!matches(each.entry)) continue
+    const difference =
+      best === undefined ? 1 : Number(each.isException) - Number(best.isException) || order(each.entry, best.entry)
+    if (best === undefined || difference > 0 || (difference === 0 && each.deny)) best = each
+  }
+  return best?.deny
+}
+
+export interface OracleFile {
+  path: Uint8Array
+  other: Uint8Array | undefined
+  access: number
+}
+
+/**
+ * Each access by itself, each path by itself. An access that no entry of the rule names is not its business; the more specific
+ * path decides, then who names more accesses, then deny. `**` alone says what becomes of what no other entry names.
+ */
+export function oracleFile(rule: FileRule, { path, other, access }: OracleFile): boolean {
+  for (let bit = 1; bit < 256; bit *= 2) {
+    if ((access & bit) === 0) continue
+    const speaking = ranked(rule).filter(({ entry }) => (entry.access & bit) !== 0)
+    const isRest = ({ entry, isException }: (typeof speaking)[number]) => !isException && isCatchAll(entry.text)
+    const isNamed = speaking.some(({ isException }) => !isException)
+    const byDefault =
+      decision(
+        speaking.filter(isRest),
+        () => true,
+        (a, b) => a.namedCount - b.namedCount,
+      ) ??
+      (isNamed && rule.allow !== undefined)
+    for (const each of other === undefined ? [path] : [path, other]) {
+      const denied = decision(
+        speaking.filter((entry) => !isRest(entry)),
+        ({ text }) => each.length > 0 && pathMatches(text, each),
+        (a, b) =>
+          compareComponents(orderedComponents(a.text), orderedComponents(b.text)) || a.namedCount - b.namedCount,
+      )
+      if (denied ?? byDefault) return true
+    }
+  }
+  return false
+}
+
+export interface OracleListen {
+  address: Uint8Array
+  port: number
+}
+
+export function oracleListen(rule: ListenRule, { address, port }: OracleListen): boolean {
+  const denied = decision(ranked(rule), (net) => netMatches(net, { address, port, proto: 6 }), compareNets)
+  return denied ?? rule.allow !== undefined
+}
+
+export interface OracleSender {
+  uid: number
+  gid: number
+  user: string
+  group: string
+  exe: Uint8Array
+}
+
+export function oracleSignal(rule: SignalRule, sender: OracleSender): boolean {
+  const is = (wanted: AccountName | undefined, id: number, name: string) =>
+    wanted === undefined || ('id' in wanted ? wanted.id === id : wanted.name === name)
+  const denied = decision(
+    ranked(rule),
+    ({ user, group, exe }) =>
+      is(user, sender.uid, sender.user) &&
+      is(group, sender.gid, sender.group) &&
+      (exe === undefined || (sender.exe.length > 0 && pathMatches(exe.text, sender.exe))),
+    (a, b) => countOf(a, ['user', 'group', 'exe']) - countOf(b, ['user', 'group', 'exe']) || comparePaths(a.exe, b.exe),
+  )
+  return denied ?? rule.allow !== undefined
+}
+
+function countOf(entry: object, keys: readonly string[]): number {
+  return keys.filter((key) => key in entry).length
+}
+
+/** An entry with a path is more specific than one that names as many other things. */
+function comparePaths(a: { text: string } | undefined, b: { text: string } | undefined): number {
+  if (a === undefined || b === undefined) return Number(a !== undefined) - Number(b !== undefined)
+  return compareComponents(orderedComponents(a.text), orderedComponents(b.text))
+}
+
+export interface OracleMount {
+  source: string
+  target: Uint8Array
+  fstype: string
+}
+
+export function oracleMount(rule: MountRule, mount: OracleMount): boolean {
+  const is = (wanted: string | undefined, given: string) =>
+    wanted === undefined || (given !== '' && wordExpression(wanted).test(given))
+  const denied = decision(
+    ranked(rule),
+    ({ source, target, fstype }) =>
+      is(source, mount.source) &&
+      is(fstype, mount.fstype) &&
+      (target === undefined || (mount.target.length > 0 && pathMatches(target.text, mount.target))),
+    (a, b) =>
+      countOf(a, ['source', 'target', 'fstype']) - countOf(b, ['source', 'target', 'fstype']) ||
+      comparePaths(a.target, b.target),
+  )
+  return denied ?? rule.allow !== undefined
+}
+
+function wordExpression(word: string): RegExp {
+  const source = [...word].map((char) =>
+    char === '*' ? '[^]*' : char === '?' ? '[^]' : char.replace(/[^\w]/g, '\\$&'),
+  )
+  return new RegExp(`^${source.join('')}$`, 'u')
+}
+
+/** The gained capabilities, one by one. */
+export function oracleCapability(rule: CapabilityRule, gained: readonly number[]): boolean {
+  const excepted = new Set(rule.exceptions.flatMap(({ match }) => match))
+  return gained.some(
+    (number) =>
+      !excepted.has(number) && (rule.deny.has(number) || (rule.allow !== undefined && !rule.allow.has(number))),
+  )
 }

@@ -66,6 +66,7 @@ test('the state directory gives name, image, image id, labels, pid and privilege
       runtime: 'docker',
       labels: { tier: 'web' },
       privileged: true,
+      user: '',
       createdMs: Date.parse('2026-11-23T06:37:01.429Z'),
       pid: 14084,
       cgroupParent: '/p',

@@ -33,7 +33,7 @@ test('sizes and durations are a number and a unit, exactly', () => {
     ['5m', 300_000],
     ['24h', 86_400_000],
     ['0.5s', 500],
-    ['1d', undefined],
+    ['1d', 86_400_000],
     ['10', undefined],
     ['s', undefined],
   ]

@@ -61,7 +61,12 @@ function resultOf(sink: DiagnosticSink, sources: ReadonlyMap<string, SourceText>
   return { diagnostics: kept, omittedCount, errorCount, sources }
 }
 
-interface Linked {
+/** For definitions that come from elsewhere than Falco files: native policies have conditions, macros and lists too. */
+export function linkDefinitions(definitions: Definitions, sink: DiagnosticSink): Linked {
+  return new Linker(definitions, sink).link()
+}
+
+export interface Linked {
   readonly rules: FalcoRule[]
   readonly refused: string[]
   readonly macros: ReadonlyMap<string, Expression>

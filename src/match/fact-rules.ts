@@ -1,0 +1,261 @@
+/**
+ * Rules whose entries say several things at once: senders of signals, mounts. Every distinct fact of an entry is a predicate
+ * with the list of the entries that need it; an event counts, per entry, the predicates that hold, and an entry matches when
+ * all of its own do. Cost follows what holds, not the number of rules.
+ */
+import type { AccountName, MountPattern, Rule, SenderPattern } from '../policy/model.js'
+import { pathOf } from '../policy/path-pattern.js'
+import { type EntryLists, flattenLists } from './entry-lists.js'
+import type { PathTrie } from './path-trie.js'
+import { PathTrieBuilder } from './path-trie-builder.js'
+import type { CompiledProfile } from './profile.js'
+import { codeOf, EXEMPT, pathRank, places } from './specificity.js'
+import { RuleSet, Tally } from './tally.js'
+import type { MountFacts, SenderFacts } from './types.js'
+import { WordTable } from './word-table.js'
+
+interface FactEntry {
+  readonly rule: number
+  readonly deny: boolean
+  readonly rank: string
+  readonly predicates: readonly number[]
+}
+
+/** Numbers of distinct predicates, by a text that says which. */
+class Predicates {
+  readonly #numbers = new Map<string, number>()
+
+  of(key: string): number {
+    const known = this.#numbers.get(key)
+    if (known !== undefined) return known
+    const number = this.#numbers.size
+    this.#numbers.set(key, number)
+    return number
+  }
+
+  get count(): number {
+    return this.#numbers.size
+  }
+}
+
+class FactIndex {
+  /** By predicate: `codes` holds the number of the entry. */
+  readonly #lists: EntryLists
+  readonly #rules: Uint32Array
+  readonly #codes: Int32Array
+  readonly #needed: Uint8Array
+  readonly #held: Uint8Array
+  readonly #stamps: Uint32Array
+  readonly #tally: Tally
+  readonly #denied: RuleSet
+  readonly violated: RuleSet
+  #stamp = 0
+
+  constructor(entries: readonly FactEntry[], predicateCount: number, rules: readonly Rule[]) {
+    const placeOf = places(entries.map(({ rank }) => rank))
+    this.#lists = flattenLists(
+      Array.from({ length: predicateCount }, (_, predicate) =>
+        entries.flatMap(({ rule, predicates }, number) =>
+          predicates.includes(predicate) ? [{ rule, code: number, proto: 0 }] : [],
+        ),
+      ),
+    )
+    this.#rules = Uint32Array.from(entries, ({ rule }) => rule)
+    this.#codes = Int32Array.from(entries, ({ rank, deny }) => codeOf(placeOf.get(rank) ?? 0, deny))
+    this.#needed = Uint8Array.from(entries, ({ predicates }) => predicates.length)
+    this.#held = new Uint8Array(entries.length)
+    this.#stamps = new Uint32Array(entries.length)
+    this.#tally = new Tally(rules.length)
+    this.#denied = new RuleSet(rules.length)
+    this.violated = new RuleSet(rules.length)
+  }
+
+  begin(): void {
+    if (this.#stamp === 0xffffffff) {
+      this.#stamps.fill(0)
+      this.#stamp = 0
+    }
+    this.#stamp++
+    this.#tally.clear()
+    this.#denied.clear()
+    this.violated.clear()
+  }
+
+  /** The predicate holds of the event; -1: there is none such. Each at most once an event. */
+  holds(predicate: number, profile: CompiledProfile): void {
+    if (predicate === -1) return
+    const { from, codes, rules } = this.#lists
+    const last = from[predicate + 1] as number
+    for (let at = from[predicate] as number; at < last; at++) {
+      if (!profile.has(rules[at] as number)) continue
+      const entry = codes[at] as number
+      const held = this.#stamps[entry] === this.#stamp ? (this.#held[entry] as number) + 1 : 1
+      this.#stamps[entry] = this.#stamp
+      this.#held[entry] = held
+      if (held === this.#needed[entry]) this.#matches(entry)
+    }
+  }
+
+  #matches(entry: number): void {
+    const rule = this.#rules[entry] as number
+    const code = this.#codes[entry] as number
+    this.#tally.raise(rule, code)
+    if ((code & 1) === 1) this.#denied.add(rule)
+  }
+
+  /** `violated` is the answer: by default, unless an entry allows; and what an entry denies. */
+  finish(byDefault: Uint32Array): void {
+    for (let index = 0; index < byDefault.length; index++) {
+      const rule = byDefault[index] as number
+      const best = this.#tally.best(rule)
+      if (best === -1 || (best & 1) === 1) this.violated.add(rule)
+    }
+    for (let index = 0; index < this.#denied.count; index++) {
+      const rule = this.#denied.items[index] as number
+      if ((this.#tally.best(rule) & 1) === 1) this.violated.add(rule)
+    }
+  }
+}
+
+/** Predicates by terminal of a path trie. */
+class PathPredicates {
+  readonly #builder = new PathTrieBuilder()
+  readonly #numbers: number[] = []
+  #trie: PathTrie | undefined
+
+  /** Texts that mean the same path are one predicate. */
+  add(text: string, predicates: Predicates): number {
+    const terminal = this.#builder.add(pathOf(text))
+    const number = predicates.of(`path ${terminal}`)
+    this.#numbers[terminal] = number
+    return number
+  }
+
+  build(): this {
+    this.#trie = this.#builder.build()
+    return this
+  }
+
+  hold(bytes: Uint8Array, start: number, end: number, index: FactIndex, profile: CompiledProfile): void {
+    const trie = this.#trie
+    if (trie === undefined) return
+    trie.walk(bytes, start, end)
+    for (let at = 0; at < trie.foundCount; at++) index.holds(this.#numbers[trie.found[at] as number] as number, profile)
+  }
+}
+
+/** All entries of the rules of one kind, exceptions above all others. */
+function entriesOf<Entry>(
+  rules: readonly Rule[],
+  listsOf: (rule: Rule) => { allow?: readonly Entry[]; deny: readonly Entry[]; match: readonly Entry[] } | undefined,
+  make: (entry: Entry) => { predicates: number[]; rank: string },
+): FactEntry[] {
+  return rules.flatMap((rule, id) => {
+    const lists = listsOf(rule)
+    if (lists === undefined) return []
+    return [
+      ...(lists.allow ?? []).map((entry) => ({ rule: id, deny: false, ...make(entry) })),
+      ...lists.deny.map((entry) => ({ rule: id, deny: true, ...make(entry) })),
+      ...lists.match.map((entry) => ({ rule: id, deny: false, ...make(entry), rank: EXEMPT })),
+    ]
+  })
+}
+
+/** Who sent a signal: user and group by number and by name, executable by path. */
+export class SignalRules {
+  readonly #index: FactIndex
+  readonly #users = { byId: new Map<number, number>(), byName: new Map<string, number>() }
+  readonly #groups = { byId: new Map<number, number>(), byName: new Map<string, number>() }
+  readonly #exes: PathPredicates
+
+  constructor(rules: readonly Rule[]) {
+    const predicates = new Predicates()
+    const exes = new PathPredicates()
+    const account = (of: { byId: Map<number, number>; byName: Map<string, number> }, key: string, who: AccountName) => {
+      const number = predicates.of('id' in who ? `${key} id ${who.id}` : `${key} name ${who.name}`)
+      if ('id' in who) of.byId.set(who.id, number)
+      else of.byName.set(who.name, number)
+      return number
+    }
+    const make = ({ user, group, exe }: SenderPattern) => {
+      const own: number[] = []
+      if (user !== undefined) own.push(account(this.#users, 'user', user))
+      if (group !== undefined) own.push(account(this.#groups, 'group', group))
+      if (exe !== undefined) own.push(exes.add(exe.text, predicates))
+      // more things named, then the more specific executable
+      return { predicates: own, rank: `${own.length}${exe === undefined ? '' : pathRank(pathOf(exe.text))}` }
+    }
+    const entries = entriesOf<SenderPattern>(
+      rules,
+      (rule) =>
+        rule.kind === 'signal' ? { ...rule, match: rule.exceptions.flatMap(({ match }) => match) } : undefined,
+      make,
+    )
+    this.#exes = exes.build()
+    this.#index = new FactIndex(entries, predicates.count, rules)
+  }
+
+  match(profile: CompiledProfile, sender: SenderFacts): RuleSet {
+    const index = this.#index
+    index.begin()
+    if (profile.signal.length === 0) return index.violated
+    index.holds(this.#users.byId.get(sender.uid) ?? -1, profile)
+    index.holds(this.#users.byName.get(sender.user) ?? -1, profile)
+    index.holds(this.#groups.byId.get(sender.gid) ?? -1, profile)
+    index.holds(this.#groups.byName.get(sender.group) ?? -1, profile)
+    this.#exes.hold(sender.bytes, sender.exeStart, sender.exeEnd, index, profile)
+    index.finish(profile.signalByDefault)
+    return index.violated
+  }
+}
+
+/** What is mounted where: source and type as words, target by path. */
+export class MountRules {
+  readonly #index: FactIndex
+  readonly #sources: WordTable
+  readonly #types: WordTable
+  readonly #targets: PathPredicates
+
+  constructor(rules: readonly Rule[]) {
+    const predicates = new Predicates()
+    const targets = new PathPredicates()
+    const sources = new Map<string, number>()
+    const types = new Map<string, number>()
+    const word = (of: Map<string, number>, key: string, text: string) => {
+      const number = predicates.of(`${key} ${text}`)
+      of.set(text, number)
+      return number
+    }
+    const make = ({ source, target, fstype }: MountPattern) => {
+      const own: number[] = []
+      if (source !== undefined) own.push(word(sources, 'source', source))
+      if (fstype !== undefined) own.push(word(types, 'fstype', fstype))
+      if (target !== undefined) own.push(targets.add(target.text, predicates))
+      // more things named, then the more specific target
+      return { predicates: own, rank: `${own.length}${target === undefined ? '' : pathRank(pathOf(target.text))}` }
+    }
+    const entries = entriesOf<MountPattern>(
+      rules,
+      (rule) => (rule.kind === 'mount' ? { ...rule, match: rule.exceptions.flatMap(({ match }) => match) } : undefined),
+      make,
+    )
+    this.#targets = targets.build()
+    this.#sources = new WordTable(sources)
+    this.#types = new WordTable(types)
+    this.#index = new FactIndex(entries, predicates.count, rules)
+  }
+
+  match(profile: CompiledProfile, mount: MountFacts): RuleSet {
+    const index = this.#index
+    index.begin()
+    if (profile.mount.length === 0) return index.violated
+    const { bytes } = mount
+    this.#sources.find(bytes, mount.sourceStart, mount.sourceEnd)
+    for (let at = 0; at < this.#sources.foundCount; at++) index.holds(this.#sources.found[at] as number, profile)
+    this.#types.find(bytes, mount.fstypeStart, mount.fstypeEnd)
+    for (let at = 0; at < this.#types.foundCount; at++) index.holds(this.#types.found[at] as number, profile)
+    this.#targets.hold(bytes, mount.targetStart, mount.targetEnd, index, profile)
+    index.finish(profile.mountByDefault)
+    return index.violated
+  }
+}
