@@ -124,7 +124,7 @@ function transform({ name, args, index }: Transformer, environment: OracleEnviro
       return each((value) => value.map((byte) => (byte >= 0x61 && byte <= 0x7a ? byte - 0x20 : byte)))
     case 'b64':
       return each((value) =>
-        /^[A-Za-z0-9+/]*={0,2}$/.test(textOf(value)) ? Buffer.from(textOf(value), 'base64') : undefined,
+        /^[A-Za-z0-9+/]*={0,2}$/.test(latin1(value)) ? Buffer.from(latin1(value), 'base64') : undefined,
       )
     case 'basename':
       return each((value) => value.subarray(value.lastIndexOf(0x2f) + 1))
@@ -137,7 +137,7 @@ function transform({ name, args, index }: Transformer, environment: OracleEnviro
       const parts = of(args[1]).values
       const whole = parts
         ?.map((part) => Buffer.from(part).toString('latin1'))
-        .join(textOf(values?.[0] ?? new Uint8Array()))
+        .join(latin1(values?.[0] ?? new Uint8Array()))
       return { type: 'string', values: whole === undefined ? undefined : [Buffer.from(whole, 'latin1')] }
     }
     case 'concat': {
@@ -148,8 +148,9 @@ function transform({ name, args, index }: Transformer, environment: OracleEnviro
       }
     }
     default: {
-      const letters = textOf(of(args[1]).values?.[0] ?? new Uint8Array())
-      return options(textOf(values?.[0] ?? new Uint8Array()), letters, index)
+      const letters = latin1(of(args[1]).values?.[0] ?? new Uint8Array())
+      if (values?.[0] === undefined) return { type: index === undefined ? 'list' : 'string', values: undefined }
+      return options(latin1(values[0]), letters, index)
     }
   }
 }
@@ -164,9 +165,9 @@ function options(text: string, letters: string, index: Value | undefined): Typed
     const takesValue = letters.includes(`${letter}:`)
     found.push([letter, takesValue ? word.slice(2) || (words[++at] ?? '') : ''])
   }
-  if (index === undefined) return { type: 'list', values: found.map(([letter]) => Buffer.from(letter)) }
-  const value = found.find(([letter]) => letter === textOf(index.bytes))?.[1]
-  return { type: 'string', values: value === undefined ? undefined : [Buffer.from(value)] }
+  if (index === undefined) return { type: 'list', values: found.map(([letter]) => Buffer.from(letter, 'latin1')) }
+  const value = found.find(([letter]) => letter === latin1(index.bytes))?.[1]
+  return { type: 'string', values: value === undefined ? undefined : [Buffer.from(value, 'latin1')] }
 }
 
 function holds(type: FieldType, operator: Operator, value: Bytes, wanted: Bytes): boolean {
@@ -209,7 +210,9 @@ function inNetwork(value: Bytes, wanted: Bytes): boolean {
     return read.ok ? (read.value as NetLiteral) : undefined
   })
   if (address === undefined || network === undefined) return false
-  const isFour = (text: string) => !text.includes(':')
+  // mapped addresses are IPv4's, a network around them is not
+  const isFour = (text: string) =>
+    !text.includes(':') || (/^::ffff:/i.test(text) && Number(text.split('/')[1] ?? '128') >= 96)
   if (isFour(textOf(value)) !== isFour(textOf(wanted))) return false
   for (let bit = 0; bit < network.prefixBits; bit++) {
     const mask = 0x80 >> (bit & 7)
@@ -240,45 +243,109 @@ function holdsText(operator: Operator, value: Buffer, wanted: Buffer): boolean {
     case 'glob':
       return matchesGlob(wanted, value)
     case 'iglob':
-      return matchesGlob(lower(wanted), lower(value))
+      return matchesGlob(wanted, value, true)
     case 'pmatch':
       return matchesComponents(wanted, value)
     case 'regex':
-      return new RegExp(`^(?:${expressionOf(wanted.toString())})$`, 's').test(value.toString())
+      // RE2's POSIX mode: `^` and `$` stand at lines
+      return new RegExp(`(?<![\\s\\S])(?:${expressionOf(wanted.toString())})(?![\\s\\S])`).test(value.toString())
     default:
       return byOrder(operator, Buffer.compare(value, wanted))
   }
 }
 
-/** POSIX classes as ECMAScript has them. */
+/** As ECMAScript has them: classes of POSIX, `.` without line ends, `^` and `$` at lines that end in a newline. */
 function expressionOf(pattern: string): string {
   const classes: Readonly<Record<string, string>> = {
     alpha: 'a-zA-Z',
     digit: '0-9',
     alnum: 'a-zA-Z0-9',
-    space: '\\s',
+    space: '\\t-\\r ',
     upper: 'A-Z',
     lower: 'a-z',
   }
-  return pattern.replace(/\[:(\w+):\]/g, (_, name: string) => classes[name] ?? '')
+  const parts = pattern.match(/\\.|\[\^?\]?(?:\[:\w+:\]|[^\]])*\]|[\s\S]/g) ?? []
+  const written: Readonly<Record<string, string>> = { '.': '[^\\n]', '^': '(?<![^\\n])', $: '(?![^\\n])' }
+  return parts
+    .map((part) => written[part] ?? part.replace(/\[:(\w+):\]/g, (_, name: string) => classes[name] ?? ''))
+    .join('')
 }
 
-/** fnmatch(3) without flags: `*` also crosses `/`. */
-export function matchesGlob(pattern: Buffer, text: Buffer): boolean {
-  let source = ''
-  const glob = pattern.toString('latin1')
-  for (let at = 0; at < glob.length; at++) {
-    const char = glob.charAt(at)
-    const close = char === '[' ? glob.indexOf(']', at + (glob.charAt(at + 1) === '!' ? 3 : 2)) : -1
-    if (char === '*') source += '.*'
-    else if (char === '?') source += '.'
-    else if (close !== -1) {
-      const body = glob.slice(at + 1, close)
-      source += `[${body.replace(/^!/, '^').replace(/[\\\]]/g, '\\$&')}]`
-      at = close
-    } else source += (char === '\\' ? glob.charAt(++at) : char).replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
+const ISO_CLASSES: Readonly<Record<string, RegExp>> = {
+  alnum: /[0-9A-Za-z]/,
+  alpha: /[A-Za-z]/,
+  blank: /[ \t]/,
+  cntrl: /[^ -~\x80-\xff]/,
+  digit: /[0-9]/,
+  graph: /[!-~]/,
+  lower: /[a-z]/,
+  print: /[ -~]/,
+  punct: /[!-/:-@[-`{-~]/,
+  space: /[ \t-\r]/,
+  upper: /[A-Z]/,
+  xdigit: /[0-9A-Fa-f]/,
+}
+
+/** fnmatch(3) without flags: `*` also crosses `/`. By trying every length of every `*`. */
+export function matchesGlob(pattern: Buffer, text: Buffer, isFolded = false): boolean {
+  const parts = globParts(pattern.toString('latin1'))
+  const chars = text.toString('latin1')
+  // reached[at]: the parts so far match the first `at` characters
+  let reached = Array.from({ length: chars.length + 1 }, (_, at) => at === 0)
+  for (const part of parts) {
+    const next = reached.map(() => false)
+    for (const [at, isReached] of reached.entries()) {
+      if (!isReached) continue
+      if (part === '*') next.fill(true, at)
+      else if (at < chars.length) {
+        const char = chars.charAt(at)
+        const other = /[a-z]/.test(char) ? char.toUpperCase() : /[A-Z]/.test(char) ? char.toLowerCase() : char
+        if (part(char, isFolded ? other : char)) next[at + 1] = true
+      }
+    }
+    reached = next
   }
-  return new RegExp(`^${source}$`, 's').test(text.toString('latin1'))
+  return reached[chars.length] === true
+}
+
+type GlobPart = '*' | ((char: string, other: string) => boolean)
+
+function globParts(glob: string): GlobPart[] {
+  const parts: GlobPart[] = []
+  for (let at = 0; at < glob.length; ) {
+    const rest = glob.slice(at)
+    const found = /^\[[!^]?(?:\[:[a-z]*:\]|\\.|[^\\])(?:\[:[a-z]*:\]|\\.|[^\\\]])*\]/s.exec(rest)?.[0]
+    if (rest.startsWith('*')) parts.push('*')
+    else if (rest.startsWith('?')) parts.push(() => true)
+    else if (found !== undefined) {
+      const isNegated = /^[!^]/.test(found.slice(1))
+      const body = found.slice(isNegated ? 2 : 1, -1)
+      parts.push((char, other) => (inClass(body, char) || inClass(body, other)) !== isNegated)
+    } else {
+      const wanted = rest.startsWith('\\') ? rest.charAt(1) : rest.charAt(0)
+      parts.push((char, other) => wanted !== '' && (char === wanted || other === wanted))
+      if (rest.startsWith('\\')) at++
+    }
+    at += found?.length ?? 1
+  }
+  return parts
+}
+
+function inClass(body: string, char: string): boolean {
+  for (let at = 0; at < body.length; ) {
+    const [named, name] = /^\[:([a-z]*):\]/.exec(body.slice(at)) ?? []
+    if (named !== undefined) {
+      if (ISO_CLASSES[name ?? '']?.test(char)) return true
+      at += named.length
+      continue
+    }
+    const [range = '', low, high] = /^(?:\\(.)|.)(?:-(?:\\(.)|.))?/s.exec(body.slice(at)) ?? []
+    const first = low ?? range.charAt(0)
+    const last = high ?? (range.length > (low === undefined ? 1 : 2) ? range.charAt(range.length - 1) : first)
+    if (first <= char && char <= last) return true
+    at += range.length
+  }
+  return false
 }
 
 /** True when the components of `prefix`, globs within each, are the first of `path`; slashes doubled or last do not count. */
@@ -288,6 +355,10 @@ export function matchesComponents(prefix: Buffer, path: Buffer): boolean {
     const name = names?.[index]
     return name !== undefined && matchesGlob(Buffer.from(pattern, 'latin1'), Buffer.from(name, 'latin1'))
   })
+}
+
+function latin1(bytes: Bytes): string {
+  return Buffer.from(bytes).toString('latin1')
 }
 
 function textOf(bytes: Bytes): string {

@@ -43,7 +43,15 @@ const OPERATORS: Readonly<Record<FieldType, readonly Operator[]>> = {
 }
 
 /** Not with val(), and not with modifiers: they stand for several values. */
-const SEVERAL: ReadonlySet<string> = new Set(['fd.ip', 'fd.net', 'fd.port'])
+const SEVERAL: ReadonlySet<string> = new Set([
+  'fd.ip',
+  'fd.net',
+  'fd.port',
+  'fd.cip.name',
+  'fd.lip.name',
+  'fd.rip.name',
+  'fd.sip.name',
+])
 /** Operators whose value is not of the field's own type. */
 const HEX: readonly Operator[] = ['bcontains', 'bstartswith']
 
@@ -138,6 +146,8 @@ class Checker {
       return undefined
     }
     const isOperand = args[0]?.kind === 'field' || args[0]?.kind === 'transformer'
+    const other = types.find((type) => type !== 'string' && type !== 'bytes' && type !== 'list')
+    if (other !== undefined) return wrong(`\`${name}()\` takes text, not ${describe(other)}`)
     switch (name) {
       case 'join':
         return args[0]?.kind === 'value' ? 'string' : wrong("`join()`'s separator is a quoted value")
@@ -162,6 +172,8 @@ class Checker {
   #modifier(left: Operand, operator: Operator, modifier: string, span: Span): void {
     if (left.kind === 'field' && isSeveral(left))
       this.#in.error('condition_type', span, `\`${modifier}\` needs a single value, ${quoted(left.name)} has several`)
+    if (left.kind === 'transformer' && hasSeveral(left))
+      this.#in.error('condition_type', span, `\`${modifier}\` needs a single value`)
     if (operator === '!=' && modifier === 'anyof')
       this.#in.warning(
         'condition_doubtful',
@@ -270,6 +282,12 @@ class Checker {
 
 function isAddress(type: FieldType): boolean {
   return type === 'ip' || type === 'net'
+}
+
+function hasSeveral(operand: Transformer): boolean {
+  return operand.args.some((each) =>
+    each.kind === 'field' ? isSeveral(each) : each.kind === 'transformer' && hasSeveral(each),
+  )
 }
 
 function isAncestor(name: string): boolean {

@@ -1,0 +1,384 @@
+/**
+ * The match call. For an event it reads and walks the fields that gates compare; what they hit names the rules to look at;
+ * each of those is evaluated, reading further fields only when they decide. Every field is read and walked, and every
+ * comparison answered, at most once an event: marks hold the number of the event, so that nothing is cleared between events.
+ */
+import type { Operator } from '../../policy/condition/ast.js'
+import { ACCEPT } from './code.js'
+import { holdsBetween, type ValueKind } from './compare.js'
+import { kindOfType } from './operands.js'
+import type { Plan } from './program.js'
+import { includes, inOrder } from './runs.js'
+import { Sieve } from './sieve.js'
+import {
+  ASK_ANY,
+  ASK_ATOM,
+  ASK_BETWEEN,
+  ASK_COUNT,
+  ASK_DIFFERS,
+  ASK_EVERY,
+  ASK_EXISTS,
+  ASK_ORDER,
+  type Tables,
+} from './tables.js'
+import { constantValues, TransformStep } from './transform.js'
+import type { ConditionHits, FieldReader } from './types.js'
+import { type FieldValues, InternedText, FieldValues as Values } from './values.js'
+
+/** Events between two clearings of all marks; a predicate's mark is twice the event's number and its answer. */
+const EVENTS_MAX_COUNT = 1 << 29
+/** A list up to this long is asked item by item. */
+const SHORT_LIST_COUNT = 4
+const NO_HITS = new Int32Array(0)
+
+interface Source {
+  /** Index for the reader; -1: the event's type, -2: a transformer. */
+  readonly field: number
+  readonly inputs: readonly (number | FieldValues)[]
+  readonly values: FieldValues[]
+  readonly step: TransformStep | undefined
+}
+
+export class Run {
+  readonly #tables: Tables
+  readonly #sieve: Sieve
+  readonly #isFirstOnly: boolean
+  readonly #sources: readonly Source[]
+  readonly #kinds: readonly ValueKind[]
+  readonly #operators: readonly (Operator | undefined)[]
+  readonly #counts: readonly ({ mode: string; isNegated: boolean } | undefined)[]
+  readonly #isEitherEnd: Uint8Array
+  readonly #isList: Uint8Array
+  readonly #typeTexts: readonly InternedText[]
+  readonly #slots: readonly FieldValues[]
+  readonly #loaded: Int32Array
+  readonly #walked: Int32Array
+  /** Hits of each operand's walk: the index's own, a text's remembered ones, or the merged ones of several values. */
+  readonly #hits: Int32Array[]
+  readonly #hitCounts: Int32Array
+  readonly #merged: (Int32Array | undefined)[]
+  readonly #atomMarks: Int32Array
+  readonly #askMarks: Int32Array
+  readonly #setMarks: Int32Array
+  readonly #ruleMarks: Int32Array
+  #event = 0
+  #reader: FieldReader = { read: () => {} }
+  #eventType = 0
+  #out: ConditionHits = { rules: new Uint32Array(0), count: 0 }
+
+  constructor(tables: Tables, isFirstOnly: boolean) {
+    const { lowered } = tables
+    const operands = lowered.operands.all
+    this.#tables = tables
+    this.#sieve = new Sieve(tables.sieve)
+    this.#isFirstOnly = isFirstOnly
+    this.#kinds = operands.map(({ type }) => kindOfType(type))
+    this.#operators = lowered.predicates.all.map((each) => (each.kind === 'between' ? each.operator : undefined))
+    this.#counts = lowered.predicates.all.map((each) =>
+      each.kind === 'count' ? { mode: each.mode, isNegated: each.isNegated } : undefined,
+    )
+    this.#isEitherEnd = Uint8Array.from(operands, ({ isEitherEnd }) => Number(isEitherEnd))
+    this.#isList = Uint8Array.from(operands, ({ type }) => Number(type === 'list'))
+    this.#typeTexts = tables.eventTypes.map((name) => new InternedText(new TextEncoder().encode(name)))
+    this.#slots = operands.map(() => new Values())
+    this.#sources = operands.map(({ source }) => this.#sourceOf(source))
+    this.#loaded = new Int32Array(operands.length)
+    this.#walked = new Int32Array(operands.length)
+    this.#hits = operands.map(() => NO_HITS)
+    this.#hitCounts = new Int32Array(operands.length)
+    this.#merged = operands.map(() => undefined)
+    this.#atomMarks = new Int32Array(lowered.atoms.all.length)
+    this.#askMarks = new Int32Array(lowered.predicates.all.length + tables.macroEntries.length)
+    this.#setMarks = new Int32Array(tables.segmentFrom.length)
+    this.#ruleMarks = new Int32Array(tables.rules.length)
+  }
+
+  get programBytes(): number {
+    let bytes = this.#sieve.programBytes
+    for (const value of Object.values(this.#tables)) if (ArrayBuffer.isView(value)) bytes += value.byteLength
+    for (const index of this.#tables.indexes) bytes += index?.programBytes ?? 0
+    const marks = [this.#atomMarks, this.#askMarks, this.#setMarks, this.#ruleMarks, this.#loaded, this.#walked]
+    return marks.reduce((sum, each) => sum + each.byteLength, bytes)
+  }
+
+  #sourceOf(source: Tables['lowered']['operands']['all'][number]['source']): Source {
+    if (source.kind === 'field') return { field: source.field, inputs: [], values: [], step: undefined }
+    if (source.kind === 'type') return { field: -1, inputs: [], values: [], step: undefined }
+    const inputs = source.inputs.map((each) => (each.kind === 'operand' ? each.operand : constantValues(each.bytes)))
+    const values = inputs.map((each) => (typeof each === 'number' ? (this.#slots[each] as FieldValues) : each))
+    const [first] = source.inputs
+    const isOfList = first?.kind === 'operand' && this.#tables.lowered.operands.at(first.operand).type === 'list'
+    return { field: -2, inputs, values, step: new TransformStep(source.name, isOfList, source.index) }
+  }
+
+  match(plan: Plan, eventType: number, reader: FieldReader, hits: ConditionHits): void {
+    if (++this.#event === EVENTS_MAX_COUNT) this.#clearMarks()
+    this.#reader = reader
+    this.#eventType = eventType
+    this.#out = hits
+    for (let at = 0; at < plan.always.length; at++) this.#segment(plan.always[at] as number)
+    const { operands, isActive } = plan
+    for (let at = 0; at < operands.length; at++) {
+      const operand = operands[at] as number
+      if (this.#walked[operand] !== this.#event) this.#walk(operand)
+      const count = this.#hitCounts[operand] as number
+      for (let index = 0; index < count; index++)
+        this.#open((this.#hits[operand] as Int32Array)[index] as number, isActive)
+    }
+    if (hits.count > 1) inOrder(hits)
+  }
+
+  #clearMarks(): void {
+    for (const marks of [this.#loaded, this.#walked, this.#atomMarks, this.#askMarks, this.#setMarks, this.#ruleMarks])
+      marks.fill(0)
+    this.#event = 1
+  }
+
+  /** Looks at the rules whose gate holds by this atom. */
+  #open(atom: number, isActive: Uint8Array): void {
+    const { gateFrom, gateSets, segmentFrom, segments, segmentGroups } = this.#tables
+    const last = gateFrom[atom + 1] as number
+    for (let at = gateFrom[atom] as number; at < last; at++) {
+      const set = gateSets[at] as number
+      if (this.#setMarks[set] === this.#event) continue
+      this.#setMarks[set] = this.#event
+      const lastSegment = segmentFrom[set + 1] as number
+      for (let index = segmentFrom[set] as number; index < lastSegment; index++) {
+        const segment = segments[index] as number
+        if (isActive[segmentGroups[segment] as number] === 1) this.#segment(segment)
+      }
+    }
+  }
+
+  #segment(segment: number): void {
+    const { isSieved, ruleFrom, segmentRules, operandFrom, segmentOperands } = this.#tables
+    if (isSieved[segment] !== 1) {
+      const last = ruleFrom[segment + 1] as number
+      for (let at = ruleFrom[segment] as number; at < last; at++) this.#judge(segmentRules[at] as number)
+      return
+    }
+    const sieve = this.#sieve
+    let state = sieve.start(segment)
+    const lastOperand = operandFrom[segment + 1] as number
+    for (let at = operandFrom[segment] as number; at < lastOperand; at++) {
+      const operand = segmentOperands[at] as number
+      if (this.#walked[operand] !== this.#event) this.#walk(operand)
+      const hits = this.#hits[operand] as Int32Array
+      const count = this.#hitCounts[operand] as number
+      for (let index = 0; index < count; index++) state = sieve.next(state, hits[index] as number)
+      if (sieve.from[state] === sieve.from[state + 1]) return
+    }
+    const last = sieve.from[state + 1] as number
+    for (let at = sieve.from[state] as number; at < last; at++) this.#judge(sieve.pool[at] as number)
+  }
+
+  #judge(rule: number): void {
+    if (this.#ruleMarks[rule] === this.#event) return
+    this.#ruleMarks[rule] = this.#event
+    const out = this.#out
+    if (this.#isFirstOnly && out.count > 0) {
+      const first = out.rules[0] as number
+      if (first < rule || !this.#holds(this.#tables.ruleEntries[rule] as number)) return
+      out.rules[0] = rule
+    } else if (this.#holds(this.#tables.ruleEntries[rule] as number)) out.rules[out.count++] = rule
+  }
+
+  #holds(entry: number): boolean {
+    const { code } = this.#tables
+    let at = entry
+    while (at >= 0) at = code[this.#ask(code[at] as number) ? at + 1 : at + 2] as number
+    return at === ACCEPT
+  }
+
+  #ask(asked: number): boolean {
+    const mark = this.#askMarks[asked] as number
+    if (mark >> 1 === this.#event) return (mark & 1) === 1
+    const macro = asked - this.#tables.askKinds.length
+    const answer = macro >= 0 ? this.#holds(this.#tables.macroEntries[macro] as number) : this.#answer(asked)
+    this.#askMarks[asked] = this.#event * 2 + (answer ? 1 : 0)
+    return answer
+  }
+
+  #answer(asked: number): boolean {
+    const { askKinds, askOperands, askFrom, typeHolds } = this.#tables
+    const operand = askOperands[asked] as number
+    const argument = askFrom[asked] as number
+    switch (askKinds[asked]) {
+      case ASK_ATOM:
+        if (this.#walked[operand] !== this.#event) this.#walk(operand)
+        return this.#atomMarks[argument] === this.#event
+      case ASK_ANY:
+        return this.#answerAny(operand, argument, this.#tables.askTo[asked] as number)
+      case ASK_ORDER:
+        return this.#answerOrder(operand, argument)
+      case ASK_DIFFERS:
+        return this.#answerDiffers(operand, argument)
+      case ASK_EXISTS:
+        return this.#load(operand).isPresent
+      case ASK_EVERY:
+        return this.#answerEvery(operand, argument, this.#tables.askTo[asked] as number)
+      case ASK_COUNT:
+        return this.#answerCount(asked, operand, argument, this.#tables.askTo[asked] as number)
+      case ASK_BETWEEN:
+        return this.#answerBetween(asked, operand, argument)
+      default:
+        return typeHolds[argument + this.#eventType] === 1
+    }
+  }
+
+  #answerAny(operand: number, from: number, to: number): boolean {
+    const { lists } = this.#tables
+    if (this.#walked[operand] !== this.#event) this.#walk(operand)
+    if (to - from <= SHORT_LIST_COUNT) {
+      for (let at = from; at < to; at++) if (this.#atomMarks[lists[at] as number] === this.#event) return true
+      return false
+    }
+    const hits = this.#hits[operand] as Int32Array
+    const count = this.#hitCounts[operand] as number
+    for (let index = 0; index < count; index++) if (includes(lists, from, to, hits[index] as number)) return true
+    return false
+  }
+
+  #answerOrder(operand: number, atom: number): boolean {
+    const index = this.#tables.indexes[operand]
+    const values = this.#load(operand)
+    if (index === undefined || values.count === 0) return false
+    const range = index.range(atom)
+    for (let at = 0; at < values.count; at++) {
+      const place = index.place(values, at)
+      if (range[0] <= place && place <= range[1]) return true
+    }
+    return false
+  }
+
+  #answerDiffers(operand: number, atom: number): boolean {
+    const values = this.#load(operand)
+    if (!values.isPresent) return false
+    if (this.#walked[operand] !== this.#event) this.#walk(operand)
+    const isEqual = this.#atomMarks[atom] === this.#event
+    // of either end both must differ
+    if (this.#isEitherEnd[operand] === 1) return !isEqual
+    if (values.count <= 1) return values.count === 1 && !isEqual
+    const index = this.#tables.indexes[operand]
+    if (index === undefined) return true
+    for (let at = 0; at < values.count; at++) if (index.equalAtom(values, at) !== atom) return true
+    return false
+  }
+
+  #answerEvery(operand: number, from: number, to: number): boolean {
+    const values = this.#load(operand)
+    if (!values.isPresent) return false
+    const index = this.#tables.indexes[operand]
+    for (let at = 0; at < values.count; at++) {
+      const atom = index === undefined ? -1 : index.equalAtom(values, at)
+      if (atom === -1 || !includes(this.#tables.lists, from, to, atom)) return false
+    }
+    return true
+  }
+
+  #answerCount(asked: number, operand: number, from: number, to: number): boolean {
+    const count = this.#counts[asked]
+    if (count === undefined || !this.#load(operand).isPresent) return false
+    let held = 0
+    for (let at = from; at < to; at++) if (this.#ask(this.#tables.lists[at] as number) !== count.isNegated) held++
+    if (count.mode === 'oneof') return held === 1
+    return count.mode === 'anyof' ? held > 0 : held === to - from
+  }
+
+  /** Several values on the right count for `in`, `intersects` and `pmatch`; else the first. */
+  #answerBetween(asked: number, operand: number, right: number): boolean {
+    const operator = this.#operators[asked]
+    const values = this.#load(operand)
+    const wanted = this.#load(right)
+    if (operator === undefined || !values.isPresent || !wanted.isPresent) return false
+    const isSet = operator === 'in' || operator === 'intersects' || operator === 'pmatch'
+    if (!isSet && wanted.count === 0) return false
+    const kind = this.#kinds[operand] as ValueKind
+    const mustAll =
+      (operator === 'in' && this.#isList[operand] === 1) || (operator === '!=' && this.#isEitherEnd[operand] === 1)
+    for (let at = 0; at < values.count; at++) {
+      let holds = false
+      const last = isSet ? wanted.count : 1
+      for (let other = 0; other < last && !holds; other++)
+        holds = holdsBetween(kind, operator, values, at, wanted, other)
+      if (holds !== mustAll) return holds
+    }
+    return mustAll
+  }
+
+  #load(operand: number): FieldValues {
+    const values = this.#slots[operand] as FieldValues
+    if (this.#loaded[operand] === this.#event) return values
+    this.#loaded[operand] = this.#event
+    values.clear()
+    const source = this.#sources[operand] as Source
+    if (source.field >= 0) this.#reader.read(source.field, values)
+    else if (source.field === -1) values.addText(this.#typeTexts[this.#eventType] as InternedText)
+    else {
+      for (let at = 0; at < source.inputs.length; at++) {
+        const input = source.inputs[at]
+        if (typeof input === 'number') this.#load(input)
+      }
+      source.step?.run(source.values, values)
+    }
+    return values
+  }
+
+  #walk(operand: number): void {
+    this.#walked[operand] = this.#event
+    const values = this.#load(operand)
+    const index = this.#tables.indexes[operand]
+    this.#hitCounts[operand] = 0
+    if (index === undefined || values.count === 0) return
+    if (values.count > 1) {
+      this.#walkSeveral(operand, values)
+      return
+    }
+    const hits = this.#walkOne(operand, values, 0)
+    const count = this.#foundCount
+    this.#hits[operand] = hits
+    this.#hitCounts[operand] = count
+    for (let at = 0; at < count; at++) this.#atomMarks[hits[at] as number] = this.#event
+  }
+
+  #walkSeveral(operand: number, values: FieldValues): void {
+    const index = this.#tables.indexes[operand]
+    this.#merged[operand] ??= new Int32Array(index?.hits.length ?? 0)
+    const merged = this.#merged[operand]
+    let count = 0
+    for (let value = 0; value < values.count; value++) {
+      const hits = this.#walkOne(operand, values, value)
+      const found = this.#foundCount
+      for (let at = 0; at < found; at++) {
+        const atom = hits[at] as number
+        if (this.#atomMarks[atom] === this.#event) continue
+        this.#atomMarks[atom] = this.#event
+        merged[count++] = atom
+      }
+    }
+    this.#hits[operand] = merged
+    this.#hitCounts[operand] = count
+  }
+
+  /** How many hits the last walkOne gave. */
+  #foundCount = 0
+
+  #walkOne(operand: number, values: FieldValues, at: number): Int32Array {
+    const index = this.#tables.indexes[operand]
+    if (index === undefined) return NO_HITS
+    const text = index.isText ? values.texts[at] : undefined
+    if (text === undefined) {
+      index.walk(values, at)
+      this.#foundCount = index.hitCount
+      return index.hits
+    }
+    let hits = text.recall(this, operand)
+    if (hits === undefined) {
+      index.walk(values, at)
+      hits = index.hitCount === 0 ? NO_HITS : index.hits.slice(0, index.hitCount)
+      text.remember(this, operand, hits)
+    }
+    this.#foundCount = hits.length
+    return hits
+  }
+}
