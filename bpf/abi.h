@@ -56,6 +56,14 @@ enum hg_action {
 	HG_ACTION_DENIED_KILL_PENDING = 5, /* refused here; user space ends the process (the hook cannot signal) */
 };
 
+/* The kind of hook that an event comes from; src/sensor/rungs.ts says what each yields. */
+enum hg_rung {
+	HG_RUNG_TRACEPOINT = 0, /* tp_btf or raw_tp on the act itself */
+	HG_RUNG_LSM = 1,	/* before the act, and may refuse it */
+	HG_RUNG_CGROUP = 2,	/* before the act, and may refuse it */
+	HG_RUNG_SYSCALL = 3,	/* at the entry or the end of the call */
+};
+
 /* Why an attempt was lost or cut; the index of `drops` and a label of the exported counter. */
 enum hg_drop {
 	HG_DROP_RING_FULL = 0,
@@ -173,6 +181,7 @@ enum hg_exec_flag {
 	HG_EXEC_UPPER_LAYER =
 		128, /* the file lies in the upper layer of an overlay: written since the image was made */
 	HG_EXEC_ENV_TRUNCATED = 256,
+	HG_EXEC_REFUSED = 512, /* an attempt that was refused: the process runs its old program, args are unknown */
 };
 
 enum hg_syscall_flag {
@@ -201,7 +210,7 @@ struct ev_header {
 	__u32 uid; /* effective, initial user namespace */
 	__u32 gid;
 	__u32 profile; /* profile in force, 0 none */
-	__u32 reserved;
+	__u32 rung;    /* enum hg_rung: the kind of hook that this event comes from */
 	__u64 decided;	/* bit per kernel rule of the profile that was answered here */
 	__u64 violated; /* bit per kernel rule of the profile that this act violates */
 };
@@ -502,6 +511,7 @@ struct abi_anchor {
 	enum hg_kind kind;
 	enum hg_phase phase;
 	enum hg_action action;
+	enum hg_rung rung;
 	enum hg_drop drop;
 	enum hg_cgroup_state cgroup_state;
 	enum hg_want want;

@@ -14,6 +14,7 @@
 #include "programs/connect.bpf.c"
 #include "programs/syscall.bpf.c"
 #include "programs/memory.bpf.c"
+#include "programs/lsm.bpf.c"
 
 const volatile struct abi_anchor cfg_abi_anchor = {};
 

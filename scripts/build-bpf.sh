@@ -9,8 +9,11 @@ case "$arch" in
   *) echo "build-bpf: no syscall table for the architecture $arch" >&2; exit 1 ;;
 esac
 mkdir -p dist/bpf
-clang -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$target -I/usr/include/$triplet -Wall -Wextra -Werror \
-  -Wno-unused-parameter -Wno-sign-compare -Wno-missing-declarations -Wno-address-of-packed-member \
-  -c bpf/hullguard.bpf.c -o dist/bpf/hullguard.bpf.o.tmp
-llvm-strip -g dist/bpf/hullguard.bpf.o.tmp
-mv dist/bpf/hullguard.bpf.o.tmp dist/bpf/hullguard.bpf.o
+for source in hullguard trial; do
+  object=dist/bpf/$source.bpf.o
+  clang -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$target -I/usr/include/$triplet -Wall -Wextra -Werror \
+    -Wno-unused-parameter -Wno-sign-compare -Wno-missing-declarations -Wno-address-of-packed-member \
+    -c bpf/$source.bpf.c -o "$object.tmp"
+  llvm-strip -g "$object.tmp"
+  mv "$object.tmp" "$object"
+done

@@ -48,7 +48,7 @@ static __always_inline void emit__header(struct ev_header *header, enum hg_kind 
 	header->uid = BPF_CORE_READ(task, cred, euid.val);
 	header->gid = BPF_CORE_READ(task, cred, egid.val);
 	header->profile = 0;
-	header->reserved = 0;
+	header->rung = HG_RUNG_TRACEPOINT;
 	header->decided = 0;
 	header->violated = 0;
 }

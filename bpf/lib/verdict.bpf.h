@@ -141,4 +141,25 @@ static __always_inline __u8 verdict__kill(const struct map_profile *rules, __u32
 	return bpf_send_signal(SIGKILL) == 0 ? HG_ACTION_KILLED : HG_ACTION_FAILED;
 }
 
+/* At a hook that can refuse the act of the current task. Any action but NONE and SPARED: the caller returns an error. A kill
+ * refuses first, so the act never happens, and then signals. */
+static __always_inline __u8 verdict__refuse(const struct map_profile *rules, __u32 profile, __u64 violated,
+					    __u64 root_id)
+{
+	__u64 acting = violated & (rules->deny | rules->kill);
+
+	if (!acting)
+		return HG_ACTION_NONE;
+	if (!verdict__within_budget(rules, profile, acting, root_id))
+		return HG_ACTION_SPARED;
+	if (!(violated & rules->kill))
+		return HG_ACTION_DENIED;
+	return bpf_send_signal(SIGKILL) == 0 ? HG_ACTION_KILLED : HG_ACTION_DENIED_KILL_PENDING;
+}
+
+static __always_inline bool verdict__is_refusal(__u8 action)
+{
+	return action == HG_ACTION_DENIED || action == HG_ACTION_KILLED || action == HG_ACTION_DENIED_KILL_PENDING;
+}
+
 #endif

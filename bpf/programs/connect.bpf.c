@@ -141,6 +141,7 @@ static __always_inline int connect__run(struct bpf_sock_addr *context, const __u
 		event.header.decided = judged.decided;
 		event.header.violated = judged.violated;
 		event.header.action = judged.action;
+		event.header.rung = HG_RUNG_CGROUP;
 	}
 	emit__output(&event.header, sizeof(event), urgent || event.header.violated != 0);
 	return answer;

@@ -119,6 +119,17 @@ static __always_inline void process__replace_last(struct canonicalise *work, __u
 	bpf_loop(applet_bytes, process__put_applet, work, 0);
 }
 
+static __always_inline bool process__last_is_multicall(const struct canonical *name)
+{
+	__u32 depth = name->depth, start;
+
+	if (depth == 0 || depth > CANONICAL_DEPTH_MAX)
+		return false;
+	start = name->starts[(depth - 1) & (CANONICAL_DEPTH_MAX - 1)] + 1;
+	OPAQUE(start);
+	return start < CANONICAL_BYTES - 8 && process__starts_multicall_name(&name->out[start]);
+}
+
 /* Puts the current task's invoked name, absolute and canonical, at strings[0]; adds to event.flags. Returns its length.
  * dentry and mnt: of the resolved file. */
 __noinline int process__invoked(__u32 slot, __u64 filename, __u64 dentry, __u64 mnt)
@@ -127,6 +138,7 @@ __noinline int process__invoked(__u32 slot, __u64 filename, __u64 dentry, __u64 
 	struct fs_struct *fs = BPF_CORE_READ(bpf_get_current_task_btf(), fs);
 	struct canonicalise work = {.scratch = scratch};
 	__u32 length, flags = 0, applet_bytes = 0;
+	bool is_multicall;
 	char first[8] = {};
 	long read;
 	int start;
@@ -135,7 +147,8 @@ __noinline int process__invoked(__u32 slot, __u64 filename, __u64 dentry, __u64 
 		return 0;
 	bpf_probe_read_kernel_str(first, sizeof(first), (void *)filename);
 	/* A script keeps its own name: its interpreter's argv[0] chooses nothing. */
-	if (!(scratch->event.flags & HG_EXEC_SCRIPT) && process__is_multicall(dentry))
+	is_multicall = !(scratch->event.flags & HG_EXEC_SCRIPT) && process__is_multicall(dentry);
+	if (is_multicall && !(scratch->event.flags & HG_EXEC_REFUSED))
 		applet_bytes = process__applet(slot);
 	if (applet_bytes && process__starts_in_proc(first))
 		/* /proc/self/exe names no file of its own: the applet stands beside the program. */
@@ -167,6 +180,10 @@ __noinline int process__invoked(__u32 slot, __u64 filename, __u64 dentry, __u64 
 		process__replace_last(&work, applet_bytes);
 		flags |= HG_EXEC_MULTICALL;
 	}
+	/* Before the exec its arguments are out of reach: which applet will run is known only from a name of its own. */
+	if (is_multicall && (scratch->event.flags & HG_EXEC_REFUSED) &&
+	    (process__starts_in_proc(first) || process__last_is_multicall(&scratch->canonical)))
+		flags |= HG_EXEC_KERNEL_UNDECIDED;
 	if (scratch->canonical.truncated)
 		flags |= HG_EXEC_PATH_TRUNCATED;
 	if (scratch->canonical.too_deep || scratch->canonical.had_dotdot || (flags & HG_EXEC_PATH_TRUNCATED))
@@ -222,7 +239,9 @@ __noinline int process__judge(__u32 slot, __u32 file_offset)
 	}
 	scratch->event.header.violated = violated;
 	if (violated && verdict__may_act(emit__control(), entry, scratch->event.header.pid))
-		scratch->event.header.action = verdict__kill(rules, profile, violated, entry->root_id);
+		scratch->event.header.action = scratch->event.flags & HG_EXEC_REFUSED ?
+						       verdict__refuse(rules, profile, violated, entry->root_id) :
+						       verdict__kill(rules, profile, violated, entry->root_id);
 	return is_urgent || violated || (scratch->event.flags & HG_EXEC_KERNEL_UNDECIDED);
 }
 
@@ -316,20 +335,14 @@ static __always_inline bool process__is_memfd(struct inode *inode, struct dentry
 	       start[5] == ':';
 }
 
-/* Everything of scratch->event but the strings. */
-static __always_inline void process__fill_exec(struct ev_exec *event, struct task_struct *task,
-					       struct linux_binprm *bprm, const struct map_cgroup *entry, __u64 home,
-					       __u32 phase)
+/* What an exec event holds beyond its header and strings. */
+static __always_inline void process__fill_facts(struct ev_exec *event, struct task_struct *task,
+						struct linux_binprm *bprm, const struct map_cgroup *entry, __u32 phase)
 {
 	struct file *file = BPF_CORE_READ(bprm, file);
 	struct inode *inode = BPF_CORE_READ(file, f_inode);
 	struct task_struct *parent = BPF_CORE_READ(task, real_parent, group_leader);
 
-	__builtin_memset(event, 0, sizeof(*event));
-	emit__header(&event->header, HG_KIND_EXEC, 0, task);
-	event->header.cgroup_id = home;
-	event->header.phase = phase;
-	event->header.profile = entry ? task__profile(entry, event->header.program_version) : 0;
 	event->inode = BPF_CORE_READ(inode, i_ino);
 	event->dev = task__encode_dev(BPF_CORE_READ(inode, i_sb, s_dev));
 	event->parent_pid = BPF_CORE_READ(parent, tgid);
@@ -349,29 +362,49 @@ static __always_inline void process__fill_exec(struct ev_exec *event, struct tas
 		event->flags |= HG_EXEC_FOREIGN_ROOT;
 }
 
+static __always_inline void process__fill_exec(struct ev_exec *event, struct task_struct *task,
+					       struct linux_binprm *bprm, const struct map_cgroup *entry, __u64 home,
+					       __u32 phase)
+{
+	__builtin_memset(event, 0, sizeof(*event));
+	emit__header(&event->header, HG_KIND_EXEC, 0, task);
+	event->header.cgroup_id = home;
+	event->header.phase = phase;
+	event->header.profile = entry ? task__profile(entry, event->header.program_version) : 0;
+	process__fill_facts(event, task, bprm, entry, phase);
+}
+
+/* Puts the names and the working directory into strings; adds to event.flags. Returns the length of all three. */
+static __always_inline __u32 process__put_names(__u32 slot, struct scratch *scratch, struct task_struct *task,
+						struct linux_binprm *bprm)
+{
+	struct ev_exec *event = &scratch->event;
+	struct file *file = BPF_CORE_READ(bprm, file);
+	__u64 dentry = (__u64)BPF_CORE_READ(file, f_path.dentry), mnt = (__u64)BPF_CORE_READ(file, f_path.mnt);
+	__u32 offset;
+	int start;
+
+	event->invoked_bytes = process__invoked(slot, (__u64)BPF_CORE_READ(bprm, filename), dentry, mnt);
+	offset = event->invoked_bytes;
+	start = path__walk(slot, dentry, mnt);
+	if (start & PATH_TRUNCATED)
+		event->flags |= HG_EXEC_PATH_TRUNCATED;
+	event->file_bytes = path__append(slot, offset, start);
+	offset += event->file_bytes;
+	start = path__walk(slot, (__u64)BPF_CORE_READ(task, fs, pwd.dentry), (__u64)BPF_CORE_READ(task, fs, pwd.mnt));
+	event->cwd_bytes = path__append(slot, offset, start);
+	return offset + event->cwd_bytes;
+}
+
 /* The strings, then the verdict, then out. */
 static __always_inline void process__finish_exec(__u32 slot, struct scratch *scratch, struct task_struct *task,
 						 struct linux_binprm *bprm, const struct map_cgroup *entry)
 {
 	struct ev_exec *event = &scratch->event;
-	struct file *file = BPF_CORE_READ(bprm, file);
-	__u32 file_offset, offset, size_bytes;
-	__u64 dentry, mnt;
+	__u32 offset, size_bytes;
 	bool urgent = false;
-	int start;
 
-	dentry = (__u64)BPF_CORE_READ(file, f_path.dentry);
-	mnt = (__u64)BPF_CORE_READ(file, f_path.mnt);
-	event->invoked_bytes = process__invoked(slot, (__u64)BPF_CORE_READ(bprm, filename), dentry, mnt);
-	file_offset = event->invoked_bytes;
-	start = path__walk(slot, dentry, mnt);
-	if (start & PATH_TRUNCATED)
-		event->flags |= HG_EXEC_PATH_TRUNCATED;
-	event->file_bytes = path__append(slot, file_offset, start);
-	offset = file_offset + event->file_bytes;
-	start = path__walk(slot, (__u64)BPF_CORE_READ(task, fs, pwd.dentry), (__u64)BPF_CORE_READ(task, fs, pwd.mnt));
-	event->cwd_bytes = path__append(slot, offset, start);
-	offset += event->cwd_bytes;
+	offset = process__put_names(slot, scratch, task, bprm);
 	event->args_bytes = process__append_args(slot, offset);
 	offset += event->args_bytes;
 	if (task__wanted(entry, HG_WANT_ENV)) {
@@ -379,7 +412,7 @@ static __always_inline void process__finish_exec(__u32 slot, struct scratch *scr
 		offset += event->env_bytes;
 	}
 	if (entry)
-		urgent = process__judge(slot, file_offset);
+		urgent = process__judge(slot, event->invoked_bytes);
 	OPAQUE(offset);
 	if (offset > EXEC_STRINGS_MAX_BYTES) {
 		emit__count_drop(HG_DROP_HELPER, HG_KIND_EXEC);

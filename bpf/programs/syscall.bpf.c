@@ -82,6 +82,7 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 	emit__header(&event.header, HG_KIND_SYSCALL, sizeof(event), task);
 	event.header.cgroup_id = state->home;
 	event.header.profile = key.profile;
+	event.header.rung = HG_RUNG_SYSCALL;
 	event.nr = nr;
 	event.abi = abi;
 	if (event.flags & HG_SYSCALL_OUTSIDE) {

@@ -77,8 +77,9 @@ export class Drafts {
       gid: event.gid,
       phase: phaseOf(event),
     }
-    this.#processes.set(entry)
-    return this.#draft('exec', event, container, entry, {
+    const isRefused = (flags & ExecFlag.REFUSED) !== 0
+    if (!isRefused) this.#processes.set(entry)
+    return this.#draft('exec', event, container, isRefused ? this.#entryOf(event) : entry, {
       exec: {
         path: invoked,
         file,
@@ -91,6 +92,7 @@ export class Drafts {
         foreignRoot: (flags & ExecFlag.FOREIGN_ROOT) !== 0,
         multicall: (flags & ExecFlag.MULTICALL) !== 0,
         upperLayer: (flags & ExecFlag.UPPER_LAYER) !== 0,
+        refused: isRefused,
       },
     })
   }

@@ -20,8 +20,10 @@ import {
   ExecFlag,
   Kind,
   Phase,
+  Rung,
   SyscallFlag,
 } from '../sensor/generated/abi.js'
+import { hookOf } from '../sensor/rungs.js'
 import { decodeText } from '../sensor/sensor.js'
 import type { Counters } from '../telemetry/counters.js'
 import { type Draft, type Drafts, execRanges } from './drafts.js'
@@ -121,7 +123,7 @@ export class Pipeline implements EventHandler {
       this.#hits.count = 0
       set.program.matchExec(profile, { ...names, verified: true }, isSetup, this.#hits)
     }
-    this.#finish(event, draft, identity, set, 'sched_process_exec')
+    this.#finish(event, draft, identity, set, hookName(event.rung === Rung.LSM ? 'on_bprm_check' : 'on_exec'))
   }
 
   fork(event: EvFork): void {
@@ -272,4 +274,9 @@ export class Pipeline implements EventHandler {
       this.#hits.rules.subarray(0, this.#hits.count),
     )
   }
+}
+
+/** As records name it: without the family where that is a tracepoint. */
+function hookName(program: string): string {
+  return hookOf(program).replace(/^tp_btf\//, '')
 }

@@ -12,6 +12,7 @@ import type { Profile, Program } from '../match/types.js'
 import type { Policy, Rule } from '../policy/model.js'
 import type { ContainerRef } from '../record/model.js'
 import type { KernelPolicy } from '../respond/kernel-policy.js'
+import type { HookChange } from '../sensor/attachments.js'
 import { CgroupState, Want } from '../sensor/generated/abi.js'
 import type { Sensor } from '../sensor/sensor.js'
 
@@ -75,19 +76,30 @@ export class Policies {
     const { sensor, table, kernel } = this.#options
     const next = new PolicySet(this.#current.version + 1, compileProgram(policies))
     const containers = table.containers()
+    let hooks: HookChange
     try {
       for (const identity of containers) this.#install(next, next.profileFor(identity.ref))
-      sensor.setSyscallsWanted(this.#wantsSyscalls(next, containers))
+      hooks = sensor.prepareHooks(this.#hooksFor(next, containers))
     } catch (error) {
       this.#retire(next)
       throw error
     }
     const old = this.#current
-    this.#previous = old
-    this.#current = next
-    for (const identity of containers) this.#writeCgroups(identity)
-    kernel.refillBudgets()
-    sensor.setControl({ version: next.version })
+    const older = this.#previous
+    try {
+      this.#previous = old
+      this.#current = next
+      for (const identity of containers) this.#writeCgroups(identity)
+      kernel.refillBudgets()
+      sensor.setControl({ version: next.version }) // the one write that puts it in force
+    } catch (error) {
+      this.#current = old
+      this.#previous = older
+      hooks.undo()
+      this.#retire(next)
+      throw error
+    }
+    hooks.commit()
     setTimeout(() => this.#retire(old), RETIRE_AFTER_MS).unref()
   }
 
@@ -95,7 +107,7 @@ export class Policies {
   apply(identity: Identity): boolean {
     if (!identity.confirmed) return false
     this.#install(this.#current, this.#current.profileFor(identity.ref))
-    this.#options.sensor.setSyscallsWanted(this.#wantsSyscalls(this.#current, this.#options.table.containers()))
+    this.#options.sensor.prepareHooks(this.#hooksFor(this.#current, this.#options.table.containers())).commit()
     const isNew = this.#options.sensor.addContainer(identity.rootCgroupId)
     this.#writeCgroups(identity)
     return isNew
@@ -128,6 +140,14 @@ export class Policies {
     for (const id of set.installed) this.#options.kernel.retire(id)
     set.installed.clear()
     if (this.#previous === set) this.#previous = undefined
+  }
+
+  /** Hooks on demand, for a set whose profiles are installed. */
+  #hooksFor(set: PolicySet, containers: readonly Identity[]): Set<string> {
+    const hooks = new Set<string>()
+    if (this.#wantsSyscalls(set, containers)) hooks.add('on_sys_enter')
+    for (const id of set.installed) for (const hook of this.#options.kernel.hooksOf(id)) hooks.add(hook)
+    return hooks
   }
 
   #wantsSyscalls(set: PolicySet, containers: readonly Identity[]): boolean {

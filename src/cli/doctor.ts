@@ -1,7 +1,7 @@
 /** hullguard doctor: what this host lets the agent see and stop, and what is missing. */
 import { sensorHierarchy } from '../agent/sensor-hierarchy.js'
 import { findHierarchy } from '../container/cgroup-fs.js'
-import { type HostReport, reportHost } from '../sensor/capability.js'
+import { type EventReport, type HostReport, reportHost } from '../sensor/capability.js'
 import type { CommandSpec } from './command.js'
 import { alignColumns } from './table.js'
 
@@ -14,7 +14,7 @@ export const doctorCommand: CommandSpec = {
   async run(settings) {
     const hierarchy = findHierarchy({ cgroupRoot: settings.text('cgroup-root'), hostRoot: settings.text('host-root') })
     const report = reportHost(sensorHierarchy(hierarchy))
-    const isHealthy = report.fault === '' && report.hooks.every(({ rung }) => rung !== '')
+    const isHealthy = report.fault === '' && report.events.every(({ rung }) => rung !== '')
     process.stdout.write(
       settings.flag('json') ? `${JSON.stringify(toJson(report, hierarchy.kind))}\n` : toText(report, hierarchy.kind),
     )
@@ -31,7 +31,7 @@ function toJson(report: HostReport, cgroup: string): object {
     lockdown: report.lockdown,
     capabilities: { missing: report.missingCapabilities },
     fault: report.fault,
-    events: report.hooks,
+    events: report.events,
     blind_spots: report.blindSpots,
   }
 }
@@ -45,14 +45,13 @@ function toText(report: HostReport, cgroup: string): string {
     ['lockdown', report.lockdown],
     ['capabilities missing', report.missingCapabilities.join(', ') || 'none'],
   ]
-  const rows = report.hooks.map((hook) => [
-    hook.event,
-    hook.rung || 'NONE',
-    hook.deny ? 'deny' : hook.kill ? 'kill' : 'observe',
-    hook.cost,
-    hook.note,
-  ])
+  const rows = report.events.map((event) => [event.event, event.rung || 'NONE', can(event), event.cost, event.note])
   const table = rows.length === 0 ? '' : `\n${alignColumns([['EVENT', 'HOOK', 'CAN', 'COST', 'NOTE'], ...rows])}`
   const fault = report.fault === '' ? '' : `\nnothing can be watched here: ${report.fault}\n`
   return `${alignColumns(facts)}${fault}${table}\nblind spots:\n${report.blindSpots.map((spot) => `  ${spot}\n`).join('')}`
+}
+
+function can({ deny, kill }: EventReport): string {
+  if (deny) return kill ? 'deny, kill' : 'deny'
+  return kill ? 'kill' : 'observe only'
 }

@@ -272,6 +272,7 @@ export class BatchBuilder {
       foreignRoot: exec.foreignRoot,
       multicall: exec.multicall,
       upperLayer: exec.upperLayer,
+      refused: exec.refused,
     })
     return BODY.exec
   }

@@ -32,6 +32,7 @@ export function parseBodies(fields: Fields, into: RecordBodies): void {
       foreignRoot: exec.flag('foreign_root'),
       multicall: exec.flag('multicall'),
       upperLayer: exec.flag('upper_layer'),
+      refused: exec.flag('refused'),
     }
   }
   const fork = fields.optionalObject('fork')

@@ -77,6 +77,8 @@ export interface ExecBody {
   multicall: boolean
   /** The executable lies in the container's upper layer: it does not come from the image. */
   upperLayer: boolean
+  /** The attempt was refused: this program did not run, and the record's process is the one that tried. */
+  refused: boolean
 }
 
 export interface ForkBody {

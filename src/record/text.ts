@@ -70,6 +70,7 @@ function eventSummary(bodies: RecordBodies, process: ProcessRef | undefined): st
     const more = exec.argsTruncated ? ' … (arguments cut)' : ''
     const resolved = exec.script === '' && exec.file !== exec.path ? ` (${quoted(exec.file)})` : ''
     const args = (process?.args ?? []).slice(1).map(quoted)
+    if (exec.refused) return `${quoted(exec.path)}${resolved} (refused)`
     return [quoted(exec.path) + resolved, ...args].join(' ') + more + script
   }
   if (fork !== undefined) return `pid ${fork.childPid}`

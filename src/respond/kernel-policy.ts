@@ -48,6 +48,7 @@ export class KernelPolicy {
     // The agent's own mode is a switch of its own in the kernel (map_control.blocking), so that it can change at once.
     const lowered = lowerProfile(program, profile, {
       isBlockPolicy: (policy) => program.policies.some(({ name, mode }) => name === policy && mode === 'block'),
+      execDeny: this.#sensor.canRefuseExec,
     })
     const written: Written[] = []
     try {
@@ -68,6 +69,13 @@ export class KernelPolicy {
 
   lowered(profileId: number): LoweredProfile | undefined {
     return this.#lowered.get(profileId)
+  }
+
+  /** Hooks on demand that an installed profile's rules need to refuse an act. */
+  hooksOf(profileId: number): readonly string[] {
+    const lowered = this.#lowered.get(profileId)
+    if (lowered === undefined || !this.#sensor.canRefuseExec) return []
+    return (lowered.execRules & (lowered.deny | lowered.kill)) === 0n ? [] : ['on_bprm_check']
   }
 
   /** After the flip, and when no event of the old program can come any more. */

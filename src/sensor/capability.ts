@@ -6,15 +6,18 @@ import { readFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { Counters } from '../telemetry/counters.js'
 import { HullguardError, messageOf } from '../telemetry/errors.js'
-import { BASE_PROGRAMS, hasKernelBtf, Sensor, type SensorOptions } from './sensor.js'
+import { hasKernelBtf } from './load-error.js'
+import { type CostClass, RUNGS, type RungRow } from './rungs.js'
+import { Sensor, type SensorOptions } from './sensor.js'
 
-export interface HookReport {
+export interface EventReport {
   event: string
-  /** The hook in use, or empty when none could be attached. */
+  /** The hooks in use, decision before result; empty when none could be attached. */
   rung: string
   deny: boolean
   kill: boolean
-  cost: 'none when unwatched' | 'one lookup' | 'every syscall'
+  cost: CostClass
+  /** What the rung in use cannot do, and why no better one is there. */
   note: string
 }
 
@@ -27,7 +30,7 @@ export interface HostReport {
   missingCapabilities: readonly string[]
   /** Why nothing can be watched at all, or empty. */
   fault: string
-  hooks: readonly HookReport[]
+  events: readonly EventReport[]
   blindSpots: readonly string[]
 }
 
@@ -42,18 +45,21 @@ const NEEDED_CAPABILITIES: Readonly<Record<string, number>> = {
 }
 
 const BLIND_SPOTS = [
+  'io_uring: opens, connects and sends that a program queues there pass the LSM and cgroup hooks but no syscall hook',
+  '32-bit and x32 syscalls: seen and named as such; no allow list of syscalls covers them',
   'built-in applets of a shell (busybox ls, echo, …) run without an exec, so exec rules do not see them',
   'gVisor and Kata: the processes run on a kernel of their own and are not seen',
+  'QUIC and encrypted client hello: the name of the server is not seen, its address is',
   'raw and packet sockets, SCTP one-to-many: no connect hook sees them',
 ] as const
 
 export function reportHost(hierarchy: Pick<SensorOptions, 'hierarchyId' | 'useMemoryCss' | 'unifiedRoot'>): HostReport {
-  const report = { fault: '', hooks: [] as HookReport[] }
+  const report = { fault: '', events: [] as EventReport[] }
   try {
     const sensor = Sensor.open({ ...hierarchy, ringBytes: 1 << 20, counters: new Counters(), isCongested: () => false })
     try {
-      for (const program of BASE_PROGRAMS) report.hooks.push(tryHook(sensor, program))
-      report.hooks.push(tryHook(sensor, { program: 'on_sys_enter', hook: 'tp_btf/sys_enter', events: 'syscall' }))
+      const events = new Set(RUNGS.map(({ event }) => event))
+      for (const event of events) report.events.push(tryEvent(sensor, event))
     } finally {
       sensor.close()
     }
@@ -71,27 +77,43 @@ export function reportHost(hierarchy: Pick<SensorOptions, 'hierarchyId' | 'useMe
   }
 }
 
-function tryHook(sensor: Sensor, { program, hook, events }: (typeof BASE_PROGRAMS)[number]): HookReport {
-  const isNetwork = hook.startsWith('cgroup/')
-  const isExec = program === 'on_exec'
-  const isSyscall = program === 'on_sys_enter'
-  let note = ''
-  try {
-    sensor.tryAttach(program, hook)
-  } catch (error) {
-    note = messageOf(error)
+function tryEvent(sensor: Sensor, event: string): EventReport {
+  const rows = RUNGS.filter((rung) => rung.event === event)
+  const inUse: RungRow[] = []
+  const notes: string[] = []
+  for (const rung of rows) {
+    const reason = tryRung(sensor, rung)
+    if (reason === '') {
+      inUse.push(rung)
+      if (rung.note !== '') notes.push(rung.note)
+    } else notes.push(`${rung.hook}: ${reason}`)
   }
-  const works = note === ''
-  if (works && isNetwork) note = 'kill: refused here, then ended through a pidfd'
-  if (works && isSyscall) note = 'attached only while a policy or --activity syscall asks'
   return {
-    event: events,
-    rung: works ? hook : '',
-    deny: works && isNetwork,
-    kill: works && (isNetwork || isExec || isSyscall),
-    cost: isSyscall ? 'every syscall' : isNetwork ? 'one lookup' : 'none when unwatched',
-    note,
+    event,
+    rung: inUse.map(({ hook }) => hook).join(' + '),
+    deny: inUse.some(({ deny }) => deny),
+    kill: inUse.some(({ kill }) => kill),
+    cost: inUse.map(({ cost }) => cost).reduce(dearer, 'none when unwatched'),
+    note: notes.join('; '),
   }
+}
+
+/** Why not, or ''. */
+function tryRung(sensor: Sensor, { program }: RungRow): string {
+  const missing = sensor.missing.get(program)
+  if (missing !== undefined) return missing
+  try {
+    sensor.tryAttach(program)
+    return ''
+  } catch (error) {
+    return messageOf(error)
+  }
+}
+
+const COSTS: readonly CostClass[] = ['none when unwatched', 'one lookup', 'every syscall']
+
+function dearer(a: CostClass, b: CostClass): CostClass {
+  return COSTS.indexOf(a) >= COSTS.indexOf(b) ? a : b
 }
 
 function missingCapabilities(): string[] {

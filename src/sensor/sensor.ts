@@ -3,12 +3,12 @@
  * reads iterators, and writes what the kernel should know (cgroups, control). Fails closed at open: either every base hook is
  * attached or `open` throws with the hook's name and the kernel's reason, and nothing stays attached.
  */
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Counters } from '../telemetry/counters.js'
-import { HullguardError, messageOf } from '../telemetry/errors.js'
 import { findPackageRoot } from '../telemetry/package-root.js'
 import { isNativeError, loadAddon, type NativeSensor, type NativeSensorStats } from './addon.js'
+import { Attachments, type HookChange } from './attachments.js'
 import { BatchWalker, type EventHandler } from './batch.js'
 import {
   Drop,
@@ -21,6 +21,8 @@ import {
   type MapCgroup,
   type MapControl,
 } from './generated/abi.js'
+import { loadByTrying, type Reasons } from './ladder.js'
+import { explainLoadError } from './load-error.js'
 
 /** Slabs in flight between the reader and JavaScript: 2 MiB, a quarter of a second at 100,000 events/s of 80 bytes. */
 const SLAB_BYTES = 256 * 1024
@@ -31,6 +33,7 @@ const BATCH_DELAY_MS = 10
 const CONGESTION_POLL_MS = 10
 const RING = 'events'
 const BPF_NOEXIST = 1
+const EXEC_DECISION = 'on_bprm_check'
 
 export interface SensorOptions {
   /** Hierarchy that identifies containers. */
@@ -86,28 +89,14 @@ export interface MemoryReading {
   inactiveFileBytes: bigint
 }
 
-/** Hook of each base program, for messages and `doctor`. All of them or none. */
-export const BASE_PROGRAMS: readonly { program: string; hook: string; events: string }[] = [
-  { program: 'on_cgroup_mkdir', hook: 'tp_btf/cgroup_mkdir', events: 'container start' },
-  { program: 'on_cgroup_rmdir', hook: 'tp_btf/cgroup_rmdir', events: 'container stop' },
-  { program: 'on_cgroup_attach', hook: 'tp_btf/cgroup_attach_task', events: 'exec-into' },
-  { program: 'on_fork', hook: 'tp_btf/sched_process_fork', events: 'fork' },
-  { program: 'on_exec', hook: 'tp_btf/sched_process_exec', events: 'exec' },
-  { program: 'on_exit', hook: 'tp_btf/sched_process_exit', events: 'exit' },
-  { program: 'on_oom', hook: 'raw_tp/mark_victim', events: 'oom' },
-  { program: 'on_connect4', hook: 'cgroup/connect4', events: 'connect (IPv4)' },
-  { program: 'on_connect6', hook: 'cgroup/connect6', events: 'connect (IPv6)' },
-  { program: 'on_sendmsg4', hook: 'cgroup/sendmsg4', events: 'connect (UDP send, IPv4)' },
-  { program: 'on_sendmsg6', hook: 'cgroup/sendmsg6', events: 'connect (UDP send, IPv6)' },
-]
-
-const EPERM = 1
-const EACCES = 13
 const EEXIST = 17
 const NO_LIMIT = 0xffff_ffff_ffff_ffffn
 
 export class Sensor {
+  /** Optional programs that this kernel refused, with the reason. */
+  readonly missing: Reasons<string>
   readonly #native: NativeSensor
+  readonly #hooks: Attachments
   readonly #options: SensorOptions
   readonly #pool = new ArrayBuffer(SLAB_BYTES * SLAB_COUNT)
   readonly #walker = new BatchWalker(this.#pool)
@@ -123,14 +112,15 @@ export class Sensor {
     actsHostAggregated: 0n,
     actsPending: 0n,
   }
-  #syscallsAttached = false
   /** Handled slabs that are kept back while downstream is behind. */
   readonly #kept: number[] = []
   #handledBytes = 0
   #keptTimer: NodeJS.Timeout | undefined
 
-  private constructor(native: NativeSensor, options: SensorOptions) {
+  private constructor(native: NativeSensor, missing: Reasons<string>, options: SensorOptions) {
     this.#native = native
+    this.missing = missing
+    this.#hooks = new Attachments(native, missing, options.unifiedRoot)
     this.#options = options
     this.#possibleCpus = readPossibleCpuCount()
     options.counters.define('sensor_events_total', 'counter', 'Events decoded from the ring')
@@ -147,26 +137,40 @@ export class Sensor {
 
   /** Loads the object; nothing is attached yet. Throws HullguardError addon_missing, no_btf, not_permitted or probe_load_failed. */
   static open(options: SensorOptions): Sensor {
-    const addon = loadAddon()
-    const native = new addon.Sensor()
     const cpus = readPossibleCpuCount()
+    const make = (skip: readonly string[]): NativeSensor => {
+      const native = new (loadAddon().Sensor)()
+      try {
+        native.open(objectPath(), {
+          knobs: {
+            cfg_hierarchy_id: options.hierarchyId,
+            cfg_use_memory_css: options.useMemoryCss ? 1 : 0,
+            cfg_wake_bytes: options.ringBytes / 4,
+            cfg_iterator_scratch: cpus,
+            cfg_lsm_scratch: cpus + 1,
+            cfg_lsm_scratches_count: cpus,
+          },
+          mapEntries: {
+            [RING]: options.ringBytes,
+            // One a CPU, one for the iterators, and those that hooks which can be preempted claim.
+            scratches: cpus + 1 + (skip.includes(EXEC_DECISION) ? 0 : cpus),
+            scratch_claims: 2 * cpus + 1,
+            cgroup_scratches: cpus,
+          },
+          skip,
+        })
+      } catch (error) {
+        native.close()
+        throw error
+      }
+      return native
+    }
     try {
-      native.open(objectPath(), {
-        knobs: {
-          cfg_hierarchy_id: options.hierarchyId,
-          cfg_use_memory_css: options.useMemoryCss ? 1 : 0,
-          cfg_wake_bytes: options.ringBytes / 4,
-          cfg_iterator_scratch: cpus,
-        },
-        mapEntries: { [RING]: options.ringBytes, scratches: cpus + 1, cgroup_scratches: cpus },
-        skip: [],
-      })
-      native.load()
+      const { native, missing } = loadByTrying(make)
+      return new Sensor(native, missing, options)
     } catch (error) {
-      native.close()
       throw explainLoadError('load the BPF object', error)
     }
-    return new Sensor(native, options)
   }
 
   /** Starts the reader, then attaches every base hook; on a failure detaches what was attached and throws. */
@@ -183,40 +187,39 @@ export class Sensor {
       this.#releaseKept()
       onBatchDone()
     })
-    for (const { program, hook } of BASE_PROGRAMS) {
-      const isNetwork = hook.startsWith('cgroup/')
-      if (isNetwork && this.#options.unifiedRoot === undefined) continue
-      try {
-        this.tryAttach(program, hook)
-      } catch (error) {
-        this.close()
-        throw error
-      }
+    try {
+      this.#hooks.attachBase()
+    } catch (error) {
+      this.close()
+      throw error
     }
   }
 
   /** Attaches one hook, for finding out whether this host has it. Throws HullguardError; close() releases it. */
-  tryAttach(program: string, hook: string): void {
-    const isNetwork = hook.startsWith('cgroup/')
-    if (isNetwork && this.#options.unifiedRoot === undefined)
-      throw new HullguardError('probe_load_failed', 'no unified cgroup hierarchy is mounted')
-    try {
-      this.#native.attach(program, isNetwork ? this.#options.unifiedRoot : undefined)
-    } catch (error) {
-      throw explainLoadError(`attach ${program} (${hook})`, error)
-    }
+  tryAttach(program: string): void {
+    this.#hooks.attach(program)
+  }
+
+  /** Attaches the hooks on demand that a new set of rules needs, all or none (then it throws and the old set's stay). */
+  prepareHooks(wanted: ReadonlySet<string>): HookChange {
+    return this.#hooks.prepare(wanted)
+  }
+
+  get attachedPrograms(): readonly string[] {
+    return this.#hooks.attached
+  }
+
+  /** Can an exec be refused here? */
+  get canRefuseExec(): boolean {
+    return !this.missing.has(EXEC_DECISION)
   }
 
   /** The syscall tracepoint costs every syscall of the host: it is attached only while something asks for it. */
   setSyscallsWanted(isWanted: boolean): void {
-    if (isWanted === this.#syscallsAttached) return
-    try {
-      if (isWanted) this.#native.attach('on_sys_enter')
-      else this.#native.detach('on_sys_enter')
-    } catch (error) {
-      throw explainLoadError('attach on_sys_enter (tp_btf/sys_enter)', error)
-    }
-    this.#syscallsAttached = isWanted
+    const wanted = new Set(this.#hooks.onDemand)
+    if (isWanted) wanted.add('on_sys_enter')
+    else wanted.delete('on_sys_enter')
+    this.#hooks.prepare(wanted).commit()
   }
 
   /** The program in force, and whether the kernel may act: one write. */
@@ -366,8 +369,7 @@ export class Sensor {
 
   /** Detaches the hooks, then waits until the ring is empty and every slab has been handled, at most `deadlineMs`. */
   async drain(deadlineMs: number): Promise<boolean> {
-    for (const { program } of BASE_PROGRAMS) this.#native.detach(program)
-    this.setSyscallsWanted(false)
+    this.#hooks.detachAll()
     const end = Date.now() + deadlineMs
     while (Date.now() < end) {
       this.#native.nudge()
@@ -425,19 +427,4 @@ function copyToOwnBuffer(bytes: Uint8Array): ArrayBuffer {
   const copy = new ArrayBuffer(bytes.length)
   new Uint8Array(copy).set(bytes)
   return copy
-}
-
-function explainLoadError(what: string, error: unknown): HullguardError {
-  if (!isNativeError(error))
-    return new HullguardError('probe_load_failed', `cannot ${what}: ${messageOf(error)}`, { cause: error })
-  const detail = error.log.trim().split('\n').slice(-3).join(' / ')
-  const message = `cannot ${what}: ${error.message}${detail === '' ? '' : ` (${detail})`}`
-  if (!hasKernelBtf()) return new HullguardError('no_btf', message, { cause: error })
-  if (error.errno === EPERM || error.errno === EACCES)
-    return new HullguardError('not_permitted', message, { cause: error })
-  return new HullguardError('probe_load_failed', message, { cause: error })
-}
-
-export function hasKernelBtf(): boolean {
-  return existsSync('/sys/kernel/btf/vmlinux')
 }

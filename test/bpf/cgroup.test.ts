@@ -4,7 +4,15 @@ import { rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { loadAddon } from '../../src/sensor/addon.js'
-import { CgroupState, decodeMapCgroup, Kind, MAP_CGROUP_BYTES, Phase, Want } from '../../src/sensor/generated/abi.js'
+import {
+  CgroupState,
+  decodeMapCgroup,
+  Kind,
+  MAP_CGROUP_BYTES,
+  Phase,
+  Rung,
+  Want,
+} from '../../src/sensor/generated/abi.js'
 import { encodeU64 } from '../../src/sensor/sensor.js'
 import { makeTempDir, removeDir, requires } from '../support/process.js'
 import { type CgroupFields, type TestCgroup, TestSensor, unforeseen } from '../support/sensor.js'
@@ -13,7 +21,7 @@ import { Act, act, compileAct } from '../support/sensor-acts.js'
 const skip = requires({ root: true, commands: ['gcc'], files: ['/sys/kernel/btf/vmlinux'] })
 
 /** header 17, four of its own, and the path. */
-const CGROUP_FIELDS_COUNT = 22
+const CGROUP_FIELDS_COUNT = 23
 
 describe('cgroups', { skip }, () => {
   let dir: string
@@ -49,6 +57,7 @@ describe('cgroups', { skip }, () => {
     profile: 0,
     decided: 0n,
     violated: 0n,
+    rung: Rung.TRACEPOINT,
     id: cgroup.id,
     parentId: cgroup.parentId,
     level: cgroup.level,

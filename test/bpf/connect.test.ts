@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { loadAddon } from '../../src/sensor/addon.js'
-import { Kind, Phase, Want } from '../../src/sensor/generated/abi.js'
+import { Kind, Phase, Rung, Want } from '../../src/sensor/generated/abi.js'
 import { cgroupMounts } from '../support/cgroup.js'
 import { makeTempDir, removeDir, requires } from '../support/process.js'
 import { installPolicy, TestSensor, unforeseen } from '../support/sensor.js'
@@ -16,7 +16,7 @@ const skip =
 const noIpv6 = requires({ files: ['/proc/sys/net/ipv6'] })
 
 /** header 17 and five of its own. */
-const CONNECT_FIELDS_COUNT = 22
+const CONNECT_FIELDS_COUNT = 23
 const TCP = 6
 const UDP = 17
 const EPERM = 1
@@ -72,6 +72,7 @@ describe('connect', { skip }, () => {
       profile: 0,
       decided: 0n,
       violated: 0n,
+      rung: Rung.CGROUP,
       address: mapped(127, 0, 0, 1),
       port,
       proto: TCP,

@@ -4,7 +4,7 @@ import { copyFileSync, mkdirSync, readFileSync, realpathSync, statSync, symlinkS
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { loadAddon } from '../../src/sensor/addon.js'
-import { ExecFlag, Kind, Phase, Want } from '../../src/sensor/generated/abi.js'
+import { ExecFlag, Kind, Phase, Rung, Want } from '../../src/sensor/generated/abi.js'
 import { findCommand, makeTempDir, requires, runOk } from '../support/process.js'
 import { capabilitiesOf, loginuidOf } from '../support/process-facts.js'
 import { latin1, TestSensor, unforeseen } from '../support/sensor.js'
@@ -12,8 +12,8 @@ import { Act, act, actWord, compileAct } from '../support/sensor-acts.js'
 
 const skip = requires({ root: true, commands: ['gcc', 'busybox'], files: ['/sys/kernel/btf/vmlinux'] })
 
-/** header 17, exec 22 of its own, and the five strings. */
-const EXEC_FIELDS_COUNT = 44
+/** header 18, exec 22 of its own, and the five strings. */
+const EXEC_FIELDS_COUNT = 45
 
 describe('exec', { skip }, () => {
   let dir: string
@@ -68,6 +68,7 @@ describe('exec', { skip }, () => {
       profile: 0,
       decided: 0n,
       violated: 0n,
+      rung: Rung.TRACEPOINT,
       inode: file.ino,
       parentStartNs: event.parentStartNs,
       parentPid: process.pid,

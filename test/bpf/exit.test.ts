@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { loadAddon } from '../../src/sensor/addon.js'
-import { ExitFlag, Kind, Phase } from '../../src/sensor/generated/abi.js'
+import { ExitFlag, Kind, Phase, Rung } from '../../src/sensor/generated/abi.js'
 import { makeTempDir, removeDir, requires } from '../support/process.js'
 import { TestSensor, unforeseen } from '../support/sensor.js'
 import { Act, act, compileAct } from '../support/sensor-acts.js'
@@ -10,7 +10,7 @@ import { Act, act, compileAct } from '../support/sensor-acts.js'
 const skip = requires({ root: true, commands: ['gcc'], files: ['/sys/kernel/btf/vmlinux'] })
 
 /** header 17 and three of its own. */
-const EXIT_FIELDS_COUNT = 20
+const EXIT_FIELDS_COUNT = 21
 const SIGSEGV = 11
 const SIGTERM = 15
 const SIGKILL = 9
@@ -56,6 +56,7 @@ describe('exit', { skip }, () => {
       profile: 0,
       decided: 0n,
       violated: 0n,
+      rung: Rung.TRACEPOINT,
       code: 42,
       signal: 0,
       flags: 0,

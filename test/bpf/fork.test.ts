@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { loadAddon } from '../../src/sensor/addon.js'
-import { Kind, Phase } from '../../src/sensor/generated/abi.js'
+import { Kind, Phase, Rung } from '../../src/sensor/generated/abi.js'
 import { makeTempDir, removeDir, requires } from '../support/process.js'
 import { TestSensor, unforeseen } from '../support/sensor.js'
 import { act, compileAct } from '../support/sensor-acts.js'
@@ -10,7 +10,7 @@ import { act, compileAct } from '../support/sensor-acts.js'
 const skip = requires({ root: true, commands: ['gcc'], files: ['/sys/kernel/btf/vmlinux'] })
 
 /** header 17 and three of its own. */
-const FORK_FIELDS_COUNT = 20
+const FORK_FIELDS_COUNT = 21
 
 describe('fork', { skip }, () => {
   let dir: string
@@ -51,6 +51,7 @@ describe('fork', { skip }, () => {
       profile: 0,
       decided: 0n,
       violated: 0n,
+      rung: Rung.TRACEPOINT,
       childPid: child.pid,
       childVpid: child.pid,
       childStartNs: child.startNs,

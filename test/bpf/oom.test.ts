@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { loadAddon } from '../../src/sensor/addon.js'
-import { Kind, Phase } from '../../src/sensor/generated/abi.js'
+import { Kind, Phase, Rung } from '../../src/sensor/generated/abi.js'
 import { cgroupMounts } from '../support/cgroup.js'
 import { makeTempDir, removeDir, requires } from '../support/process.js'
 import { memoryDir, TestSensor, unforeseen } from '../support/sensor.js'
@@ -18,7 +18,7 @@ const skip =
     'needs the memory controller in the root cgroup.subtree_control')
 
 /** header 17 and the name. */
-const OOM_FIELDS_COUNT = 18
+const OOM_FIELDS_COUNT = 19
 
 describe('OOM kills', { skip }, () => {
   let dir: string
@@ -59,6 +59,7 @@ describe('OOM kills', { skip }, () => {
       profile: 0,
       decided: 0n,
       violated: 0n,
+      rung: Rung.TRACEPOINT,
       comm: 'act'.padEnd(16, '\0'),
     })
     const exit = await sensor.onlyEventOf(cgroup, 'exit')

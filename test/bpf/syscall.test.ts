@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { loadAddon } from '../../src/sensor/addon.js'
-import { Action, Kind, Phase, SyscallFlag, Want } from '../../src/sensor/generated/abi.js'
+import { Action, Kind, Phase, Rung, SyscallFlag, Want } from '../../src/sensor/generated/abi.js'
 import { makeTempDir, removeDir, requires, run } from '../support/process.js'
 import { installPolicy, type TestCgroup, TestSensor, unforeseen } from '../support/sensor.js'
 import { act, compileAct } from '../support/sensor-acts.js'
@@ -13,7 +13,7 @@ const skip =
   (process.arch !== 'x64' && 'needs an x86-64 machine: the numbers are its own')
 
 /** header 17 and three of its own. */
-const SYSCALL_FIELDS_COUNT = 20
+const SYSCALL_FIELDS_COUNT = 21
 /** A call that nothing in a small static program does by itself. */
 const GETSID = 124
 const GETPID_IA32 = 20
@@ -67,6 +67,7 @@ describe('syscalls', { skip }, () => {
       profile: 0,
       decided: 0n,
       violated: 0n,
+      rung: Rung.SYSCALL,
       nr: GETSID,
       abi: NATIVE,
       flags: SyscallFlag.FIRST,

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { isNativeError, loadAddon, type NativeSensor } from '../../src/sensor/addon.js'
+import { MAP_CGROUP_BYTES } from '../../src/sensor/generated/abi.js'
 import { objectPath } from '../../src/sensor/sensor.js'
 import { cgroupMounts } from '../support/cgroup.js'
 import { requires } from '../support/process.js'
@@ -52,9 +53,15 @@ const METHODS: Record<keyof NativeSensor, { call: (sensor: NativeSensor) => unkn
   load: { call: (sensor) => sensor.load(), works: ['open'] },
   attach: { call: (sensor) => sensor.attach('on_oom'), works: LOADED },
   detach: { call: (sensor) => sensor.detach('on_oom'), works: LOADED },
-  update: { call: (sensor) => sensor.update('cgroups', new Uint8Array(8), new Uint8Array(32)), works: LOADED },
+  update: {
+    call: (sensor) => sensor.update('cgroups', new Uint8Array(8), new Uint8Array(MAP_CGROUP_BYTES)),
+    works: LOADED,
+  },
   delete: { call: (sensor) => sensor.delete('cgroups', new Uint8Array(8)), works: LOADED },
-  lookup: { call: (sensor) => sensor.lookup('cgroups', new Uint8Array(8), new Uint8Array(32)), works: LOADED },
+  lookup: {
+    call: (sensor) => sensor.lookup('cgroups', new Uint8Array(8), new Uint8Array(MAP_CGROUP_BYTES)),
+    works: LOADED,
+  },
   keys: { call: (sensor) => sensor.keys('cgroups'), works: LOADED },
   readIterator: { call: (sensor) => sensor.readIterator('on_memory'), works: LOADED },
   start: {
@@ -222,7 +229,7 @@ describe('wrong arguments', () => {
 
   test('keys and values must be Uint8Arrays of exactly the size that the map has', { skip: needsBpf }, () => {
     const sensor = loadSensor()
-    const [key, value] = [new Uint8Array(8), new Uint8Array(32)]
+    const [key, value] = [new Uint8Array(8), new Uint8Array(MAP_CGROUP_BYTES)]
     for (const wrong of WRONG_BYTES) {
       assert.throws(() => callWith(sensor, 'update', 'cgroups', wrong, value), TypeError)
       assert.throws(() => callWith(sensor, 'update', 'cgroups', key, wrong), TypeError)
@@ -240,19 +247,25 @@ describe('wrong arguments', () => {
   test('what is written is what is read, also through views into larger buffers', { skip: needsBpf }, () => {
     const sensor = loadSensor()
     const large = new Uint8Array(100).map((_, index) => index)
-    sensor.update('cgroups', large.subarray(10, 18), large.subarray(20, 52))
+    sensor.update('cgroups', large.subarray(10, 18), large.subarray(20, 20 + MAP_CGROUP_BYTES))
     const into = new Uint8Array(100)
-    assert.equal(sensor.lookup('cgroups', large.subarray(10, 18), into.subarray(5, 37)), true)
-    assert.deepEqual(into.subarray(5, 37), large.subarray(20, 52))
-    assert.deepEqual([into[4], into[37]], [0, 0])
+    assert.equal(sensor.lookup('cgroups', large.subarray(10, 18), into.subarray(5, 5 + MAP_CGROUP_BYTES)), true)
+    assert.deepEqual(into.subarray(5, 5 + MAP_CGROUP_BYTES), large.subarray(20, 20 + MAP_CGROUP_BYTES))
+    assert.deepEqual([into[4], into[5 + MAP_CGROUP_BYTES]], [0, 0])
     assert.deepEqual([...sensor.keys('cgroups')], [...large.subarray(10, 18)])
     assert.throws(
-      () => sensor.update('cgroups', large.subarray(10, 18), large.subarray(20, 52), 1 /* BPF_NOEXIST */),
+      () =>
+        sensor.update(
+          'cgroups',
+          large.subarray(10, 18),
+          large.subarray(20, 20 + MAP_CGROUP_BYTES),
+          1 /* BPF_NOEXIST */,
+        ),
       (error) => isNativeError(error) && error.errno === 17,
     )
     assert.equal(sensor.delete('cgroups', large.subarray(10, 18)), true)
     assert.equal(sensor.delete('cgroups', large.subarray(10, 18)), false)
-    assert.equal(sensor.lookup('cgroups', large.subarray(10, 18), into.subarray(5, 37)), false)
+    assert.equal(sensor.lookup('cgroups', large.subarray(10, 18), into.subarray(5, 5 + MAP_CGROUP_BYTES)), false)
     sensor.close()
   })
 

@@ -122,6 +122,7 @@ const bodies = {
     foreignRoot: fc.boolean(),
     multicall: fc.boolean(),
     upperLayer: fc.boolean(),
+    refused: fc.boolean(),
   }),
   fork: record({ childPid: u32, childStartNs: u64 }),
   exit: record({ code: u32, signal: u32, signalName: text, coreDumped: fc.boolean(), runtimeNs: time }),

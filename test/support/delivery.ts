@@ -98,6 +98,7 @@ export function* hostActivity(seed: number, containerCount = 20): Generator<Reco
         foreignRoot: false,
         multicall: false,
         upperLayer: false,
+        refused: false,
       },
     }
     for (let connects = Math.floor(next() * 3); connects > 0; connects--) {

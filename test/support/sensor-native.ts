@@ -4,6 +4,7 @@
  */
 import { loadAddon, type NativeSensor, type NativeSensorOptions } from '../../src/sensor/addon.js'
 import { CgroupState, encodeMapCgroup, encodeMapContainer, Kind, Want } from '../../src/sensor/generated/abi.js'
+import { OPTIONAL_PROGRAMS } from '../../src/sensor/rungs.js'
 import { encodeU32, encodeU64, objectPath, readPossibleCpuCount } from '../../src/sensor/sensor.js'
 
 export const SLAB_BYTES = 64 * 1024
@@ -15,7 +16,7 @@ export function nativeOptions(ringBytes = 1 << 20): NativeSensorOptions {
   return {
     knobs: { cfg_hierarchy_id: 0, cfg_wake_bytes: ringBytes / 4, cfg_iterator_scratch: cpus },
     mapEntries: { events: ringBytes, scratches: cpus + 1, cgroup_scratches: cpus },
-    skip: [],
+    skip: OPTIONAL_PROGRAMS.map(({ program }) => program),
   }
 }
 

@@ -17,25 +17,54 @@ export function vmCacheDir(): string {
   return process.env.HULLGUARD_TEST_CACHE ?? join(ROOT, '.data', 'cache')
 }
 
-/** Path of the newest kernel image of this series (`6.1`, `6.12`) for clouds, from Debian's packages. */
+/** Path of the newest kernel image of this series (`5.10`, `6.1`, `6.12`) for clouds, from Debian's packages. */
 export async function kernelImage(series: string): Promise<string> {
   const folder = join(vmCacheDir(), `kernel-${series}`)
   const boot = join(folder, 'boot')
   const present = existsSync(boot) ? readdirSync(boot).find((name) => name.startsWith('vmlinuz-')) : undefined
   if (present !== undefined) return join(boot, present)
-  const names = execFileSync('apt-cache', ['pkgnames', `linux-image-${series}.`], { encoding: 'utf8' }).split('\n')
+  mkdirSync(folder, { recursive: true })
+  const apt = await aptOptions(series, folder)
+  const names = execFileSync('apt-cache', [...apt, 'pkgnames', `linux-image-${series}.`], { encoding: 'utf8' }).split(
+    '\n',
+  )
   const wanted = names
     .filter((name) => /^linux-image-[\d.]+[-+][\w.+]*-?cloud-amd64$/.test(name))
     .sort(byVersion)
     .at(-1)
   if (wanted === undefined) throw new Error(`no cloud kernel of series ${series} among the packages (apt-get update?)`)
-  mkdirSync(folder, { recursive: true })
-  await runOk('apt-get', ['download', wanted], { cwd: folder, timeoutMs: 300_000 })
+  await runOk('apt-get', [...apt, 'download', wanted], { cwd: folder, timeoutMs: 300_000 })
   const file = readdirSync(folder).find((name) => name.endsWith('.deb'))
   if (file === undefined) throw new Error(`apt-get download ${wanted} left no package`)
   await runOk('dpkg', ['-x', join(folder, file), folder], { timeoutMs: 120_000 })
   rmSync(join(folder, file))
   return kernelImage(series)
+}
+
+/** Suites that the host's own list of sources lacks: read with a list and a state of their own, so that the host's stay as they are. */
+const FOREIGN_SUITES: Readonly<Record<string, string>> = { '5.10': 'bullseye' }
+
+async function aptOptions(series: string, folder: string): Promise<string[]> {
+  const suite = FOREIGN_SUITES[series]
+  if (suite === undefined) return []
+  const apt = join(folder, 'apt')
+  for (const part of ['state/lists/partial', 'cache/archives/partial']) mkdirSync(join(apt, part), { recursive: true })
+  const key = '[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]'
+  const mirror = 'http://deb.debian.org'
+  writeFileSync(
+    join(apt, 'sources.list'),
+    `deb ${key} ${mirror}/debian ${suite} main\ndeb ${key} ${mirror}/debian-security ${suite}-security main\n`,
+  )
+  const options = [
+    `Dir::State=${join(apt, 'state')}`,
+    `Dir::Cache=${join(apt, 'cache')}`,
+    `Dir::Etc::sourcelist=${join(apt, 'sources.list')}`,
+    'Dir::Etc::sourceparts=/dev/null',
+    'Dir::State::status=/var/lib/dpkg/status',
+    'APT::Sandbox::User=root',
+  ].flatMap((option) => ['-o', option])
+  await runOk('apt-get', [...options, 'update'], { timeoutMs: 120_000 })
+  return options
 }
 
 function byVersion(a: string, b: string): number {
@@ -63,6 +92,7 @@ export async function makeInitramfs(dir: string, guest: string, cgroup: 'v1' | '
     'cat',
     'true',
     'head',
+    'id',
   ])
     symlinkSync('busybox', join(root, 'bin', name))
   const addon = join(ROOT, 'dist/native/hullguard_native.node')
@@ -96,7 +126,9 @@ function initScript(guest: string, cgroup: 'v1' | 'v2'): string {
       : 'mount -t tmpfs none /sys/fs/cgroup; mkdir /sys/fs/cgroup/memory; mount -t cgroup -o memory none /sys/fs/cgroup/memory'
   return `#!/bin/sh
 export PATH=/bin HOME=/tmp
-mount -t proc none /proc; mount -t sysfs none /sys; mount -t devtmpfs none /dev; mount -t tmpfs none /tmp; mount -t tmpfs none /run
+mount -t proc none /proc
+for word in $(cat /proc/cmdline); do case $word in guest.expects=*) export GUEST_EXPECTS=\${word#*=};; esac; done
+mount -t sysfs none /sys; mount -t securityfs none /sys/kernel/security; mount -t devtmpfs none /dev; mount -t tmpfs none /tmp; mount -t tmpfs none /run
 ${hierarchy}
 ip link set lo up
 node /app/dist/test/vm/guest/${guest}.js

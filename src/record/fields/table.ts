@@ -160,6 +160,7 @@ const OWN: readonly Row[] = [
   ['exec.file', 'string', EXEC, 'file that the kernel runs; of a script, its interpreter'],
   ['exec.script', 'string', EXEC, 'the script; absent for other programs'],
   ['exec.is_multicall', 'bool', EXEC, 'whether the program does what its first argument names (busybox)'],
+  ['exec.is_refused', 'bool', EXEC, 'whether the attempt was refused, so that the program did not run'],
   ['exec.is_foreign_root', 'bool', EXEC, "whether its root is not the container's"],
   ['exec.is_args_truncated', 'bool', EXEC, 'whether arguments were cut'],
   ['exec.is_path_truncated', 'bool', EXEC, 'whether a path was cut'],

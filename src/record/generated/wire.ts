@@ -1093,6 +1093,7 @@ export interface Exec {
   foreignRoot: boolean
   multicall: boolean
   upperLayer: boolean
+  refused: boolean
 }
 
 export function encodeExec(m: Exec, w: Writer = protobuf.Writer.create()): Writer {
@@ -1140,12 +1141,16 @@ export function encodeExec(m: Exec, w: Writer = protobuf.Writer.create()): Write
     w.uint32(88)
     w.bool(m.upperLayer)
   }
+  if (m.refused) {
+    w.uint32(96)
+    w.bool(m.refused)
+  }
   return w
 }
 
 export function decodeExec(r: Reader, end: number = r.len): Exec {
   checkEnd(r, end)
-  const m: Exec = { pathRef: 0, fileRef: 0, scriptRef: 0, dev: 0, inode: 0n, argsTruncated: false, pathTruncated: false, memfd: false, foreignRoot: false, multicall: false, upperLayer: false }
+  const m: Exec = { pathRef: 0, fileRef: 0, scriptRef: 0, dev: 0, inode: 0n, argsTruncated: false, pathTruncated: false, memfd: false, foreignRoot: false, multicall: false, upperLayer: false, refused: false }
   while (r.pos < end) {
     const tag = r.uint32()
     const wire = tag & 7
@@ -1192,6 +1197,10 @@ export function decodeExec(r: Reader, end: number = r.len): Exec {
         break
       case 11:
         if (wire === 0) m.upperLayer = r.bool()
+        else r.skipType(wire)
+        break
+      case 12:
+        if (wire === 0) m.refused = r.bool()
         else r.skipType(wire)
         break
       default:

@@ -1,7 +1,7 @@
 // Generated from the BTF of dist/bpf/hullguard.bpf.o (bpf/abi.h) by scripts/generate-abi.mjs. Do not edit.
 
 /** Changes with every layout or number below: captures carry it. */
-export const ABI_HASH = '463d6f27d8b036b8'
+export const ABI_HASH = '206d0fed385b8871'
 export const ABI_VERSION = 1
 export const PATH_MAX_BYTES = 4096
 export const ARGS_MAX_BYTES = 32768
@@ -117,6 +117,7 @@ export const ExecFlag = {
   MULTICALL: 64,
   UPPER_LAYER: 128,
   ENV_TRUNCATED: 256,
+  REFUSED: 512,
 } as const
 export type ExecFlag = (typeof ExecFlag)[keyof typeof ExecFlag]
 
@@ -172,6 +173,14 @@ export const RecipeFlag = {
   EMPTY_PATH: 16,
 } as const
 export type RecipeFlag = (typeof RecipeFlag)[keyof typeof RecipeFlag]
+
+export const Rung = {
+  TRACEPOINT: 0,
+  LSM: 1,
+  CGROUP: 2,
+  SYSCALL: 3,
+} as const
+export type Rung = (typeof Rung)[keyof typeof Rung]
 
 export const SyscallFlag = {
   FIRST: 1,
@@ -285,6 +294,10 @@ export class EvHeader {
 
   get profile(): number {
     return this.view.getUint32(this.at + 64, true)
+  }
+
+  get rung(): number {
+    return this.view.getUint32(this.at + 68, true)
   }
 
   get decided(): bigint {
@@ -1437,7 +1450,7 @@ export function decodeMapSyscallsSeen(bytes: Uint8Array): MapSyscallsSeen {
 
 /** Of each event: its size, and each field as name@offset+bytes; of each enumeration: its names and values. */
 export const EVENT_LAYOUT: Readonly<Record<string, string>> = {
-  ev_header: '88 size_bytes@0+4 kind@4+2 phase@6+1 action@7+1 cpu@8+4 program_version@12+4 cpu_seq@16+8 boot_ns@24+8 cgroup_id@32+8 start_ns@40+8 pid@48+4 tid@52+4 uid@56+4 gid@60+4 profile@64+4 decided@72+8 violated@80+8',
+  ev_header: '88 size_bytes@0+4 kind@4+2 phase@6+1 action@7+1 cpu@8+4 program_version@12+4 cpu_seq@16+8 boot_ns@24+8 cgroup_id@32+8 start_ns@40+8 pid@48+4 tid@52+4 uid@56+4 gid@60+4 profile@64+4 rung@68+4 decided@72+8 violated@80+8',
   ev_call: '304 result@88+8 args@96+48 facts@144+32 inode@176+8 target_start_ns@184+8 target_cgroup_id@192+8 target_pid@200+4 nr@204+4 abi@208+2 act@210+2 flags@212+4 fd@216+4 dev@220+4 mode@224+2 fd_kind@226+1 access@227+1 family@228+1 proto@229+1 socket_type@230+2 local_port@232+2 remote_port@234+2 local@236+16 remote@252+16 tag@268+16 repeats_count@284+4 path_bytes@288+4 path2_bytes@292+4 raw_bytes@296+4 raw2_bytes@300+4',
   ev_cgroup: '112 id@88+8 parent_id@96+8 level@104+4 path_bytes@108+4',
   ev_connect: '112 address@88+16 port@104+2 proto@106+1 family@107+1 repeats_count@108+4',
@@ -1454,12 +1467,13 @@ export const EVENT_LAYOUT: Readonly<Record<string, string>> = {
   hg_call_flag: 'HG_CALL_HAS_RESULT=1 HG_CALL_UPPER_LAYER=2 HG_CALL_MEMFD=4 HG_CALL_PATH_TRUNCATED=8 HG_CALL_PATH_UNRESOLVED=16 HG_CALL_IO_URING=32 HG_CALL_DECISION=64 HG_CALL_CREATED=128 HG_CALL_USER_MEMORY=256 HG_CALL_DELETED=512',
   hg_cgroup_state: 'HG_CGROUP_PENDING=0 HG_CGROUP_CONTAINER=1',
   hg_drop: 'HG_DROP_RING_FULL=0 HG_DROP_SCRATCH=1 HG_DROP_TASKS_FULL=2 HG_DROP_CGROUPS_FULL=3 HG_DROP_HELPER=4 HG_DROP_SYSCALLS_FULL=5 HG_DROP_UNREPORTED_ACTION=6 HG_DROP_REPEAT=7 HG_DROP_MAX=8',
-  hg_exec_flag: 'HG_EXEC_SCRIPT=1 HG_EXEC_ARGS_TRUNCATED=2 HG_EXEC_PATH_TRUNCATED=4 HG_EXEC_MEMFD=8 HG_EXEC_FOREIGN_ROOT=16 HG_EXEC_KERNEL_UNDECIDED=32 HG_EXEC_MULTICALL=64 HG_EXEC_UPPER_LAYER=128 HG_EXEC_ENV_TRUNCATED=256',
+  hg_exec_flag: 'HG_EXEC_SCRIPT=1 HG_EXEC_ARGS_TRUNCATED=2 HG_EXEC_PATH_TRUNCATED=4 HG_EXEC_MEMFD=8 HG_EXEC_FOREIGN_ROOT=16 HG_EXEC_KERNEL_UNDECIDED=32 HG_EXEC_MULTICALL=64 HG_EXEC_UPPER_LAYER=128 HG_EXEC_ENV_TRUNCATED=256 HG_EXEC_REFUSED=512',
   hg_exit_flag: 'HG_EXIT_CORE=1',
   hg_fd_kind: 'HG_FD_NONE=0 HG_FD_FILE=1 HG_FD_DIRECTORY=2 HG_FD_FIFO=3 HG_FD_CHAR_DEVICE=4 HG_FD_BLOCK_DEVICE=5 HG_FD_SOCKET=6 HG_FD_SYMLINK=7 HG_FD_ANON=8 HG_FD_NAMESPACE=9 HG_FD_MAX=10',
   hg_kind: 'HG_KIND_NONE=0 HG_KIND_EXEC=1 HG_KIND_FORK=2 HG_KIND_EXIT=3 HG_KIND_CONNECT=4 HG_KIND_SYSCALL=5 HG_KIND_OOM=6 HG_KIND_CGROUP_MKDIR=7 HG_KIND_CGROUP_RMDIR=8 HG_KIND_CGROUP_JOIN=9 HG_KIND_TASK=10 HG_KIND_MEMORY=11 HG_KIND_CALL=12 HG_KIND_MAX=13',
   hg_phase: 'HG_PHASE_RUN=0 HG_PHASE_SETUP=1',
   hg_recipe_flag: 'HG_RECIPE_RESULT_FD=1 HG_RECIPE_RAW2=2 HG_RECIPE_RAW=4 HG_RECIPE_ARGS_POINTER=8 HG_RECIPE_EMPTY_PATH=16',
+  hg_rung: 'HG_RUNG_TRACEPOINT=0 HG_RUNG_LSM=1 HG_RUNG_CGROUP=2 HG_RUNG_SYSCALL=3',
   hg_syscall_flag: 'HG_SYSCALL_FIRST=1 HG_SYSCALL_OUTSIDE=2',
   hg_want: 'HG_WANT_PROCESS=1 HG_WANT_CONNECT=2 HG_WANT_SYSCALL_FIRST=4 HG_WANT_SYSCALL_RULES=8 HG_WANT_ENV=256',
 }

@@ -18,6 +18,8 @@ export const ERRORS = {
   no_btf: { code: 'HG2002', exitCode: 3, meaning: "the running kernel offers no BTF type information", action: "use a kernel built with CONFIG_DEBUG_INFO_BTF=y (/sys/kernel/btf/vmlinux must exist)" },
   probe_load_failed: { code: 'HG2003', exitCode: 3, meaning: "a BPF program could not be loaded or attached", action: "run `hullguard doctor`; the message names the program and the kernel's reason" },
   addon_missing: { code: 'HG2004', exitCode: 3, meaning: "the native addon or the BPF object has not been built", action: "run `npm run setup` in the checkout" },
+  kernel_locked_down: { code: 'HG2005', exitCode: 3, meaning: "the kernel's lockdown lets no BPF program read kernel memory", action: "boot with `lockdown=integrity` or `lockdown=none`; under `confidentiality` nothing can be watched" },
+  kernel_lacks: { code: 'HG2006', exitCode: 3, meaning: "the kernel lacks something that the probes cannot do without", action: "run a kernel that has what the message names; Linux 5.17 has all of it" },
   policy_unreadable: { code: 'HG3001', exitCode: 1, meaning: "a policy file or folder cannot be read", action: "correct the path or its permissions" },
   policy_too_large: { code: 'HG3002', exitCode: 1, meaning: "a policy file is larger than 1 MiB", action: "split it; several files may be given" },
   policy_not_text: { code: 'HG3003', exitCode: 1, meaning: "a policy file is not UTF-8 text", action: "give a YAML text file" },

@@ -15,7 +15,8 @@ import { BREAKER_DEFAULTS, CircuitBreaker } from '../../../src/respond/breaker.j
 import { KernelPolicy } from '../../../src/respond/kernel-policy.js'
 import { isNativeError } from '../../../src/sensor/addon.js'
 import type { EventHandler } from '../../../src/sensor/batch.js'
-import { Action, CgroupState, EvExec, Want } from '../../../src/sensor/generated/abi.js'
+import { reportHost } from '../../../src/sensor/capability.js'
+import { Action, CgroupState, EvExec, ExecFlag, Rung, Want } from '../../../src/sensor/generated/abi.js'
 import { decodeText, Sensor } from '../../../src/sensor/sensor.js'
 import { Counters } from '../../../src/telemetry/counters.js'
 
@@ -26,6 +27,9 @@ rules:
   - rule: no netcat
     exec: { deny: [nc] }
     action: kill
+  - rule: no id
+    exec: { deny: [id] }
+    action: deny
   - rule: no port 81
     connect: { deny: ["*:81"] }
     action: deny
@@ -37,16 +41,21 @@ interface Seen {
   action: number
   code: number
   signal: number
+  isRefused: boolean
 }
 
 const seen: Seen[] = []
 const note = (kind: string, rest: Partial<Seen>) =>
-  seen.push({ kind, text: '', action: 0, code: 0, signal: 0, ...rest })
+  seen.push({ kind, text: '', action: 0, code: 0, signal: 0, isRefused: false, ...rest })
 
 const handler: EventHandler = {
   exec: (event) => {
     const start = event.at + EvExec.SIZE_BYTES
-    note('exec', { text: decodeText(event.bytes, start, start + event.invokedBytes), action: event.action })
+    note('exec', {
+      text: decodeText(event.bytes, start, start + event.invokedBytes),
+      action: event.action,
+      isRefused: (event.flags & ExecFlag.REFUSED) !== 0 && event.rung === Rung.LSM,
+    })
   },
   fork: () => note('fork', {}),
   exit: (event) => note('exit', { code: event.code, signal: event.signal }),
@@ -56,6 +65,30 @@ const handler: EventHandler = {
   cgroup: () => note('cgroup', {}),
   undecodable: (_event, reason) => note('undecodable', { text: reason }),
   sequence: () => {},
+}
+
+/** One line of the table of kernels: what an act came to, on which rung. */
+function act(event: string, name: string, rung: string, outcome: string): void {
+  console.log(JSON.stringify({ act: name, event, rung, outcome }))
+}
+
+function outcomeOf(event: Seen | undefined): string {
+  switch (event?.action) {
+    case undefined:
+      return 'not seen'
+    case Action.DENIED:
+      return 'refused'
+    case Action.KILLED:
+      return event.isRefused ? 'refused and killed' : 'killed before its first instruction'
+    case Action.NONE:
+      return 'seen, alert only'
+    default:
+      return `action ${event?.action}`
+  }
+}
+
+function rungOf(event: Seen | undefined): string {
+  return event?.isRefused === true ? 'lsm/bprm_check_security' : 'tp_btf/sched_process_exec'
 }
 
 function check(name: string, ok: boolean, detail: unknown = ''): void {
@@ -70,6 +103,8 @@ async function main(): Promise<void> {
   const hierarchy = findHierarchy()
   console.log(JSON.stringify({ kernel: release(), hierarchy: hierarchy.kind }))
   const hasNetworkHooks = hierarchy.kind !== 'v1'
+  console.log(JSON.stringify({ doctor: reportHost(sensorHierarchy(hierarchy)) }))
+  if (process.env.GUEST_EXPECTS === 'refusal') return checkRefusal(hierarchy)
   const sensor = Sensor.open({
     ...sensorHierarchy(hierarchy),
     ringBytes: 1 << 20,
@@ -93,22 +128,36 @@ async function main(): Promise<void> {
   const program = compileProgram(policies)
   const profile = program.profileFor({ ...HOST, state: 'container', id: 'guest', name: 'guest' })
   const breaker = new CircuitBreaker({ ...BREAKER_DEFAULTS, nowMs: () => performance.now() }, () => {})
-  new KernelPolicy(sensor, breaker).install(program, profile)
+  const kernelPolicy = new KernelPolicy(sensor, breaker)
+  kernelPolicy.install(program, profile)
+  const refusesExec = process.env.GUEST_EXPECTS === 'lsm'
+  check('an exec can be refused where bpf is among the LSMs, and only there', sensor.canRefuseExec === refusesExec)
   const want = Want.PROCESS | Want.CONNECT | Want.SYSCALL_FIRST
   const entry = { rootId: id, profile: [profile.id, profile.id], rootLevel: 1, state: CgroupState.CONTAINER, want }
   sensor.setCgroup(id, entry)
-  sensor.setSyscallsWanted(true)
+  sensor.prepareHooks(new Set(['on_sys_enter', ...kernelPolicy.hooksOf(profile.id)])).commit()
   sensor.setControl({ version: 1, blocking: 1 })
 
   // unshare -m: the exec that leaves the mount namespace ends phase setup, as a runtime's start of the entrypoint does.
   const script =
-    'nc 127.0.0.1 99; echo "nc $?"; wget -q -O - http://127.0.0.1:81/; wget -q -O - http://127.0.0.1:82/; /bin/true; exit 7'
+    '/bin/nc 127.0.0.1 99; echo "nc $?"; /bin/id; echo "id $?"; wget -q -O - http://127.0.0.1:81/; wget -q -O - http://127.0.0.1:82/; /bin/true; exit 7'
   const enter = `echo $$ > ${cgroup}/cgroup.procs; exec unshare -m /bin/sh -c '${script}'`
   const run = spawnSync('/bin/sh', ['-c', enter], { encoding: 'utf8' })
   await settle()
   check('the forbidden program was killed', run.stdout.includes('nc 137'), run.stdout)
   const nc = seen.find(({ kind, text }) => kind === 'exec' && text.endsWith('/nc'))
   check('its exec event says that the kernel killed it', nc?.action === Action.KILLED, nc ?? null)
+  check('a killed program never ran where it could be refused', (nc?.isRefused ?? false) === refusesExec, nc ?? null)
+  act('exec', 'kill', rungOf(nc), outcomeOf(nc))
+  const denied = seen.find(({ kind, text }) => kind === 'exec' && text.endsWith('/id'))
+  check(
+    refusesExec ? 'the denied program was refused' : 'what no hook can refuse runs, and is seen',
+    run.stdout.includes(refusesExec ? 'id 126' : 'id 0') &&
+      denied?.action === (refusesExec ? Action.DENIED : Action.NONE) &&
+      denied.isRefused === refusesExec,
+    [run.stdout, run.stderr, denied ?? null],
+  )
+  act('exec', 'deny', rungOf(denied), outcomeOf(denied))
   check(
     'exit code is seen',
     seen.some(({ kind, code }) => kind === 'exit' && code === 7),
@@ -131,6 +180,7 @@ async function main(): Promise<void> {
       refused?.action === Action.DENIED && run.stderr.includes('not permitted'),
       run.stderr,
     )
+    act('connect', 'deny', 'cgroup/connect4', outcomeOf(refused))
     check(
       'the other connect was seen and let through',
       allowed?.action === Action.NONE && run.stderr.includes('refused'),
@@ -139,6 +189,12 @@ async function main(): Promise<void> {
   }
   await checkMemory(sensor, hierarchy.kind, cgroup, id)
   sensor.close()
+}
+
+/** A kernel that cannot run the probes: they must say why, and leave nothing attached. */
+function checkRefusal(hierarchy: ReturnType<typeof findHierarchy>): void {
+  const { fault, events } = reportHost(sensorHierarchy(hierarchy))
+  check('doctor says why nothing can be watched', fault !== '' && events.length === 0, fault)
 }
 
 async function checkMemory(sensor: Sensor, kind: string, cgroup: string, id: bigint): Promise<void> {

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Which upper rungs does this kernel give? One program a rung on a hook that user space can call at will (it opens a file), each
+ * counting its runs: a hook that attaches but never runs (bpf missing from the list of LSMs) is told from one that works.
+ * Loaded one by one at start (src/sensor/ladder.ts), released before the real object is loaded. Decides and reports nothing.
+ */
+#include "lib/kernel.bpf.h"
+
+enum trial { TRIAL_LSM = 0, TRIAL_FENTRY = 1, TRIALS_COUNT = 2 };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, TRIALS_COUNT);
+	__type(key, __u32);
+	__type(value, __u64);
+} trials SEC(".maps");
+
+static __always_inline void trial__count(__u32 index)
+{
+	__u64 *runs_count = bpf_map_lookup_elem(&trials, &index);
+
+	if (runs_count)
+		__sync_fetch_and_add(runs_count, 1);
+}
+
+SEC("lsm/file_open")
+int BPF_PROG(trial_lsm, struct file *file, int ret)
+{
+	trial__count(TRIAL_LSM);
+	return ret;
+}
+
+SEC("fentry/security_file_open")
+int BPF_PROG(trial_fentry, struct file *file)
+{
+	trial__count(TRIAL_FENTRY);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

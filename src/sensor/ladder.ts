@@ -1,0 +1,108 @@
+/**
+ * Which rungs this kernel gives, found by trying and never by its version: each upper rung is loaded, attached and run once with
+ * a small object of its own (bpf/trial.bpf.c), then the real object is loaded without the programs that it refuses, with the
+ * reason kept. Fails closed: a program that is not optional and does not load is an error of the caller's load.
+ */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { messageOf } from '../telemetry/errors.js'
+import { findPackageRoot } from '../telemetry/package-root.js'
+import { isNativeError, loadAddon, type NativeSensor } from './addon.js'
+import { OPTIONAL_PROGRAMS, type RungFamily } from './rungs.js'
+
+export type TriedFamily = Extract<RungFamily, 'lsm' | 'fentry'>
+
+/** The program of bpf/trial.bpf.c and its place in `trials`. */
+const TRIALS: readonly { family: TriedFamily; program: string; index: number }[] = [
+  { family: 'lsm', program: 'trial_lsm', index: 0 },
+  { family: 'fentry', program: 'trial_fentry', index: 1 },
+]
+const LSM_LIST = '/sys/kernel/security/lsm'
+
+/** Why a rung, or a program, is not there; '' is never a reason. */
+export type Reasons<Name extends string> = ReadonlyMap<Name, string>
+
+/** The rungs that do not work here, with the reason. */
+export function tryRungs(): Reasons<TriedFamily> {
+  const missing = new Map<TriedFamily, string>()
+  for (const { family, program, index } of TRIALS) {
+    const reason = tryRung(program, index)
+    if (reason !== '') missing.set(family, reason)
+  }
+  return missing
+}
+
+function tryRung(program: string, index: number): string {
+  const addon = loadAddon()
+  const native = new addon.Sensor()
+  try {
+    const skip = TRIALS.map((trial) => trial.program).filter((name) => name !== program)
+    native.open(join(findPackageRoot(), 'dist', 'bpf', 'trial.bpf.o'), { knobs: {}, mapEntries: {}, skip })
+    native.load()
+    native.attach(program)
+    readFileSync('/dev/null') // the act that the trial's hooks see
+    const key = new Uint8Array(4)
+    new DataView(key.buffer).setUint32(0, index, true)
+    const runs = new Uint8Array(8)
+    if (native.lookup('trials', key, runs) && runs.some((byte) => byte !== 0)) return ''
+    return `it attaches but never runs${whyLsmIsSilent(program)}`
+  } catch (error) {
+    return reasonOf(error, program)
+  } finally {
+    native.close()
+  }
+}
+
+function whyLsmIsSilent(program: string): string {
+  if (program !== 'trial_lsm') return ''
+  try {
+    return `: bpf is not among the kernel's LSMs (${readFileSync(LSM_LIST, 'utf8').trim()})`
+  } catch {
+    return ": bpf is not among the kernel's LSMs"
+  }
+}
+
+export interface Loaded {
+  native: NativeSensor
+  /** Optional programs that are not loaded. */
+  missing: Reasons<string>
+}
+
+/**
+ * `make` opens the object without the given programs, ready to load. A refused optional program is left out and the rest tried
+ * again, so at most as many loads as there are optional programs.
+ */
+export function loadByTrying(make: (skip: readonly string[]) => NativeSensor): Loaded {
+  const rungs = tryRungs()
+  const missing = new Map<string, string>()
+  for (const { program, family } of OPTIONAL_PROGRAMS) {
+    const reason = family === 'lsm' || family === 'fentry' ? rungs.get(family) : undefined
+    if (reason !== undefined) missing.set(program, reason)
+  }
+  for (;;) {
+    const native = make([...missing.keys()])
+    try {
+      native.load()
+      return { native, missing }
+    } catch (error) {
+      native.close()
+      const program = refusedProgram(error)
+      const isOptional = OPTIONAL_PROGRAMS.some((optional) => optional.program === program)
+      if (program === undefined || !isOptional || missing.has(program)) throw error
+      missing.set(program, reasonOf(error, program))
+    }
+  }
+}
+
+/** The program that libbpf's last words are about. */
+function refusedProgram(error: unknown): string | undefined {
+  if (!isNativeError(error)) return undefined
+  return [...error.log.matchAll(/prog '(\w+)': /g)].at(-1)?.[1]
+}
+
+function reasonOf(error: unknown, program: string): string {
+  if (!isNativeError(error)) return messageOf(error)
+  const said = error.log.split('\n').find((line) => line.includes(`prog '${program}': `))
+  // libbpf's own words about the load say no more than the error does.
+  return (said?.replace(/^.*prog '\w+': (BPF program load failed: )?/, '') ?? error.message).trim()
+}

@@ -1,0 +1,106 @@
+/**
+ * Every hook that an event can come from, best first: what it can do, what it costs, and which fields it yields. The one table
+ * that loading, lowering, `doctor` and docs/kernels.md read; a rule is put on a rung only if that rung yields all fields it reads.
+ */
+
+export type RungFamily = 'lsm' | 'fentry' | 'tp_btf' | 'raw_tp' | 'cgroup'
+
+/** `decision`: runs before the act and can refuse it, knows no result. `result`: sees what came of it. Joined into one event. */
+export type RungRole = 'decision' | 'result'
+
+/** What a task pays that nobody watches. */
+export type CostClass = 'none when unwatched' | 'one lookup' | 'every syscall'
+
+export interface RungRow {
+  program: string
+  /** As in SEC(): family and kernel name. */
+  hook: string
+  family: RungFamily
+  role: RungRole
+  /** As doctor shows it; one event can have several rows. */
+  event: string
+  deny: boolean
+  kill: boolean
+  cost: CostClass
+  /** Not needed to start: left out where the kernel refuses it, attached only while a rule asks. */
+  isOptional: boolean
+  /** Fields of the event that this rung does not yield (src/record/fields names). */
+  lacks: readonly string[]
+  note: string
+}
+
+const ON_DEMAND = 'attached only while a rule asks'
+const BY_PIDFD = 'kill: refused here, then ended through a pidfd'
+
+function row(
+  program: string,
+  hook: string,
+  event: string,
+  rest: Partial<Omit<RungRow, 'program' | 'hook' | 'event' | 'family'>> = {},
+): RungRow {
+  const family = hook.slice(0, hook.indexOf('/')) as RungFamily
+  return {
+    program,
+    hook,
+    family,
+    event,
+    role: 'result',
+    deny: false,
+    kill: false,
+    cost: 'none when unwatched',
+    isOptional: false,
+    lacks: [],
+    note: '',
+    ...rest,
+  }
+}
+
+const CONNECT_LACKS = ['evt.res', 'evt.rawres', 'fd.num', 'fd.lport', 'fd.lip'] as const
+const network = { role: 'decision', deny: true, kill: true, cost: 'one lookup', note: BY_PIDFD } as const
+
+export const RUNGS: readonly RungRow[] = [
+  row('on_cgroup_mkdir', 'tp_btf/cgroup_mkdir', 'container start'),
+  row('on_cgroup_rmdir', 'tp_btf/cgroup_rmdir', 'container stop'),
+  row('on_cgroup_attach', 'tp_btf/cgroup_attach_task', 'exec-into'),
+  row('on_fork', 'tp_btf/sched_process_fork', 'fork'),
+  row('on_bprm_check', 'lsm/bprm_check_security', 'exec', {
+    role: 'decision',
+    deny: true,
+    kill: true,
+    isOptional: true,
+    // The new program's arguments lie in a memory that is not yet anyone's.
+    lacks: ['proc.args', 'proc.cmdline', 'proc.env', 'proc.name'],
+    note: `${ON_DEMAND} to refuse a program`,
+  }),
+  row('on_exec', 'tp_btf/sched_process_exec', 'exec', { kill: true, note: 'kill: before its first instruction' }),
+  row('on_exit', 'tp_btf/sched_process_exit', 'exit'),
+  row('on_oom', 'raw_tp/mark_victim', 'oom'),
+  row('on_connect4', 'cgroup/connect4', 'connect (IPv4)', { ...network, lacks: CONNECT_LACKS }),
+  row('on_connect6', 'cgroup/connect6', 'connect (IPv6)', { ...network, lacks: CONNECT_LACKS }),
+  row('on_sendmsg4', 'cgroup/sendmsg4', 'UDP send (IPv4)', { ...network, lacks: CONNECT_LACKS }),
+  row('on_sendmsg6', 'cgroup/sendmsg6', 'UDP send (IPv6)', { ...network, lacks: CONNECT_LACKS }),
+  row('on_sys_enter', 'tp_btf/sys_enter', 'syscall', {
+    kill: true,
+    cost: 'every syscall',
+    lacks: ['evt.res', 'evt.rawres'],
+    note: `${ON_DEMAND}; kill: the call still happens`,
+  }),
+]
+
+/** Hooks that must all attach, or nothing starts. on_sys_enter loads always and attaches on demand. */
+export const BASE_RUNGS = RUNGS.filter(({ isOptional, program }) => !isOptional && program !== 'on_sys_enter')
+
+/** Programs that a kernel may refuse without the agent refusing to start. */
+export const OPTIONAL_PROGRAMS: readonly { program: string; family: RungFamily }[] = RUNGS.filter(
+  ({ isOptional }) => isOptional,
+)
+
+export function hookOf(program: string): string {
+  return RUNGS.find((rung) => rung.program === program)?.hook ?? program
+}
+
+/** Does this rung yield all of `fields`? */
+export function yieldsAll({ lacks }: RungRow, fields: Iterable<string>): boolean {
+  for (const field of fields) if (lacks.includes(field)) return false
+  return true
+}
