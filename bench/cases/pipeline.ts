@@ -90,7 +90,7 @@ async function measure(
     dataDir: join(dir, 'agent'),
     lockFile: join(dir, 'agent.lock'),
     collectors: collector === undefined ? [] : [collector.address],
-    policies: rules === 0 ? [] : [policyOf(mixedRules(rules, SEED))],
+    rulebook: { policies: rules === 0 ? [] : [policyOf(mixedRules(rules, SEED))] },
     mode: 'observe',
     syscallActivity: false,
     ringBytes: RING_BYTES,

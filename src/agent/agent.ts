@@ -5,12 +5,12 @@
  * after the containers are known; blocking is switched on last.
  */
 import type { Server } from 'node:http'
+import { hostname } from 'node:os'
 import type { Identity } from '../container/identity.js'
 import { ContainerTable } from '../container/table.js'
 import { loadAgentId } from '../export/epoch.js'
 import { openExporter } from '../export/exporter.js'
 import type { CloseReport, Exporter, Log } from '../export/types.js'
-import type { Policy } from '../policy/model.js'
 import { type AgentBody, HOST, type RecordDraft } from '../record/model.js'
 import { BREAKER_DEFAULTS, CircuitBreaker } from '../respond/breaker.js'
 import { KernelPolicy } from '../respond/kernel-policy.js'
@@ -21,8 +21,10 @@ import { HullguardError } from '../telemetry/errors.js'
 import { Recording, type RecordingOptions } from './capture/recording.js'
 import { BootClock } from './clock.js'
 import { composePipeline } from './compose.js'
+import type { Rulebook } from './conditions/rulebook.js'
 import { type AgentStatus, type Mode, startControlServer } from './control-server.js'
 import { readExistingProcesses } from './existing-processes.js'
+import { HostNames } from './fields/host-names.js'
 import { HeldEvents } from './held-events.js'
 import { lockHost } from './host-lock.js'
 import { MemoryLoop } from './memory-loop.js'
@@ -39,7 +41,8 @@ export interface AgentOptions {
   dataDir: string | undefined
   lockFile: string
   collectors: readonly string[]
-  policies: readonly Policy[]
+  /** Policies and Falco rules to begin with. */
+  rulebook: Rulebook
   mode: Mode
   syscallActivity: boolean
   ringBytes: number
@@ -55,8 +58,8 @@ export interface RunningAgent {
   readonly status: AgentStatus
   readonly containerCount: number
   setMode(mode: Mode): void
-  /** All or nothing: throws and leaves the old policies in force. */
-  setPolicies(policies: readonly Policy[]): void
+  /** All or nothing: throws and leaves the old rules in force. */
+  setRules(rulebook: Rulebook): void
   /** Throws HullguardError recording_busy when one is in progress. */
   record(options: RecordingOptions): Recording
   stop(): Promise<CloseReport>
@@ -91,6 +94,7 @@ class Agent implements RunningAgent {
   readonly #table: ContainerTable
   readonly #processes: ProcessTable
   readonly #users: UserNames
+  readonly #hostNames: HostNames
   readonly #held: HeldEvents
   readonly #breaker: CircuitBreaker
   #exporter: Exporter | undefined
@@ -116,6 +120,7 @@ class Agent implements RunningAgent {
     this.#table = new ContainerTable(options)
     this.#processes = new ProcessTable(counters)
     this.#users = new UserNames(options.hostRoot ?? '/')
+    this.#hostNames = new HostNames(counters)
     this.#held = new HeldEvents(counters)
     counters.define('kernel_events_lost_total', 'counter', 'Events that found no room in the ring, by their numbers')
     this.#breaker = new CircuitBreaker({ ...BREAKER_DEFAULTS, nowMs: () => performance.now() }, (policy) => {
@@ -175,10 +180,12 @@ class Agent implements RunningAgent {
     this.#report('mode', `mode is now ${mode}`)
   }
 
-  setPolicies(policies: readonly Policy[]): void {
+  setRules(rulebook: Rulebook): void {
     this.#breaker.rearm()
-    this.#policies?.activate(policies)
-    this.#report('policy', `policies in force: ${policies.map(({ name }) => name).join(', ') || 'none'}`)
+    this.#activate(rulebook)
+    const { policies, falco } = rulebook
+    const rules = falco === undefined ? '' : `; Falco rules in force: ${falco.rules.length}`
+    this.#report('policy', `policies in force: ${policies.map(({ name }) => name).join(', ') || 'none'}${rules}`)
   }
 
   record(options: RecordingOptions): Recording {
@@ -238,6 +245,8 @@ class Agent implements RunningAgent {
       held: this.#held,
       users: this.#users,
       utcNs: (bootNs) => this.#clock.utcNs(bootNs),
+      hostname: hostname(),
+      hostNames: this.#hostNames,
       isOwnFile,
       judgesFirstUses: false,
       append,
@@ -261,7 +270,7 @@ class Agent implements RunningAgent {
     await this.#table.start()
     for (const identity of this.#table.containers()) policies.apply(identity)
     this.#readTasks()
-    policies.activate(this.#options.policies)
+    this.#activate(this.#options.rulebook)
     sensor.setControl({ blocking: this.#mode === 'block' ? 1 : 0 })
     this.#memory = new MemoryLoop({
       sensor,
@@ -317,6 +326,16 @@ class Agent implements RunningAgent {
     })
   }
 
+  #activate(rulebook: Rulebook): void {
+    const policies = this.#policies
+    if (policies === undefined) return
+    const wasHostWanted = policies.isHostWanted
+    policies.activate(rulebook)
+    this.#hostNames.follow(policies.current.conditions.hostNames)
+    // the host's own processes are of interest only now
+    if (policies.isHostWanted && !wasHostWanted) this.#readTasks()
+  }
+
   /** Tells the kernel what a cgroup is. An unknown one stays observed there as it was made: pending. */
   #place(identity: Identity, cgroupIds: readonly bigint[]): void {
     if (identity.ref.state === 'host') for (const id of cgroupIds) this.#sensor?.removeCgroup(id)
@@ -335,7 +354,8 @@ class Agent implements RunningAgent {
 
   #readTasks(): void {
     const tasks = this.#sensor?.readTasks() ?? []
-    readExistingProcesses(tasks, this.#processes, (id) => this.#table.lookup(id)?.confirmed ?? false)
+    const isHostWanted = this.#policies?.isHostWanted ?? false
+    readExistingProcesses(tasks, this.#processes, (id) => isHostWanted || (this.#table.lookup(id)?.confirmed ?? false))
   }
 
   /** Events that waited for a cgroup which is decided now go on. */
@@ -405,6 +425,7 @@ class Agent implements RunningAgent {
   async #stop(): Promise<CloseReport> {
     clearInterval(this.#housekeeping)
     clearTimeout(this.#tasksTimer)
+    this.#hostNames.close()
     this.#control?.close()
     this.#memory?.stop()
     const isDrained = (await this.#sensor?.drain(DRAIN_MS)) ?? true

@@ -8,9 +8,12 @@ import type { RecordDraft } from '../record/model.js'
 import type { LostRange } from '../sensor/gaps.js'
 import type { Counters } from '../telemetry/counters.js'
 import { Drafts } from './drafts.js'
+import { EventContext } from './fields/context.js'
+import type { HostNames } from './fields/host-names.js'
 import type { HeldEvents } from './held-events.js'
 import { type Identities, type OwnFileCheck, Pipeline, type PolicySource } from './pipeline.js'
 import type { ProcessTable } from './process-table.js'
+import { ProcessTracker } from './process-tracker.js'
 import type { NameSource } from './users.js'
 import { Verdicts, type VerdictsOptions } from './verdicts.js'
 
@@ -22,6 +25,10 @@ export interface Surroundings {
   users: NameSource
   /** UTC ns of a CLOCK_BOOTTIME reading. */
   utcNs: (bootNs: bigint) => bigint
+  /** Name of the host, as `evt.hostname` has it. */
+  hostname: string
+  /** Addresses of host names in rules; undefined: none are looked up. */
+  hostNames?: HostNames | undefined
   isOwnFile: OwnFileCheck
   judgesFirstUses: boolean
   append: (draft: RecordDraft) => { seq: bigint }
@@ -29,7 +36,7 @@ export interface Surroundings {
   onCgroup: (identity: Identity, cgroupId: bigint) => void
   onLost: (range: LostRange) => void
   /** How alerts are acted on. */
-  response: Omit<VerdictsOptions, 'append' | 'counters'>
+  response: Omit<VerdictsOptions, 'append' | 'counters' | 'context'>
   counters: Counters
 }
 
@@ -39,24 +46,14 @@ export interface Composition {
 }
 
 export function composePipeline(surroundings: Surroundings): Composition {
-  const {
-    table,
-    policies,
-    processes,
-    held,
-    users,
-    utcNs,
-    isOwnFile,
-    judgesFirstUses,
-    append,
-    onCgroup,
-    onLost,
-    counters,
-  } = surroundings
-  const verdicts = new Verdicts({ ...surroundings.response, append, counters })
-  const drafts = new Drafts(processes, users, utcNs)
+  const { table, policies, processes, held, users, utcNs, hostname, hostNames, counters } = surroundings
+  const { isOwnFile, judgesFirstUses, append, onCgroup, onLost } = surroundings
+  const tracker = new ProcessTracker(processes)
+  const drafts = new Drafts(tracker, users, utcNs)
+  const context = new EventContext({ parentOf: (entry) => tracker.parentOf(entry), users, utcNs, hostname, hostNames })
+  const verdicts = new Verdicts({ ...surroundings.response, append, counters, context })
   const pipeline = new Pipeline({
-    ...{ table, policies, verdicts, held, drafts },
+    ...{ table, policies, verdicts, held, tracker, drafts, context },
     ...{ isOwnFile, judgesFirstUses, append, onCgroup, onLost, counters },
   })
   return { pipeline, verdicts }

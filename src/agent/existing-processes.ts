@@ -1,9 +1,10 @@
 /**
  * The processes that were there before the agent: identity from the kernel's iterator, arguments and working directory of
- * container processes from /proc. Never over what events have told since. A process that ends meanwhile is left as it is.
+ * watched processes from /proc. Never over what events have told since. A process that ends meanwhile is left as it is.
  */
 import { readFileSync, readlinkSync } from 'node:fs'
 import type { TaskSnapshot } from '../sensor/sensor.js'
+import { ProcessImage } from './fields/image.js'
 import type { ProcessTable } from './process-table.js'
 
 /** As much as an exec event carries. */
@@ -12,23 +13,29 @@ const ARGS_MAX_BYTES = 32 * 1024
 export function readExistingProcesses(
   tasks: readonly TaskSnapshot[],
   processes: ProcessTable,
-  isInContainer: (cgroupId: bigint) => boolean,
+  isWatched: (cgroupId: bigint) => boolean,
 ): void {
   for (const task of tasks) {
     if (processes.find(task.pid, task.startNs) !== undefined) continue
-    const isContainer = isInContainer(task.cgroupId)
+    const isRead = isWatched(task.cgroupId)
+    const args = isRead ? readArguments(task.pid) : []
+    const cwd = isRead ? readCwd(task.pid) : ''
+    const { comm, exe, vpid } = task
     processes.set({
       pid: task.pid,
       startNs: task.startNs,
       parentPid: task.parentPid,
       parentStartNs: task.parentStartNs,
-      exe: task.exe,
-      invoked: task.exe,
-      args: isContainer ? readArguments(task.pid) : [],
-      cwd: isContainer ? readCwd(task.pid) : '',
+      exe,
+      invoked: exe,
+      args,
+      cwd,
       uid: task.uid,
       gid: task.gid,
       phase: 'run',
+      vpid,
+      facts: task,
+      image: ProcessImage.ofTexts({ comm, exe, cwd, args }),
     })
   }
 }

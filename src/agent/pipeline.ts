@@ -5,6 +5,7 @@
 
 import type { Identity } from '../container/identity.js'
 import type { ExecNames, Hits } from '../match/types.js'
+import { TOLD_TYPES } from '../record/fields/events.js'
 import type { RecordDraft } from '../record/model.js'
 import type { EventHandler } from '../sensor/batch.js'
 import { GapTracker, type LostRange } from '../sensor/gaps.js'
@@ -26,10 +27,13 @@ import {
 import { hookOf } from '../sensor/rungs.js'
 import { decodeText } from '../sensor/sensor.js'
 import type { Counters } from '../telemetry/counters.js'
-import { type Draft, type Drafts, execRanges } from './drafts.js'
+import type { Draft, Drafts } from './drafts.js'
+import type { EventContext } from './fields/context.js'
 import type { HeldEvents } from './held-events.js'
 import type { PolicySet } from './policies.js'
-import type { Verdicts } from './verdicts.js'
+import type { ProcessEntry } from './process-table.js'
+import { execRanges, type ProcessTracker } from './process-tracker.js'
+import type { Judged, Verdicts } from './verdicts.js'
 
 /** Which container a cgroup is: the live host's table, or a capture's. */
 export interface Identities {
@@ -41,6 +45,8 @@ export interface Identities {
 
 /** The set of policies that an event is judged by: the one that its header names. */
 export interface PolicySource {
+  /** Some rule is for processes of the host. */
+  readonly isHostWanted: boolean
   forVersion(version: number): PolicySet
 }
 
@@ -55,7 +61,9 @@ export interface EventTap {
 
 export interface PipelineOptions {
   table: Identities
+  tracker: ProcessTracker
   drafts: Drafts
+  context: EventContext
   policies: PolicySource
   isOwnFile: OwnFileCheck
   /** A first use of a syscall is judged too. The live kernel reports what violates a rule; a capture knows first uses only. */
@@ -72,12 +80,21 @@ export interface PipelineOptions {
 /** One profile can hold at most this many rules of one kind that hit at once before a larger buffer is made. */
 const HITS_FIRST_COUNT = 256
 
+const EXEC_TYPE = TOLD_TYPES.indexOf('execve')
+const FORK_TYPE = TOLD_TYPES.indexOf('clone')
+const EXIT_TYPE = TOLD_TYPES.indexOf('procexit')
+const CONNECT_TYPE = TOLD_TYPES.indexOf('connect')
+const SYSCALL_TYPE = TOLD_TYPES.indexOf('syscall')
+const OOM_TYPE = TOLD_TYPES.indexOf('oom')
+
 export class Pipeline implements EventHandler {
   readonly #options: PipelineOptions
   readonly #gaps = new GapTracker()
   readonly #hits: Hits = { rules: new Uint32Array(HITS_FIRST_COUNT), count: 0 }
   /** While held events are handed on they are not held again. */
   #releasing: Identity | undefined
+  /** Rules that are conditions and hold for the present event; which they are stands in the set's own hits. */
+  #conditionHits = 0
   /** A recording in progress; undefined (the usual): none. */
   tap: EventTap | undefined
 
@@ -102,8 +119,16 @@ export class Pipeline implements EventHandler {
   exec(event: EvExec): void {
     const identity = this.#identify(event)
     if (identity === undefined) return
-    const draft = this.#options.drafts.exec(event, identity.ref)
-    const set = this.#options.policies.forVersion(event.programVersion)
+    const { tracker, context, drafts } = this.#options
+    const entry = tracker.exec(event)
+    const isRefused = (event.flags & ExecFlag.REFUSED) !== 0
+    const actor = isRefused ? tracker.of(event) : entry
+    const set = this.#begin(event, actor, identity)
+    context.exec = event
+    // to conditions an exec is one that succeeded
+    if (!isRefused) this.#matchConditions(set, identity, EXEC_TYPE)
+    if (!this.#isRecorded(identity)) return
+    const draft = drafts.exec(event, identity.ref, entry, actor)
     const ranges = execRanges(event)
     const names: ExecNames = {
       bytes: event.bytes,
@@ -117,36 +142,60 @@ export class Pipeline implements EventHandler {
     }
     const profile = set.profileFor(identity.ref)
     const isSetup = event.phase === Phase.SETUP
-    this.#prepareHits(set)
     set.program.matchExec(profile, names, isSetup, this.#hits)
     if (this.#hits.count > 0 && names.foreignRoot && this.#isOwnFile(identity, event.pid, draft)) {
       this.#hits.count = 0
       set.program.matchExec(profile, { ...names, verified: true }, isSetup, this.#hits)
     }
-    this.#finish(event, draft, identity, set, hookName(event.rung === Rung.LSM ? 'on_bprm_check' : 'on_exec'))
+    const hook = hookName(event.rung === Rung.LSM ? 'on_bprm_check' : 'on_exec')
+    this.#finish(event, draft, identity, set, hook, EXEC_TYPE)
   }
 
   fork(event: EvFork): void {
     const identity = this.#identify(event)
-    if (identity !== undefined) this.#options.append(this.#options.drafts.fork(event, identity.ref))
+    if (identity === undefined) return
+    const entry = this.#options.tracker.fork(event)
+    const set = this.#begin(event, entry, identity)
+    this.#options.context.fork = event
+    this.#matchConditions(set, identity, FORK_TYPE)
+    if (!this.#isRecorded(identity)) return
+    const draft = this.#options.drafts.fork(event, identity.ref, entry)
+    this.#finish(event, draft, identity, set, 'sched_process_fork', FORK_TYPE)
   }
 
   exit(event: EvExit): void {
     const identity = this.#identify(event)
-    if (identity !== undefined) this.#options.append(this.#options.drafts.exit(event, identity.ref))
+    if (identity === undefined) return
+    const entry = this.#options.tracker.of(event)
+    const set = this.#begin(event, entry, identity)
+    this.#options.context.exit = event
+    this.#matchConditions(set, identity, EXIT_TYPE)
+    if (!this.#isRecorded(identity)) return
+    const draft = this.#options.drafts.exit(event, identity.ref, entry)
+    this.#finish(event, draft, identity, set, 'sched_process_exit', EXIT_TYPE)
   }
 
   oom(event: EvOom): void {
     const identity = this.#identify(event)
-    if (identity !== undefined) this.#options.append(this.#options.drafts.oom(event, identity.ref))
+    if (identity === undefined) return
+    const entry = this.#options.tracker.of(event)
+    const set = this.#begin(event, entry, identity)
+    this.#options.context.oom = event
+    this.#matchConditions(set, identity, OOM_TYPE)
+    if (!this.#isRecorded(identity)) return
+    const draft = this.#options.drafts.oom(event, identity.ref, entry)
+    this.#finish(event, draft, identity, set, 'mark_victim', OOM_TYPE)
   }
 
   connect(event: EvConnect): void {
     const identity = this.#identify(event)
     if (identity === undefined) return
-    const draft = this.#options.drafts.connect(event, identity.ref)
-    const set = this.#options.policies.forVersion(event.programVersion)
-    this.#prepareHits(set)
+    const entry = this.#options.tracker.of(event)
+    const set = this.#begin(event, entry, identity)
+    this.#options.context.connect = event
+    this.#matchConditions(set, identity, CONNECT_TYPE)
+    if (!this.#isRecorded(identity)) return
+    const draft = this.#options.drafts.connect(event, identity.ref, entry)
     set.program.matchConnect(
       set.profileFor(identity.ref),
       event.bytes,
@@ -156,15 +205,19 @@ export class Pipeline implements EventHandler {
       draft.process.phase === 'setup',
       this.#hits,
     )
-    this.#finish(event, draft, identity, set, event.family === 4 ? 'cgroup/connect4' : 'cgroup/connect6')
+    const hook = event.family === 4 ? 'cgroup/connect4' : 'cgroup/connect6'
+    this.#finish(event, draft, identity, set, hook, CONNECT_TYPE)
   }
 
   syscall(event: EvSyscall): void {
     const identity = this.#identify(event)
     if (identity === undefined) return
-    const draft = this.#options.drafts.syscall(event, identity.ref)
-    const set = this.#options.policies.forVersion(event.programVersion)
-    this.#prepareHits(set)
+    const entry = this.#options.tracker.of(event)
+    const set = this.#begin(event, entry, identity)
+    this.#options.context.syscall = event
+    this.#matchConditions(set, identity, SYSCALL_TYPE)
+    if (!this.#isRecorded(identity)) return
+    const draft = this.#options.drafts.syscall(event, identity.ref, entry)
     if (event.flags & SyscallFlag.OUTSIDE || this.#options.judgesFirstUses)
       set.program.matchSyscall(
         set.profileFor(identity.ref),
@@ -173,7 +226,7 @@ export class Pipeline implements EventHandler {
         event.phase === Phase.SETUP,
         this.#hits,
       )
-    this.#finish(event, draft, identity, set, 'sys_enter')
+    this.#finish(event, draft, identity, set, 'sys_enter', SYSCALL_TYPE)
   }
 
   cgroup(event: EvCgroup): void {
@@ -192,7 +245,7 @@ export class Pipeline implements EventHandler {
   /** The table has decided about a cgroup: its held events go on, or are the host's and nobody's business. */
   resolved(cgroupId: bigint, identity: Identity): void {
     const { held, counters } = this.#options
-    if (identity.ref.state === 'host') {
+    if (identity.ref.state === 'host' && !this.#isHostWanted) {
       counters.add('events_host_discarded_total', held.discard(cgroupId))
       return
     }
@@ -231,6 +284,10 @@ export class Pipeline implements EventHandler {
     return exec !== undefined && exec.script === '' && this.#options.isOwnFile(identity, pid, exec.path)
   }
 
+  get #isHostWanted(): boolean {
+    return this.#options.policies.isHostWanted
+  }
+
   /** undefined: the event is held, or nobody wants it. */
   #identify(event: EvHeader): Identity | undefined {
     if (this.#releasing !== undefined) return this.#seen(event, this.#releasing)
@@ -240,7 +297,7 @@ export class Pipeline implements EventHandler {
       counters.add('events_unidentified_total')
       return undefined
     }
-    if (identity.ref.state === 'host') return undefined
+    if (identity.ref.state === 'host') return this.#isHostWanted ? this.#seen(event, identity) : undefined
     if (identity.ref.state !== 'pending') return this.#seen(event, identity)
     const early = held.hold(event.cgroupId, event.bytes, event.at, event.sizeBytes)
     if (early !== undefined) this.#release(early, table.lookup(early) ?? identity)
@@ -252,27 +309,56 @@ export class Pipeline implements EventHandler {
     return identity
   }
 
-  #prepareHits(set: PolicySet): void {
+  /** The set that judges the event; the context stands on it, and nothing has hit yet. */
+  #begin(event: EvHeader, entry: ProcessEntry, identity: Identity): PolicySet {
+    const { policies, context } = this.#options
+    const set = policies.forVersion(event.programVersion)
     this.#hits.count = 0
+    this.#conditionHits = 0
     if (this.#hits.rules.length < set.program.rules.length) this.#hits.rules = new Uint32Array(set.program.rules.length)
+    context.stand(event, entry, identity)
+    return set
   }
 
-  #finish(event: EvHeader, draft: Draft, identity: Identity, set: PolicySet, hook: string): void {
-    const { seq } = this.#options.append(draft)
-    if (this.#hits.count === 0) return
-    this.#options.verdicts.judge(
-      {
-        draft,
-        cause: { kind: draft.kind, lane: 'activity', seq },
-        identity,
-        set,
-        kernelAction: event.action,
-        hook,
-        pid: event.pid,
-        startNs: event.startNs,
-      },
-      this.#hits.rules.subarray(0, this.#hits.count),
-    )
+  /** Acts of a runtime in a container that it sets up are no rule's business. */
+  #matchConditions(set: PolicySet, identity: Identity, eventType: number): void {
+    const { conditions } = set
+    const { context } = this.#options
+    if (conditions.isEmpty || eventType < 0 || context.isSetup) return
+    this.#conditionHits = conditions.match(context, identity, eventType)
+  }
+
+  /** What containers do is recorded; of what the host does, only what a rule holds for. */
+  #isRecorded(identity: Identity): boolean {
+    return identity.ref.state !== 'host' || this.#conditionHits > 0
+  }
+
+  #finish(event: EvHeader, draft: Draft, identity: Identity, set: PolicySet, hook: string, eventType: number): void {
+    const { append, verdicts } = this.#options
+    const { seq } = append(draft)
+    if (this.#hits.count === 0 && this.#conditionHits === 0) return
+    const judged: Judged = {
+      eventType: TOLD_TYPES[eventType] ?? draft.kind,
+      draft,
+      cause: { kind: draft.kind, lane: 'activity', seq },
+      identity,
+      set,
+      kernelAction: event.action,
+      hook,
+      pid: event.pid,
+      startNs: event.startNs,
+    }
+    const native = [...this.#hits.rules.subarray(0, this.#hits.count)]
+    const { hits, sources } = set.conditions
+    for (let at = 0; at < this.#conditionHits; at++) {
+      const source = sources[hits.rules[at] ?? -1]
+      if (source?.from === 'policy') native.push(source.id)
+    }
+    if (native.length > 0) verdicts.judge(judged, native)
+    for (let at = 0; at < this.#conditionHits; at++) {
+      const source = sources[hits.rules[at] ?? -1]
+      if (source?.from === 'falco') verdicts.report(judged, source)
+    }
   }
 }
 

@@ -9,12 +9,14 @@ import type { Identity } from '../container/identity.js'
 import type { ContainerTable } from '../container/table.js'
 import { compileProgram } from '../match/program.js'
 import type { Profile, Program } from '../match/types.js'
-import type { Policy, Rule } from '../policy/model.js'
+import type { Rule } from '../policy/model.js'
 import type { ContainerRef } from '../record/model.js'
 import type { KernelPolicy } from '../respond/kernel-policy.js'
 import type { HookChange } from '../sensor/attachments.js'
 import { CgroupState, Want } from '../sensor/generated/abi.js'
 import type { Sensor } from '../sensor/sensor.js'
+import { ConditionSet } from './conditions/condition-set.js'
+import type { Rulebook } from './conditions/rulebook.js'
 
 /** Events of the old program can still be in the ring for a moment after the swap; a full ring drains well within this. */
 const RETIRE_AFTER_MS = 10_000
@@ -25,10 +27,20 @@ export class PolicySet {
   /** Ids of the profiles that are in the kernel for this set. */
   readonly installed = new Set<number>()
 
+  readonly conditions: ConditionSet
+
   constructor(
     readonly version: number,
     readonly program: Program,
-  ) {}
+    rulebook: Rulebook = { policies: program.policies },
+  ) {
+    this.conditions = new ConditionSet(rulebook, program)
+  }
+
+  /** Compiles; throws and changes nothing when it cannot. */
+  static of(version: number, rulebook: Rulebook): PolicySet {
+    return new PolicySet(version, compileProgram(rulebook.policies), rulebook)
+  }
 
   profileFor(ref: ContainerRef): Profile {
     let profile = this.#profiles.get(ref)
@@ -59,11 +71,15 @@ export class Policies {
 
   constructor(options: PoliciesOptions) {
     this.#options = options
-    this.#current = new PolicySet(0, compileProgram([]))
+    this.#current = PolicySet.of(0, { policies: [] })
   }
 
   get current(): PolicySet {
     return this.#current
+  }
+
+  get isHostWanted(): boolean {
+    return this.#current.conditions.isForHost
   }
 
   /** The set that an event's header names; the current one for a version that is gone. */
@@ -72,9 +88,9 @@ export class Policies {
   }
 
   /** Puts a new set in force, whole or not at all (then it throws, and the old one stays). */
-  activate(policies: readonly Policy[]): void {
+  activate(rulebook: Rulebook): void {
     const { sensor, table, kernel } = this.#options
-    const next = new PolicySet(this.#current.version + 1, compileProgram(policies))
+    const next = PolicySet.of(this.#current.version + 1, rulebook)
     const containers = table.containers()
     let hooks: HookChange
     try {
@@ -91,7 +107,7 @@ export class Policies {
       this.#current = next
       for (const identity of containers) this.#writeCgroups(identity)
       kernel.refillBudgets()
-      sensor.setControl({ version: next.version }) // the one write that puts it in force
+      sensor.setControl({ version: next.version, ...wantsOf(next) }) // the one write that puts it in force
     } catch (error) {
       this.#current = old
       this.#previous = older
@@ -163,6 +179,7 @@ export class Policies {
     let want = Want.PROCESS | Want.CONNECT
     if (syscallActivity) want |= Want.SYSCALL_FIRST
     if (hasSyscallRule(this.#current, identity.ref)) want |= Want.SYSCALL_RULES
+    if (this.#current.conditions.readsEnvironment) want |= Want.ENV
     for (const id of table.cgroupsOf(identity))
       sensor.setCgroup(id, {
         rootId: identity.rootCgroupId,
@@ -171,6 +188,15 @@ export class Policies {
         state: CgroupState.CONTAINER,
         want,
       })
+  }
+}
+
+/** What is asked of the host's own processes, and of cgroups that nobody has decided yet. */
+function wantsOf({ conditions }: PolicySet): { wantHost: number; wantPending: number } {
+  const environment = conditions.readsEnvironment ? Want.ENV : 0
+  return {
+    wantHost: conditions.isForHost ? Want.PROCESS | Want.CONNECT | environment : 0,
+    wantPending: environment,
   }
 }
 

@@ -5,6 +5,23 @@
  */
 import { LRUCache } from 'lru-cache'
 import type { Counters } from '../telemetry/counters.js'
+import { ProcessImage } from './fields/image.js'
+
+/** What the kernel said of a process at its last exec, or when the existing processes were read. */
+export interface ProcessFacts {
+  /** ExecFlag. */
+  flags: number
+  inode: bigint
+  capPermitted: bigint
+  capEffective: bigint
+  capInheritable: bigint
+  /** 0xffffffff: nobody. */
+  loginuid: number
+  tty: number
+  /** These in the process's own pid namespace. */
+  vpgid: number
+  sid: number
+}
 
 export interface ProcessEntry {
   pid: number
@@ -18,6 +35,17 @@ export interface ProcessEntry {
   uid: number
   gid: number
   phase: 'run' | 'setup'
+  /** Process id in its own pid namespace; undefined: not told. */
+  vpid?: number | undefined
+  /** Its children share it. */
+  facts?: ProcessFacts | undefined
+  /** Made on demand where no exec was seen; its children share it. */
+  image?: ProcessImage | undefined
+}
+
+export function imageOf(entry: ProcessEntry): ProcessImage {
+  entry.image ??= ProcessImage.ofTexts(entry)
+  return entry.image
 }
 
 /** 32,768 processes of about 400 bytes: 13 MiB at most; more than a default host's pid limit lets live at once. */
@@ -52,7 +80,13 @@ export class ProcessTable {
   }
 
   /** A child is its parent until it executes something. */
-  fork(parent: ProcessEntry | undefined, childPid: number, childStartNs: bigint, fallback: ProcessEntry): ProcessEntry {
+  fork(
+    parent: ProcessEntry | undefined,
+    childPid: number,
+    childStartNs: bigint,
+    fallback: ProcessEntry,
+    childVpid?: number,
+  ): ProcessEntry {
     const known = this.find(childPid, childStartNs)
     if (known !== undefined) return known // an exec of the child, seen first on another CPU
     const child: ProcessEntry = {
@@ -61,6 +95,7 @@ export class ProcessTable {
       startNs: childStartNs,
       parentPid: fallback.pid,
       parentStartNs: fallback.startNs,
+      vpid: childVpid,
     }
     this.set(child)
     return child

@@ -1,4 +1,4 @@
-/** Names of the host's users, from /etc/passwd; read again at most once a minute. An unknown uid has no name. */
+/** Names of the host's users and groups, from /etc/passwd and /etc/group; read again at most once a minute. An unknown uid has no name. */
 import { readFileSync } from 'node:fs'
 
 const REFRESH_MS = 60_000
@@ -7,28 +7,41 @@ const REFRESH_MS = 60_000
 export interface NameSource {
   /** Empty: unknown. */
   nameOf(uid: number): string
+  /** Empty: unknown. A source without it knows no groups. */
+  groupNameOf?(gid: number): string
 }
 
 export class UserNames implements NameSource {
-  readonly #file: string
+  readonly #folder: string
   #names = new Map<number, string>()
+  #groups = new Map<number, string>()
   #readAtMs = Number.NEGATIVE_INFINITY
 
   constructor(hostRoot: string) {
-    this.#file = `${hostRoot === '/' ? '' : hostRoot}/etc/passwd`
+    this.#folder = `${hostRoot === '/' ? '' : hostRoot}/etc`
   }
 
   nameOf(uid: number): string {
-    const nowMs = performance.now()
-    if (nowMs - this.#readAtMs > REFRESH_MS) {
-      this.#readAtMs = nowMs
-      this.#names = readPasswd(this.#file)
-    }
+    this.#refresh()
     return this.#names.get(uid) ?? ''
+  }
+
+  groupNameOf(gid: number): string {
+    this.#refresh()
+    return this.#groups.get(gid) ?? ''
+  }
+
+  #refresh(): void {
+    const nowMs = performance.now()
+    if (nowMs - this.#readAtMs <= REFRESH_MS) return
+    this.#readAtMs = nowMs
+    this.#names = readNames(`${this.#folder}/passwd`)
+    this.#groups = readNames(`${this.#folder}/group`)
   }
 }
 
-function readPasswd(file: string): Map<number, string> {
+/** Lines of `name:password:number:…`. */
+function readNames(file: string): Map<number, string> {
   const names = new Map<number, string>()
   let text = ''
   try {

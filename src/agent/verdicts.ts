@@ -14,6 +14,9 @@ import { killProcess } from '../respond/kill.js'
 import { actionInForce, strongest } from '../respond/strength.js'
 import { Action as KernelAction } from '../sensor/generated/abi.js'
 import type { Counters } from '../telemetry/counters.js'
+import type { RuleSource } from './conditions/condition-set.js'
+import type { EventContext } from './fields/context.js'
+import { OutputFormat } from './fields/format.js'
 import { describe } from './outputs.js'
 import type { PolicySet } from './policies.js'
 
@@ -27,6 +30,8 @@ export interface VerdictsOptions {
   /** Nothing is acted on: asked instead what the action would have come to. A capture's acts are over. */
   foresee?: ((judged: Judged, rule: RuleId, action: Action) => Foreseen) | undefined
   counters: Counters
+  /** Stands on the event that is judged. */
+  context: EventContext
 }
 
 /** What an action would have come to, had it been in force. */
@@ -40,6 +45,8 @@ export interface Foreseen {
 
 /** An event, or a sample, with the record made of it. */
 export interface Judged {
+  /** As `evt.type` has it; undefined: a sample, the context does not stand on it. */
+  eventType?: string | undefined
   draft: RecordDraft
   cause: Cause
   identity: Identity
@@ -62,10 +69,13 @@ interface Result {
 
 const BREAKER_TRIPPED = 'the circuit breaker has tripped: too many containers acted on'
 const ALLOWANCE_USED_UP = "the kernel's allowance for this policy was used up a moment ago; the next act is refused"
+/** What alerts of Falco rules name as their policy. */
+export const FALCO_POLICY = 'falco'
 const NOTHING: Result = { outcome: 'none', hook: '', reason: '' }
 
 export class Verdicts {
   readonly #options: VerdictsOptions
+  readonly #formats = new WeakMap<Rule, OutputFormat>()
 
   constructor(options: VerdictsOptions) {
     this.#options = options
@@ -175,6 +185,36 @@ export class Verdicts {
     onActed()
   }
 
+  /** A rule of a Falco file holds: it tells, and does nothing else. */
+  report({ draft, cause, eventType }: Judged, { rule, format }: Extract<RuleSource, { from: 'falco' }>): void {
+    const { append, context, counters } = this.#options
+    const alert: AlertBody = {
+      rule: rule.name,
+      policy: FALCO_POLICY,
+      priority: rule.priority,
+      tags: rule.tags,
+      output: format.render(context, eventType ?? ''),
+      actionTaken: 'alert',
+      outcome: 'none',
+      reason: '',
+      hook: '',
+      cause,
+    }
+    append({ ...draft, kind: 'alert', lane: 'alert', alert })
+    counters.add('alerts_total', 1, { policy: FALCO_POLICY, rule: rule.name })
+  }
+
+  #outputOf({ draft, eventType, identity }: Judged, rule: Rule): string {
+    if (rule.output === undefined) return describe(rule, draft)
+    let format = this.#formats.get(rule)
+    if (format === undefined) {
+      format = new OutputFormat(rule.output)
+      this.#formats.set(rule, format)
+    }
+    if (eventType === undefined) this.#options.context.standOnSample(identity)
+    return format.render(this.#options.context, eventType ?? 'sample')
+  }
+
   #record(kind: 'alert' | 'action', judged: Judged, rule: Rule, action: Action, result: Result): void {
     const { draft, cause } = judged
     const alert: AlertBody = {
@@ -182,7 +222,7 @@ export class Verdicts {
       policy: rule.policy,
       priority: rule.priority,
       tags: rule.tags,
-      output: describe(rule, draft),
+      output: this.#outputOf(judged, rule),
       actionTaken: action,
       outcome: result.outcome,
       reason: result.reason,

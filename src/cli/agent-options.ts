@@ -1,15 +1,14 @@
 /** From settings to the agent's options, and the life of an agent under a command: reload on SIGHUP, stop on a signal. */
 import type { AgentOptions, RunningAgent } from '../agent/agent.js'
+import type { Rulebook } from '../agent/conditions/rulebook.js'
 import type { Log } from '../export/types.js'
-import type { Policy } from '../policy/model.js'
-import { loadPolicyPaths } from '../policy/read-files.js'
-import { renderDiagnostics } from '../policy/render-diagnostics.js'
 import type { Counters } from '../telemetry/counters.js'
 import { HullguardError, messageOf } from '../telemetry/errors.js'
 import type { OptionName, Settings } from './options.js'
+import { RULE_OPTIONS, reloadedRulebook } from './rulebook.js'
 
 export const AGENT_OPTIONS = [
-  'policies',
+  ...RULE_OPTIONS,
   'no-standard',
   'mode',
   'activity',
@@ -31,7 +30,7 @@ const RING_MAX_MIB = 1024
 
 export function agentOptions(
   settings: Settings,
-  parts: { policies: readonly Policy[]; collectors: readonly string[]; counters: Counters; log: Log },
+  parts: { rulebook: Rulebook; collectors: readonly string[]; counters: Counters; log: Log },
 ): AgentOptions {
   const ringMib = settings.count('ring-size') ?? 8
   if ((ringMib & (ringMib - 1)) !== 0 || ringMib > RING_MAX_MIB)
@@ -50,18 +49,17 @@ export function agentOptions(
   }
 }
 
-/** SIGHUP reads the policies again: all of them come into force, or none and the old ones stay. */
-export function reloadOnHangup(agent: RunningAgent, paths: readonly string[], log: Log): void {
+/** SIGHUP reads policies and rules again: all of them come into force, or none and the old ones stay. */
+export function reloadOnHangup(agent: RunningAgent, settings: Settings, log: Log): void {
   process.on('SIGHUP', () => {
-    loadPolicyPaths(paths)
-      .then((result) => {
-        if (result.errorCount > 0) {
-          process.stderr.write(renderDiagnostics(result))
-          log.error({ errors: result.errorCount }, 'reload refused: the old policies stay in force')
+    reloadedRulebook(settings)
+      .then((rulebook) => {
+        if (rulebook === undefined) {
+          log.error({}, 'reload refused: the old policies stay in force')
           return
         }
-        agent.setPolicies(result.policies)
-        log.info({ policies: result.policies.length }, 'policies reloaded')
+        agent.setRules(rulebook)
+        log.info({ policies: rulebook.policies.length, rules: rulebook.falco?.rules.length ?? 0 }, 'policies reloaded')
       })
       .catch((error: unknown) => log.error({ err: messageOf(error) }, 'reload failed: the old policies stay in force'))
   })

@@ -6,7 +6,7 @@ import { withMetrics } from '../telemetry/metrics-server.js'
 import { AGENT_OPTIONS, agentOptions, reloadOnHangup } from './agent-options.js'
 import type { CommandSpec } from './command.js'
 import { makeLog } from './logging.js'
-import { loadOrExplain, policyPaths } from './policy-files.js'
+import { rulebookOrExplain } from './rulebook.js'
 import { untilStopSignal } from './signals.js'
 
 export const agentCommand: CommandSpec = {
@@ -17,14 +17,14 @@ export const agentCommand: CommandSpec = {
     const collectors = settings.list('collector')
     if (collectors.length === 0)
       throw new HullguardError('usage', '--collector HOST:PORT is needed (or use `hullguard run`)')
-    const loaded = await loadOrExplain(policyPaths(settings))
-    if (loaded === undefined) return 1
+    const rulebook = await rulebookOrExplain(settings)
+    if (rulebook === undefined) return 1
     const stopSignal = untilStopSignal()
     const counters = new Counters()
     const log = makeLog(settings.required('log-level'))
     await withMetrics(settings.text('metrics'), counters, async () => {
-      const agent = await startAgent(agentOptions(settings, { policies: loaded.policies, collectors, counters, log }))
-      reloadOnHangup(agent, policyPaths(settings), log)
+      const agent = await startAgent(agentOptions(settings, { rulebook, collectors, counters, log }))
+      reloadOnHangup(agent, settings, log)
       log.info({ signal: await stopSignal }, 'stopping')
       const report = await agent.stop()
       const outcome = report.delivered ? 'stopped: everything is delivered' : 'stopped: the rest is in the spool'

@@ -38,6 +38,21 @@ export const OPTIONS = {
   },
   'no-standard': { kind: 'flag', help: 'no policies at all when --policies names none', default: false },
   rules: { kind: 'list', value: 'FILE…', help: 'Falco rules files, in order', default: [] },
+  'rules-scope': {
+    kind: 'choice',
+    value: 'SCOPE',
+    help: 'whose acts the Falco rules are for: containers, or the host with all that runs on it',
+    choices: ['containers', 'host'],
+    default: 'containers',
+  },
+  'rule-matching': {
+    kind: 'choice',
+    value: 'WHICH',
+    help: 'of the Falco rules that hold for an event, report all or the first',
+    choices: ['all', 'first'],
+    default: 'all',
+  },
+  strict: { kind: 'flag', help: 'refuse Falco files of which a rule is refused', default: false },
   mode: {
     kind: 'choice',
     value: 'MODE',

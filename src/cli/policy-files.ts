@@ -25,8 +25,9 @@ export function namedPaths(paths: readonly string[]): string[] {
   return paths.map((path) => (path === STANDARD ? join(findPackageRoot(), 'policies', STANDARD) : path))
 }
 
-/** What an agent puts in force: what --policies names; nothing named: the standard set, unless --no-standard. */
+/** What an agent puts in force: what --policies names; neither that nor --rules given: the standard set, unless --no-standard. */
 export function policyPaths(settings: Settings): string[] {
   const named = settings.list('policies')
-  return namedPaths(named.length > 0 || settings.flag('no-standard') ? named : [STANDARD])
+  const isTold = named.length > 0 || settings.list('rules').length > 0 || settings.flag('no-standard')
+  return namedPaths(isTold ? named : [STANDARD])
 }

@@ -119,7 +119,12 @@ async function recordAlone(
   file: CaptureFile,
 ): Promise<Ended> {
   const agent = await startAgent({
-    ...agentOptions(settings, { policies: [], collectors: [], counters: new Counters(), log: makeLog('warn') }),
+    ...agentOptions(settings, {
+      rulebook: { policies: [] },
+      collectors: [],
+      counters: new Counters(),
+      log: makeLog('warn'),
+    }),
     dataDir: undefined,
   })
   try {

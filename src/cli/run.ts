@@ -9,7 +9,7 @@ import { AGENT_OPTIONS, agentOptions, reloadOnHangup } from './agent-options.js'
 import { CollectorChild } from './collector-child.js'
 import type { CommandSpec } from './command.js'
 import { makeLog } from './logging.js'
-import { loadOrExplain, policyPaths } from './policy-files.js'
+import { rulebookOrExplain } from './rulebook.js'
 import { untilStopSignal } from './signals.js'
 
 export const runCommand: CommandSpec = {
@@ -18,8 +18,8 @@ export const runCommand: CommandSpec = {
   options: [...AGENT_OPTIONS, 'retain-size', 'retain-days'],
   own: [{ flags: '--listen <HOST:PORT>', help: 'let other hosts connect to this collector too' }],
   async run(settings, { own }) {
-    const loaded = await loadOrExplain(policyPaths(settings))
-    if (loaded === undefined) return 1
+    const rulebook = await rulebookOrExplain(settings)
+    if (rulebook === undefined) return 1
     const stopSignal = untilStopSignal()
     const counters = new Counters()
     const log = makeLog(settings.required('log-level'))
@@ -37,16 +37,14 @@ export const runCommand: CommandSpec = {
       log,
     )
     await withMetrics(settings.text('metrics'), counters, async () => {
-      const agent = await startAgent(
-        agentOptions(settings, { policies: loaded.policies, collectors: [socket], counters, log }),
-      )
+      const agent = await startAgent(agentOptions(settings, { rulebook, collectors: [socket], counters, log }))
       try {
         await child.start()
       } catch (error) {
         await agent.stop()
         throw error
       }
-      reloadOnHangup(agent, policyPaths(settings), log)
+      reloadOnHangup(agent, settings, log)
       welcome(agent.containerCount, dataDir, settings.required('mode'))
       log.info({ signal: await stopSignal }, 'stopping')
       const report = await agent.stop()

@@ -12,6 +12,7 @@ import { readBounded } from './bounded-file.js'
 import { DockerApi, type DockerEvent } from './docker-api.js'
 import type { RuntimeFacts } from './identity.js'
 import { boundedLabels, countAt, type JsonObject, nameAt, objectAt, parseObject, stringAt } from './json-value.js'
+import { dockerMounts } from './mounts.js'
 
 export interface DockerFacts extends RuntimeFacts {
   /** 0 when it does not run. */
@@ -125,6 +126,7 @@ export class DockerAdapter {
       labels,
       privileged: hostConfig.Privileged === true,
       user: nameAt(inner, 'User'),
+      mounts: dockerMounts(config),
       createdMs: Number.isNaN(createdMs) ? undefined : createdMs,
       pid,
       cgroupParent: stringAt(hostConfig, 'CgroupParent'),

@@ -4,6 +4,16 @@
  */
 import { type ContainerRef, HOST } from '../record/model.js'
 
+/** One mount of a container's configuration. */
+export interface Mount {
+  source: string
+  destination: string
+  /** As the runtime writes it; empty where it does not. */
+  mode: string
+  isWritable: boolean
+  propagation: string
+}
+
 export interface Identity {
   /** What goes into records: one frozen object for all events until the metadata itself changes (a rename). */
   readonly ref: ContainerRef
@@ -18,6 +28,7 @@ export interface Identity {
   /** Clock ticks since boot, as in /proc/PID/stat: with initPid it identifies the process. */
   readonly initStartTicks: bigint | undefined
   readonly privileged: boolean | undefined
+  readonly mounts: readonly Mount[]
   /** UTC ms. */
   readonly createdMs: number | undefined
   /** The user whose rootless runtime spoke for it: its name, image and labels are that user's word. */
@@ -37,9 +48,12 @@ export interface RuntimeFacts {
   privileged?: boolean | undefined
   /** As configured: a name, a number, `user:group`; empty or `0` for root. */
   user?: string | undefined
+  mounts?: readonly Mount[] | undefined
   createdMs?: number | undefined
   ownerUid?: number | undefined
 }
+
+export const NO_MOUNTS: readonly Mount[] = Object.freeze([])
 
 /** The identity in the table's hands: metadata may be refreshed in place, so that every cgroup of a container sees it. */
 export class IdentityCell implements Identity {
@@ -47,6 +61,7 @@ export class IdentityCell implements Identity {
   initPid: number | undefined
   initStartTicks: bigint | undefined
   privileged: boolean | undefined
+  mounts: readonly Mount[] = NO_MOUNTS
   createdMs: number | undefined
   ownerUid: number | undefined
 

@@ -49,7 +49,7 @@ export function claimOfCreator(pid: number, cgroupPath: string, options: Runtime
     const spec = typeof file === 'string' ? undefined : parseObject(file.text)
     if (spec === undefined || !namesCgroup(stringAt(objectAt(spec, 'linux'), 'cgroupsPath'), line.id, cgroupPath))
       return undefined
-    return bundleFacts({ id: line.id, cgroupPath, root, annotations: spec.annotations })
+    return bundleFacts({ id: line.id, cgroupPath, root, spec })
   } catch {
     return undefined // it has ended, or lies where this process cannot look
   }

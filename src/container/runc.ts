@@ -14,7 +14,8 @@ import { readBounded } from './bounded-file.js'
 import { cgroupPathOfProcess, type Hierarchy, isWithin, processStartTicks } from './cgroup-fs.js'
 import { delegatedUidOf, leafCandidate } from './cgroup-path.js'
 import type { RuntimeFacts } from './identity.js'
-import { boundedLabels, countAt, type JsonObject, objectAt, parseObject, stringAt } from './json-value.js'
+import { boundedLabels, countAt, isObject, type JsonObject, objectAt, parseObject, stringAt } from './json-value.js'
+import { bundleMounts, isPrivileged, runcMounts } from './mounts.js'
 
 /** runc's word that a cgroup is a container's. */
 export interface RuncClaim {
@@ -172,7 +173,8 @@ export class RuncState {
     const cgroupPath = this.#cgroupPath(state)
     if (id === '' || id !== dirName || cgroupPath === undefined || cgroupPath === '/') return undefined
     if (ownerUid !== undefined && delegatedUidOf(cgroupPath) !== ownerUid) return undefined
-    const annotations = this.#annotations(objectAt(state, 'config').labels)
+    const config = objectAt(state, 'config')
+    const annotations = this.#annotations(config.labels)
     const isDocker = namespace === 'moby' && root.endsWith('runtime-runc')
     const startTicks = countAt(state, 'init_process_start')
     const createdMs = Date.parse(stringAt(state, 'created'))
@@ -187,6 +189,8 @@ export class RuncState {
         imageId: '',
         runtime: runtime ?? engineOf(cgroupPath),
         labels: annotations,
+        privileged: isPrivileged(objectAt(config, 'capabilities').Bounding, config.mask_paths),
+        mounts: runcMounts(config),
         initPid: countAt(state, 'init_process_pid'),
         initStartTicks: startTicks === undefined ? undefined : BigInt(startTicks),
         createdMs: Number.isNaN(createdMs) ? undefined : createdMs,
@@ -225,10 +229,9 @@ export class RuncState {
 }
 
 /** What a bundle says of its container, before there is a state file. */
-export function bundleFacts(bundle: { id: string; cgroupPath: string; root: string; annotations: unknown }): RuncClaim {
-  const { id, cgroupPath, root } = bundle
-  const given =
-    typeof bundle.annotations === 'object' && bundle.annotations !== null ? Object.entries(bundle.annotations) : []
+export function bundleFacts(bundle: { id: string; cgroupPath: string; root: string; spec: JsonObject }): RuncClaim {
+  const { id, cgroupPath, root, spec } = bundle
+  const given = isObject(spec.annotations) ? Object.entries(spec.annotations) : []
   const { labels } = boundedLabels(given)
   const isDocker = root.endsWith('/runtime-runc/moby')
   return {
@@ -241,6 +244,11 @@ export function bundleFacts(bundle: { id: string; cgroupPath: string; root: stri
       imageId: '',
       runtime: isDocker ? 'docker' : root.includes('/containerd/') ? 'containerd' : engineOf(cgroupPath),
       labels,
+      privileged: isPrivileged(
+        objectAt(objectAt(spec, 'process'), 'capabilities').bounding,
+        objectAt(spec, 'linux').maskedPaths,
+      ),
+      mounts: bundleMounts(spec),
     },
   }
 }

@@ -31,7 +31,16 @@ import {
 } from './cgroup-fs.js'
 import { delegatedUidOf, isHostUnit, leafCandidate } from './cgroup-path.js'
 import { DockerAdapter, type DockerFacts } from './docker.js'
-import { type Identity, IdentityCell, PENDING, type RuntimeFacts, refOf, sameRef, UNKNOWN } from './identity.js'
+import {
+  type Identity,
+  IdentityCell,
+  NO_MOUNTS,
+  PENDING,
+  type RuntimeFacts,
+  refOf,
+  sameRef,
+  UNKNOWN,
+} from './identity.js'
 import { RUNC_ROOTS, RuncState } from './runc.js'
 import { claimOfCreator } from './runc-process.js'
 import { RuntimeWatch } from './runtime-watch.js'
@@ -343,6 +352,7 @@ export class ContainerTable extends EventEmitter<ContainerTableEvents> {
     own.ref = refOf(facts, outer?.confirmed === true ? [...outer.ref.outerIds, outer.ref.id] : [])
     own.confirmed = true
     own.privileged = facts.privileged
+    own.mounts = facts.mounts ?? NO_MOUNTS
     own.createdMs = facts.createdMs
     own.ownerUid = facts.ownerUid
     this.#setInit(own, facts.initPid ?? facts.pid, facts.initStartTicks)
@@ -484,6 +494,7 @@ export class ContainerTable extends EventEmitter<ContainerTableEvents> {
     }
     this.#setInit(cell, facts.pid, undefined)
     cell.privileged = facts.privileged
+    cell.mounts = facts.mounts ?? NO_MOUNTS
     cell.createdMs = facts.createdMs
     const ref = refOf(facts, cell.ref.outerIds)
     if (sameRef(ref, cell.ref)) return

@@ -81,6 +81,12 @@ export class Fields {
     return fieldsOf(this.#get(key), `${this.#where}.${key}`)
   }
 
+  objects(key: string): Fields[] {
+    const value = this.#get(key)
+    if (!Array.isArray(value)) throw this.wrong(key, 'a list of objects')
+    return value.map((item) => fieldsOf(item, `${this.#where}.${key}`))
+  }
+
   optionalObject(key: string): Fields | undefined {
     return this.has(key) ? this.object(key) : undefined
   }

@@ -24,7 +24,7 @@ function isGood(expression: Expression): boolean {
   checkExpression(expression, {
     field: (name) => {
       const type = typeOf(name)
-      return type && { name, type, unit: '', argument: 'optional', source: '', carriedBy: [], kinds: [] }
+      return type && { name, type, unit: '', argument: 'optional', source: '', cost: 'event', carriedBy: [], kinds: [] }
     },
     fieldNames: () => [],
     hasMacro: () => true,

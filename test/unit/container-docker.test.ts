@@ -48,6 +48,9 @@ function writeContainer(root: string, state: object = { Running: true, Pid: 1408
     Config: { Image: 'demo/x:1', Labels: { tier: 'web' } },
     Image: IMAGE_ID,
     Name: '/aa',
+    MountPoints: {
+      '/data': { Source: '/srv/data', Destination: '/data', RW: false, Propagation: 'rprivate', Relabel: 'ro' },
+    },
   }
   writeFileSync(join(at, 'config.v2.json'), JSON.stringify(config))
   writeFileSync(join(at, 'hostconfig.json'), JSON.stringify({ Privileged: true, CgroupParent: '/p' }))
@@ -67,6 +70,7 @@ test('the state directory gives name, image, image id, labels, pid and privilege
       labels: { tier: 'web' },
       privileged: true,
       user: '',
+      mounts: [{ source: '/srv/data', destination: '/data', mode: 'ro', isWritable: false, propagation: 'rprivate' }],
       createdMs: Date.parse('2026-11-23T06:37:01.429Z'),
       pid: 14084,
       cgroupParent: '/p',

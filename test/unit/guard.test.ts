@@ -13,6 +13,7 @@ const CONFIRMED: Identity = {
   initPid: undefined,
   initStartTicks: undefined,
   privileged: undefined,
+  mounts: [],
   createdMs: undefined,
   ownerUid: undefined,
 }

@@ -2,11 +2,12 @@
  * The JSON entries of a capture: identities and processes as the agent holds them, told and taken back. What is read is
  * checked by type against a template of the agent's own types, so a capture cannot put anything else into them.
  */
-import type { Identity } from '../../container/identity.js'
+import type { Identity, Mount } from '../../container/identity.js'
 import { containerToJson, parseContainer } from '../../record/json.js'
 import { type Fields, fieldsOf } from '../../record/json-fields.js'
 import { HOST } from '../../record/model.js'
-import type { ProcessEntry } from '../process-table.js'
+import { ProcessImage } from '../fields/image.js'
+import { imageOf, type ProcessEntry, type ProcessFacts } from '../process-table.js'
 
 /** A container, or what is not (yet) one, under the number that the file's other entries name it by. */
 export interface CapturedIdentity {
@@ -16,7 +17,7 @@ export interface CapturedIdentity {
   kinds: readonly string[]
 }
 
-const IDENTITY: Required<Omit<Identity, 'ref'>> = {
+const IDENTITY: Required<Omit<Identity, 'ref' | 'mounts'>> = {
   confirmed: false,
   rootCgroupId: 0n,
   rootLevel: 0,
@@ -28,7 +29,7 @@ const IDENTITY: Required<Omit<Identity, 'ref'>> = {
   ownerUid: 0,
 }
 
-const PROCESS: Required<ProcessEntry> = {
+const PROCESS: Required<Omit<ProcessEntry, 'facts' | 'image' | 'vpid'>> = {
   pid: 0,
   startNs: 0n,
   parentPid: 0,
@@ -42,8 +43,23 @@ const PROCESS: Required<ProcessEntry> = {
   phase: 'run',
 }
 
+const FACTS: ProcessFacts = {
+  flags: 0,
+  inode: 0n,
+  capPermitted: 0n,
+  capEffective: 0n,
+  capInheritable: 0n,
+  loginuid: 0,
+  tty: 0,
+  vpgid: 0,
+  sid: 0,
+}
+
+const MOUNT: Mount = { source: '', destination: '', mode: '', isWritable: false, propagation: '' }
+
 export function identityToJson(number: number, identity: Identity, kinds: readonly string[]): object {
-  return { number, ref: containerToJson(identity.ref), kinds, ...picked(identity, IDENTITY) }
+  const { ref, mounts } = identity
+  return { number, ref: containerToJson(ref), kinds, mounts, ...picked(identity, IDENTITY) }
 }
 
 export function parseIdentity(json: unknown): CapturedIdentity {
@@ -55,6 +71,7 @@ export function parseIdentity(json: unknown): CapturedIdentity {
     kinds: fields.texts('kinds'),
     identity: {
       ...facts,
+      mounts: fields.has('mounts') ? fields.objects('mounts').map((mount) => readLike(mount, MOUNT)) : [],
       initPid: fields.has('initPid') ? facts.initPid : undefined,
       initStartTicks: fields.has('initStartTicks') ? facts.initStartTicks : undefined,
       privileged: fields.has('privileged') ? facts.privileged : undefined,
@@ -66,12 +83,27 @@ export function parseIdentity(json: unknown): CapturedIdentity {
 }
 
 export function processToJson(entry: ProcessEntry): object {
-  return picked(entry, PROCESS)
+  const { facts, vpid } = entry
+  const comm = imageOf(entry).name
+  return {
+    ...picked(entry, PROCESS),
+    comm: comm === undefined ? '' : new TextDecoder().decode(comm.bytes),
+    ...(vpid === undefined ? {} : { vpid }),
+    ...(facts === undefined ? {} : { facts: picked(facts, FACTS) }),
+  }
 }
 
 export function parseProcess(json: unknown): ProcessEntry {
   const fields = fieldsOf(json, 'process')
-  return { ...readLike(fields, PROCESS), phase: fields.oneOf('phase', ['run', 'setup']) }
+  const entry = readLike(fields, PROCESS)
+  const { exe, cwd, args } = entry
+  return {
+    ...entry,
+    phase: fields.oneOf('phase', ['run', 'setup']),
+    vpid: fields.has('vpid') ? fields.count('vpid') : undefined,
+    facts: fields.has('facts') ? readLike(fields.object('facts'), FACTS) : undefined,
+    image: fields.has('comm') ? ProcessImage.ofTexts({ comm: fields.text('comm'), exe, cwd, args }) : undefined,
+  }
 }
 
 /** The template's fields of a value; those that it lacks are left out. */

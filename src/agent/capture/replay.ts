@@ -150,11 +150,12 @@ export class Replay {
     }
     return composePipeline({
       table,
-      policies: { forVersion: () => set },
+      policies: { forVersion: () => set, isHostWanted: set.conditions.isForHost },
       processes: this.#processes,
       held: new HeldEvents(this.#counters),
       users: { nameOf: (uid) => this.#users.get(uid) ?? '' },
       utcNs: (bootNs) => bootNs + this.#offsetNs,
+      hostname: '',
       isOwnFile: () => this.#isOwnFile,
       judgesFirstUses: true,
       append: (draft) => this.#append(draft),

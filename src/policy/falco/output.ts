@@ -32,6 +32,45 @@ export function readOutput(source: ConditionSource, isField: (name: string) => b
   return { operands, faults }
 }
 
+/** The text between fields, and the fields, in order. What readOutput() finds fault with stays text. */
+export function outputParts(text: string, isField: (name: string) => boolean): readonly (string | Operand)[] {
+  const source = plainSource(text)
+  const parts: (string | Operand)[] = []
+  let plain = ''
+  for (let at = 0; at < text.length; ) {
+    const next = text.indexOf('%', at)
+    plain += next === -1 ? text.slice(at) : text.slice(at, next)
+    if (next === -1) break
+    at = next + 1
+    if (text.charAt(at) === '%') {
+      plain += '%'
+      at++
+      continue
+    }
+    const read = parseOperandAt(source, at)
+    if (read === undefined || !read.ok) {
+      plain += '%'
+      continue
+    }
+    const operand = read.operand.kind === 'field' ? known(read.operand, isField) : read.operand
+    if (plain !== '') parts.push(plain)
+    parts.push(operand)
+    plain = ''
+    at = operand === read.operand ? read.end : operand.span.end
+  }
+  return plain === '' ? parts : [...parts, plain]
+}
+
+/** For text that was checked before: nobody asks for places in it. */
+function plainSource(text: string): ConditionSource {
+  return {
+    text,
+    locate: () => {
+      throw new Error('no places are kept of an output in force')
+    },
+  }
+}
+
 /** `%proc.name.exe` is the field proc.name and then text: the longest name that is a field counts. */
 function known(field: FieldRef, isField: (name: string) => boolean): FieldRef {
   for (let name = field.name; name.includes('.'); name = name.slice(0, name.lastIndexOf('.'))) {

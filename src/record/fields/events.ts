@@ -1,43 +1,85 @@
 /** Event types: the acts that `evt.type` names, and which of them the probes report today. */
-import type { EventKind } from '../model.js'
+import type { CallKind, EventKind } from '../model.js'
 import type { EventTypeSpec } from './types.js'
 
-const YIELDED: readonly [name: string, kind: EventKind, note: string][] = [
+/** `toldAs`: the name under which an event of this type is judged. */
+const YIELDED: readonly [name: string, kind: EventKind, note: string, toldAs?: string][] = [
   ['execve', 'exec', 'an exec that succeeded, when the new program starts'],
-  ['execveat', 'exec', 'not told from execve'],
+  ['execveat', 'exec', 'not told from execve', 'execve'],
   ['clone', 'fork', 'seen in the parent; new processes only, not threads'],
-  ['clone3', 'fork', 'not told from clone'],
-  ['fork', 'fork', 'not told from clone'],
-  ['vfork', 'fork', 'not told from clone'],
+  ['clone3', 'fork', 'not told from clone', 'clone'],
+  ['fork', 'fork', 'not told from clone', 'clone'],
+  ['vfork', 'fork', 'not told from clone', 'clone'],
   ['procexit', 'exit', 'the end of a process'],
-  ['connect', 'connect', 'when it is asked for: whether it succeeds is not known yet'],
+  ['connect', 'connect', 'when it is asked for: its result is that it is in progress'],
   ['syscall', 'syscall', 'first use of a call in a container, or one outside its allowed set; of this system alone'],
   ['oom', 'oom', 'the kernel ended the process for lack of memory; of this system alone'],
 ]
 
-/** Acts of the public rule files that no probe reports, by what they need. */
-const AWAITED: readonly [note: string, names: readonly string[]][] = [
-  ['open hooks', ['open', 'openat', 'openat2', 'creat']],
-  ['socket hooks', ['accept', 'accept4', 'listen', 'bind', 'socket', 'sendto', 'sendmsg', 'recvfrom', 'recvmsg']],
-  [
-    'file change hooks',
-    ['rename', 'renameat', 'renameat2', 'unlink', 'unlinkat', 'rmdir', 'mkdir', 'mkdirat', 'symlink', 'symlinkat'],
-  ],
-  ['file change hooks', ['link', 'linkat', 'chmod', 'fchmod', 'fchmodat']],
-  ['descriptor hooks', ['dup', 'dup2', 'dup3']],
-  [
-    'privilege hooks',
-    ['ptrace', 'init_module', 'finit_module', 'setns', 'unshare', 'setuid', 'bpf', 'userfaultfd', 'mount'],
-  ],
-]
+/** The syscalls that do each act. */
+const CALLS: Readonly<Record<CallKind, readonly string[]>> = {
+  open: ['open', 'openat', 'openat2', 'creat'],
+  unlink: ['unlink', 'unlinkat'],
+  rename: ['rename', 'renameat', 'renameat2'],
+  link: ['link', 'linkat'],
+  symlink: ['symlink', 'symlinkat'],
+  chmod: ['chmod', 'fchmod', 'fchmodat', 'fchmodat2'],
+  chown: ['chown', 'lchown', 'fchown', 'fchownat'],
+  mkdir: ['mkdir', 'mkdirat'],
+  rmdir: ['rmdir'],
+  truncate: ['truncate', 'ftruncate'],
+  signal: ['kill', 'tkill', 'tgkill', 'rt_sigqueueinfo', 'rt_tgsigqueueinfo', 'pidfd_send_signal'],
+  setuid: ['setuid', 'setreuid', 'setresuid', 'setfsuid'],
+  setgid: ['setgid', 'setregid', 'setresgid', 'setfsgid'],
+  capset: ['capset'],
+  ptrace: ['ptrace', 'process_vm_readv', 'process_vm_writev'],
+  setns: ['setns'],
+  unshare: ['unshare'],
+  mount: ['mount', 'move_mount', 'mount_setattr', 'fsmount', 'open_tree'],
+  umount: ['umount', 'umount2'],
+  pivot_root: ['pivot_root'],
+  chroot: ['chroot'],
+  bpf: ['bpf'],
+  module: ['init_module', 'finit_module', 'delete_module'],
+  memfd: ['memfd_create', 'memfd_secret'],
+  mmap: ['mmap', 'mmap2'],
+  mprotect: ['mprotect', 'pkey_mprotect'],
+  prctl: ['prctl', 'arch_prctl'],
+  userfaultfd: ['userfaultfd'],
+  socket: ['socket'],
+  bind: ['bind'],
+  listen: ['listen'],
+  accept: ['accept', 'accept4'],
+  send: ['sendto', 'sendmsg'],
+  recv: ['recvfrom', 'recvmsg'],
+  dup: ['dup', 'dup2', 'dup3'],
+}
+
+/** The acts among them that the probes report. */
+const YIELDED_CALLS: ReadonlySet<string> = new Set<CallKind>([])
 
 export const EVENT_TYPES: readonly EventTypeSpec[] = [
-  ...YIELDED.map(([name, kind, note]) => ({ name, kind, note })),
-  ...AWAITED.flatMap(([note, names]) => names.map((name) => ({ name, kind: undefined, note: `needs ${note}` }))),
+  ...YIELDED.map(([name, kind, note, toldAs]) => ({ name, kind, note, toldAs: toldAs ?? name })),
+  ...callTypes(),
 ]
+
+function callTypes(): EventTypeSpec[] {
+  const types: EventTypeSpec[] = []
+  for (const kind of Object.keys(CALLS) as CallKind[])
+    for (const name of CALLS[kind]) {
+      if (YIELDED_CALLS.has(kind)) types.push({ name, kind, note: 'when the call has returned', toldAs: name })
+      else types.push({ name, kind: undefined, note: `no probe reports ${kind} yet`, toldAs: name })
+    }
+  return types
+}
 
 const byName: ReadonlyMap<string, EventTypeSpec> = new Map(EVENT_TYPES.map((spec) => [spec.name, spec]))
 
 export function findEventType(name: string): EventTypeSpec | undefined {
   return byName.get(name)
 }
+
+/** The event types that the probes yield and tell from each other. */
+export const TOLD_TYPES: readonly string[] = EVENT_TYPES.flatMap(({ name, kind, toldAs }) =>
+  kind === undefined || toldAs !== name ? [] : [name],
+)

@@ -2,15 +2,28 @@
  * The one table of fields: what conditions and outputs may name, of which type, from where, and with which events the probes
  * yield it today. A row without kinds is part of the language all the same: a rule that reads it is refused by its name.
  */
+import { CALL_KINDS } from '../call-model.js'
 import type { EventKind } from '../model.js'
-import type { FieldArgument, FieldSpec, FieldType } from './types.js'
+import type { FieldArgument, FieldCost, FieldSpec, FieldType } from './types.js'
 
 /** Kinds whose records name the process that acted. */
-const ANY: readonly EventKind[] = ['exec', 'fork', 'exit', 'connect', 'syscall', 'oom']
+const ANY: readonly EventKind[] = ['exec', 'fork', 'exit', 'connect', 'syscall', 'oom', ...CALL_KINDS]
 const EXEC: readonly EventKind[] = ['exec']
 const CONNECT: readonly EventKind[] = ['connect']
 const EXIT: readonly EventKind[] = ['exit']
 const SYSCALL: readonly EventKind[] = ['syscall']
+const OPEN: readonly EventKind[] = ['open']
+/** Kinds with a result. */
+const RESULT: readonly EventKind[] = ['exec', 'fork', 'connect', ...CALL_KINDS]
+/** Kinds whose call is about a socket. */
+const SOCKET: readonly EventKind[] = ['connect', 'socket', 'bind', 'listen', 'accept', 'send', 'recv', 'dup']
+/** Kinds whose call is about a descriptor. */
+const DESCRIPTOR_KINDS: readonly EventKind[] = [
+  ...SOCKET,
+  ...(['open', 'chmod', 'chown', 'truncate', 'setns', 'module', 'memfd', 'mmap', 'userfaultfd'] as const),
+]
+/** … and name a path. */
+const FILE: readonly EventKind[] = ['open', 'chmod', 'chown', 'truncate', 'setns', 'module', 'memfd', 'mmap', 'dup']
 const NONE: readonly EventKind[] = []
 
 type Row = readonly [
@@ -18,40 +31,58 @@ type Row = readonly [
   type: FieldType,
   kinds: readonly EventKind[],
   source: string,
-  rest?: { readonly unit?: string; readonly argument?: FieldArgument; readonly carriedBy?: readonly EventKind[] },
+  rest?: {
+    readonly unit?: string
+    readonly argument?: FieldArgument
+    readonly carriedBy?: readonly EventKind[]
+    readonly cost?: FieldCost
+  },
 ]
 
 const NS = { unit: 'ns' }
 const INDEXED = { argument: 'optional' } as const
 const KEYED = { argument: 'required' } as const
-const OF_FILES = { carriedBy: NONE } as const
+const OF_FILES = { carriedBy: OPEN } as const
+const ANCESTORS = { cost: 'ancestors' } as const
+const ANCESTOR = { ...INDEXED, ...ANCESTORS }
+const MADE = { cost: 'made' } as const
+const OF_SOCKETS = { carriedBy: SOCKET }
+const RESOLVED = 'by those names in the rules that the host resolves to it'
 
 const EVENT: readonly Row[] = [
   ['evt.type', 'string', ANY, 'event kind'],
-  ['evt.time', 'time', ANY, 'time of the event, UTC', NS],
-  ['evt.num', 'uint', NONE, 'a number of the event, from 1'],
-  ['evt.args', 'string', NONE, 'all arguments of the call'],
-  ['evt.arg', 'string', NONE, 'an argument of the call, by number or name', KEYED],
-  ['evt.res', 'string', NONE, 'result of the call: `SUCCESS` or an errno name'],
-  ['evt.rawres', 'int', NONE, 'result of the call'],
-  ['evt.buffer', 'bytes', NONE, 'data read or written', OF_FILES],
-  ['evt.is_open_write', 'bool', NONE, 'open flags', OF_FILES],
-  ['evt.is_open_read', 'bool', NONE, 'open flags', OF_FILES],
-  ['evt.is_open_exec', 'bool', NONE, 'open flags', OF_FILES],
-  ['evt.is_open_create', 'bool', NONE, 'open flags', OF_FILES],
-  ['evt.hostname', 'string', NONE, 'name of the host'],
-  ['evt.source', 'string', NONE, 'event source'],
+  ['evt.time', 'time', ANY, 'time of the event, UTC; written as `HH:MM:SS.nnnnnnnnn`', { ...NS, ...MADE }],
+  ['evt.time.s', 'string', ANY, 'the same without the fraction', MADE],
+  ['evt.time.iso8601', 'string', ANY, 'time of the event, ISO 8601 in ns, UTC', MADE],
+  ['evt.datetime', 'string', ANY, 'date and time of the event, UTC', MADE],
+  ['evt.rawtime', 'time', ANY, 'ns since 1970', { ...NS, ...MADE }],
+  ['evt.num', 'uint', ANY, 'a number of the event, from 1, since the agent started'],
+  ['evt.cpu', 'int', ANY, 'CPU on which it happened'],
+  ['evt.dir', 'string', ANY, '`<`: acts are judged when they are done'],
+  ['evt.args', 'string', RESULT, 'all arguments of the call', MADE],
+  ['evt.arg', 'string', RESULT, 'an argument of the call, by name', { ...KEYED, ...MADE }],
+  ['evt.res', 'string', RESULT, 'result of the call: `SUCCESS` or an errno name; of a connect always `EINPROGRESS`'],
+  ['evt.rawres', 'int', RESULT, 'result of the call; of a fork the child as its parent sees it'],
+  ['evt.failed', 'bool', RESULT, 'whether the call failed'],
+  ['evt.buffer', 'bytes', NONE, 'data read or written', { carriedBy: SOCKET }],
+  ['evt.is_open_write', 'bool', OPEN, 'whether the file was opened for writing', OF_FILES],
+  ['evt.is_open_read', 'bool', OPEN, 'whether the file was opened for reading', OF_FILES],
+  ['evt.is_open_exec', 'bool', OPEN, 'whether it was asked to make the file with a permission to execute', OF_FILES],
+  ['evt.is_open_create', 'bool', OPEN, 'whether the open made the file', OF_FILES],
+  ['evt.hostname', 'string', ANY, 'name of the host'],
+  ['evt.source', 'string', ANY, '`syscall`'],
 ]
 
 /** Named arguments of calls, `evt.arg.NAME`: those of the public rules and their neighbours. */
 const CALL_ARGUMENTS =
   'addr backlog cap_effective cap_permitted cmd cwd dev dir dirfd domain egid env euid exe fd filename flags gid how id linkdirfd linkpath mode name nativeID newdir newdirfd newfd newpath nstype olddir olddirfd oldfd oldpath op path pid proto ptid queuelen rgid request res resolve rgid ruid sig size special suid target tuple type uargs uid vpid'
 
-const CALL: readonly Row[] = [...new Set(CALL_ARGUMENTS.split(' '))].map((name) => [
+const ARGUMENTS: readonly Row[] = [...new Set(CALL_ARGUMENTS.split(' '))].map((name) => [
   `evt.arg.${name}`,
   'string',
-  NONE,
-  'an argument of the call',
+  RESULT,
+  'an argument of the call; absent on calls without it',
+  MADE,
 ])
 
 const PROCESS: readonly Row[] = [
@@ -62,92 +93,121 @@ const PROCESS: readonly Row[] = [
   ['proc.cmdline', 'string', ANY, 'proc.name and proc.args'],
   ['proc.exeline', 'string', ANY, 'proc.exe and proc.args'],
   ['proc.cmdnargs', 'uint', ANY, 'number of arguments but the first'],
-  ['proc.cwd', 'string', ANY, 'working directory at the last exec'],
+  ['proc.cwd', 'string', ANY, 'working directory at the last exec, ends in a slash'],
   ['proc.pid', 'int', ANY, 'process id, on the host'],
   ['proc.ppid', 'int', ANY, 'process id of the parent, on the host'],
   ['thread.tid', 'int', ANY, 'id of the thread that acted, on the host'],
-  ['proc.vpid', 'int', NONE, 'process id in its own namespace'],
-  ['proc.pname', 'string', ANY, 'proc.name of the parent'],
-  ['proc.pexe', 'string', ANY, 'proc.exe of the parent'],
-  ['proc.pexepath', 'string', ANY, 'proc.exepath of the parent'],
-  ['proc.pcmdline', 'string', ANY, 'proc.cmdline of the parent'],
-  ['proc.aname', 'string', ANY, 'proc.name of an ancestor: `[1]` the parent; without a number, any', INDEXED],
-  ['proc.aexe', 'string', ANY, 'proc.exe of an ancestor', INDEXED],
-  ['proc.aexepath', 'string', ANY, 'proc.exepath of an ancestor', INDEXED],
-  ['proc.acmdline', 'string', ANY, 'proc.cmdline of an ancestor', INDEXED],
-  ['proc.apid', 'int', ANY, 'process id of an ancestor', INDEXED],
+  ['proc.vpid', 'int', ANY, 'process id in its own pid namespace'],
+  ['proc.vpgid', 'int', ANY, 'its process group, in its own pid namespace, at the last exec'],
+  ['proc.sid', 'int', ANY, 'its session, in its own pid namespace, at the last exec'],
+  ['proc.pname', 'string', ANY, 'proc.name of the parent', ANCESTORS],
+  ['proc.pexe', 'string', ANY, 'proc.exe of the parent', ANCESTORS],
+  ['proc.pexepath', 'string', ANY, 'proc.exepath of the parent', ANCESTORS],
+  ['proc.pcmdline', 'string', ANY, 'proc.cmdline of the parent', ANCESTORS],
+  ['proc.aname', 'string', ANY, 'proc.name of an ancestor: `[1]` the parent; without a number, any', ANCESTOR],
+  ['proc.aexe', 'string', ANY, 'proc.exe of an ancestor', ANCESTOR],
+  ['proc.aexepath', 'string', ANY, 'proc.exepath of an ancestor', ANCESTOR],
+  ['proc.acmdline', 'string', ANY, 'proc.cmdline of an ancestor', ANCESTOR],
+  ['proc.apid', 'int', ANY, 'process id of an ancestor', ANCESTOR],
   ['proc.duration', 'time', ANY, 'time since the process started', NS],
-  ['proc.sname', 'string', NONE, 'proc.name of the session leader'],
-  ['proc.tty', 'uint', NONE, 'controlling terminal, 0 for none'],
-  ['proc.env', 'string', NONE, 'environment, whole or one variable', INDEXED],
-  ['proc.is_vpgid_leader', 'bool', NONE, 'whether it leads its process group'],
-  ['proc.is_exe_from_memfd', 'bool', EXEC, 'whether the executable lies in memory only'],
-  ['proc.is_exe_upper_layer', 'bool', NONE, "whether the executable lies in the container's upper layer"],
+  ['proc.sname', 'string', ANY, 'proc.name of the session leader, when it is an ancestor', ANCESTORS],
+  ['proc.tty', 'uint', ANY, 'controlling terminal at the last exec, 0 for none'],
+  ['proc.env', 'string', ANY, 'environment at the last exec, whole or one variable; its first 4 KiB', INDEXED],
+  ['proc.is_vpgid_leader', 'bool', ANY, 'whether it led its process group at the last exec'],
+  ['proc.is_exe_from_memfd', 'bool', ANY, 'whether the executable lies in memory only'],
+  ['proc.is_exe_upper_layer', 'bool', ANY, "whether the executable lies in the container's upper layer"],
   ['proc.is_exe_writable', 'bool', NONE, 'whether the user may write the executable'],
-  ['proc.exe_ino', 'uint', EXEC, 'inode of the executable'],
+  ['proc.exe_ino', 'uint', ANY, 'inode of the executable'],
   ['proc.exe_ino.mtime', 'time', NONE, 'when the executable was last written', NS],
   ['proc.exe_ino.ctime', 'time', NONE, "when the executable's inode last changed", NS],
   ['proc.exe_ino.ctime_duration_proc_start', 'time', NONE, 'from that change to the start', NS],
-  ['thread.cap_permitted', 'string', NONE, 'permitted capabilities'],
-  ['thread.cap_effective', 'string', NONE, 'effective capabilities'],
-  ['thread.cap_inheritable', 'string', NONE, 'inheritable capabilities'],
+  ['thread.cap_permitted', 'string', ANY, 'permitted capabilities at the last exec, joined by blanks'],
+  ['thread.cap_effective', 'string', ANY, 'effective capabilities at the last exec, joined by blanks'],
+  ['thread.cap_inheritable', 'string', ANY, 'inheritable capabilities at the last exec, joined by blanks'],
   ['user.uid', 'uint', ANY, 'effective user, on the host'],
   ['user.name', 'string', ANY, "name of that user in the host's user database"],
-  ['user.loginuid', 'int', NONE, 'user who logged in (audit)'],
-  ['user.loginname', 'string', NONE, 'name of the user who logged in'],
+  ['user.loginuid', 'int', ANY, 'user who logged in (audit), at the last exec; -1 for nobody'],
+  ['user.loginname', 'string', ANY, 'name of the user who logged in'],
   ['group.gid', 'uint', ANY, 'effective group, on the host'],
-  ['group.name', 'string', NONE, 'name of that group'],
+  ['group.name', 'string', ANY, "name of that group in the host's database"],
 ]
 
 const DESCRIPTOR: readonly Row[] = [
-  ['fd.num', 'int', NONE, 'number of the descriptor'],
-  ['fd.name', 'string', NONE, 'path, or both ends of a connection'],
-  ['fd.nameraw', 'string', NONE, 'path as the call gave it'],
-  ['fd.filename', 'string', NONE, 'last component of the path'],
-  ['fd.directory', 'string', NONE, 'directory of the path'],
-  ['fd.type', 'string', CONNECT, 'kind of descriptor: `ipv4`, `ipv6` for connects'],
-  ['fd.typechar', 'string', CONNECT, 'the same as one letter: `4`, `6` for connects'],
-  ['fd.types', 'list', NONE, 'kinds of all descriptors of the call'],
-  ['fd.sockfamily', 'string', CONNECT, '`ip` or `unix`'],
-  ['fd.l4proto', 'string', CONNECT, '`tcp`, `udp` or another'],
-  ['fd.ip', 'ip', NONE, 'address of either end'],
-  ['fd.net', 'net', NONE, 'address of either end'],
-  ['fd.port', 'port', NONE, 'port of either end'],
-  ['fd.sip', 'ip', CONNECT, 'address of the server: of a connect, where it goes'],
-  ['fd.snet', 'net', CONNECT, 'the same, for its network'],
-  ['fd.sport', 'port', CONNECT, 'port of the server'],
-  ['fd.rip', 'ip', CONNECT, 'address of the far end'],
-  ['fd.rnet', 'net', CONNECT, 'the same, for its network'],
-  ['fd.rport', 'port', CONNECT, 'port of the far end'],
-  ['fd.cip', 'ip', NONE, 'address of the client'],
-  ['fd.cnet', 'net', NONE, 'the same, for its network'],
-  ['fd.cport', 'port', NONE, 'port of the client'],
-  ['fd.lip', 'ip', NONE, 'address of the near end'],
-  ['fd.lnet', 'net', NONE, 'the same, for its network'],
-  ['fd.lport', 'port', NONE, 'port of the near end'],
-  ['fd.sip.name', 'string', NONE, 'names of the server, from DNS'],
-  ['fd.cip.name', 'string', NONE, 'names of the client, from DNS'],
-  ['fd.rip.name', 'string', NONE, 'names of the far end, from DNS'],
-  ['fd.lip.name', 'string', NONE, 'names of the near end, from DNS'],
-  ['fd.connected', 'bool', NONE, 'whether the socket is connected'],
-  ['fd.name_changed', 'bool', NONE, "whether the call changed the descriptor's name"],
+  [
+    'fd.num',
+    'int',
+    DESCRIPTOR_KINDS,
+    'number of the descriptor; of an open its result',
+    { carriedBy: DESCRIPTOR_KINDS },
+  ],
+  ['fd.name', 'string', DESCRIPTOR_KINDS, 'path, or both ends of a connection: `1.2.3.4:5->6.7.8.9:80`', MADE],
+  ['fd.nameraw', 'string', FILE, 'path as the call gave it', { carriedBy: FILE }],
+  ['fd.filename', 'string', FILE, 'last component of the path', { carriedBy: FILE }],
+  ['fd.directory', 'string', FILE, 'directory of the path', { carriedBy: FILE }],
+  ['fd.type', 'string', DESCRIPTOR_KINDS, 'kind of descriptor: `file`, `directory`, `ipv4`, `ipv6`, `unix`, `pipe`, …'],
+  ['fd.typechar', 'string', DESCRIPTOR_KINDS, 'the same as one letter: `f`, `d`, `4`, `6`, `u`, `p`, …'],
+  ['fd.types', 'list', DESCRIPTOR_KINDS, 'kinds of all descriptors of the call'],
+  ['fd.sockfamily', 'string', SOCKET, '`ip` or `unix`', OF_SOCKETS],
+  ['fd.l4proto', 'string', SOCKET, '`tcp`, `udp` or another', OF_SOCKETS],
+  ['fd.ip', 'ip', SOCKET, 'address of either end; of a connect the far one', OF_SOCKETS],
+  ['fd.net', 'net', SOCKET, 'address of either end; of a connect the far one', OF_SOCKETS],
+  ['fd.port', 'port', SOCKET, 'port of either end; of a connect the far one', OF_SOCKETS],
+  ['fd.sip', 'ip', SOCKET, 'address of the server: of a connect, where it goes', OF_SOCKETS],
+  ['fd.snet', 'net', SOCKET, 'the same, for its network', OF_SOCKETS],
+  ['fd.sport', 'port', SOCKET, 'port of the server', OF_SOCKETS],
+  ['fd.rip', 'ip', SOCKET, 'address of the far end', OF_SOCKETS],
+  ['fd.rnet', 'net', SOCKET, 'the same, for its network', OF_SOCKETS],
+  ['fd.rport', 'port', SOCKET, 'port of the far end', OF_SOCKETS],
+  ['fd.cip', 'ip', SOCKET, 'address of the client; not known of a connect', OF_SOCKETS],
+  ['fd.cnet', 'net', SOCKET, 'the same, for its network', OF_SOCKETS],
+  ['fd.cport', 'port', SOCKET, 'port of the client', OF_SOCKETS],
+  ['fd.lip', 'ip', SOCKET, 'address of the near end; not known of a connect', OF_SOCKETS],
+  ['fd.lnet', 'net', SOCKET, 'the same, for its network', OF_SOCKETS],
+  ['fd.lport', 'port', SOCKET, 'port of the near end', OF_SOCKETS],
+  ['fd.sip.name', 'string', SOCKET, `the server, ${RESOLVED}`, OF_SOCKETS],
+  ['fd.cip.name', 'string', SOCKET, `the client, ${RESOLVED}`, OF_SOCKETS],
+  ['fd.rip.name', 'string', SOCKET, `the far end, ${RESOLVED}`, OF_SOCKETS],
+  ['fd.lip.name', 'string', SOCKET, `the near end, ${RESOLVED}`, OF_SOCKETS],
+  [
+    'fd.connected',
+    'bool',
+    SOCKET,
+    'whether the socket is connected: of a send or receive, whether it needs no address',
+    OF_SOCKETS,
+  ],
+  [
+    'fd.name_changed',
+    'bool',
+    SOCKET,
+    "whether the call changed the descriptor's name: a datagram to an address of its own",
+    OF_SOCKETS,
+  ],
 ]
 
 const CONTAINER: readonly Row[] = [
   ['container.id', 'string', ANY, 'first 12 characters of the id, or `host`'],
   ['container.full_id', 'string', ANY, 'whole id'],
-  ['container.name', 'string', ANY, 'name'],
+  ['container.name', 'string', ANY, 'name, or `host`'],
   ['container.image', 'string', ANY, 'image as it was asked for'],
   ['container.image.id', 'string', ANY, 'image id'],
   ['container.image.repository', 'string', ANY, 'image without tag and digest'],
   ['container.image.tag', 'string', ANY, 'tag of the image'],
-  ['container.type', 'string', ANY, 'runtime'],
-  ['container.privileged', 'bool', NONE, 'whether it runs privileged: Docker says so, the records do not carry it yet'],
-  ['container.mounts', 'string', NONE, 'mounts'],
-  ['container.mount.dest', 'string', NONE, 'destination of a mount, by source path', KEYED],
-  ['container.start_ts', 'time', NONE, 'when it started', NS],
-  ['k8s.ns.name', 'string', NONE, 'namespace of the pod'],
-  ['k8s.pod.name', 'string', NONE, 'name of the pod'],
+  ['container.image.digest', 'string', ANY, 'digest of the image, when it was asked for by it'],
+  ['container.type', 'string', ANY, 'runtime, or `host`'],
+  [
+    'container.privileged',
+    'bool',
+    ANY,
+    'whether it runs privileged: as Docker says, or by its capabilities and open paths',
+  ],
+  ['container.mounts', 'string', ANY, 'mounts: `source:destination:mode:rw:propagation`, by commas'],
+  ['container.mount.dest', 'string', ANY, 'destination of a mount, by its number or source (globs)', KEYED],
+  ['container.start_ts', 'time', ANY, 'when it was made', NS],
+  ['container.duration', 'time', ANY, 'since when it was made', { ...NS, ...MADE }],
+  ['k8s.ns.name', 'string', ANY, 'namespace of the pod, from the labels of the kubelet'],
+  ['k8s.pod.name', 'string', ANY, 'name of the pod, from the labels of the kubelet'],
+  ['k8s.pod.id', 'string', ANY, 'uid of the pod, from the labels of the kubelet'],
+  ['k8s.pod.uid', 'string', ANY, 'uid of the pod, from the labels of the kubelet'],
 ]
 
 /** This system's own names. */
@@ -174,23 +234,28 @@ const OWN: readonly Row[] = [
   ['connect.repeats', 'uint', CONNECT, 'sends to the same place that were not reported one by one', { unit: 'count' }],
 ]
 
-/** The kinds that carry a group's fields where the row does not say; undefined: those that yield it. */
-const GROUPS: readonly (readonly [rows: readonly Row[], carriedBy: readonly EventKind[] | undefined])[] = [
-  [EVENT, ANY],
-  [CALL, ANY],
-  [PROCESS, ANY],
-  [DESCRIPTOR, CONNECT],
-  [CONTAINER, ANY],
-  [OWN, undefined],
+/** The kinds that carry a group's fields where the row does not say (undefined: those that yield it), and what they cost. */
+const GROUPS: readonly (readonly [
+  rows: readonly Row[],
+  carriedBy: readonly EventKind[] | undefined,
+  cost: FieldCost,
+])[] = [
+  [EVENT, ANY, 'event'],
+  [ARGUMENTS, RESULT, 'made'],
+  [PROCESS, ANY, 'process'],
+  [DESCRIPTOR, DESCRIPTOR_KINDS, 'event'],
+  [CONTAINER, ANY, 'container'],
+  [OWN, undefined, 'event'],
 ]
 
-export const FIELDS: readonly FieldSpec[] = GROUPS.flatMap(([rows, carriedBy]) =>
+export const FIELDS: readonly FieldSpec[] = GROUPS.flatMap(([rows, carriedBy, cost]) =>
   rows.map(([name, type, kinds, source, rest]) => ({
     name,
     type,
     unit: rest?.unit ?? '',
     argument: rest?.argument ?? 'none',
     source,
+    cost: rest?.cost ?? cost,
     carriedBy: rest?.carriedBy ?? carriedBy ?? kinds,
     kinds,
   })),

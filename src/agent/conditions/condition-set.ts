@@ -1,0 +1,188 @@
+/**
+ * The rules that are conditions, of Falco files and of native policies, as one program; and which containers each is for.
+ * Scope 0 is that of the Falco files, policy i has scope i + 1.
+ */
+import type { Identity } from '../../container/identity.js'
+import { compileConditions } from '../../match/conditions/compile.js'
+import type { ConditionHits, ConditionProfile, ConditionProgram, ConditionRule } from '../../match/conditions/types.js'
+import { selects } from '../../match/selector.js'
+import type { Program } from '../../match/types.js'
+import type { Expression } from '../../policy/condition/ast.js'
+import { textOf } from '../../policy/condition/check.js'
+import type { FalcoRule } from '../../policy/falco/model.js'
+import type { ConditionRule as NativeRule } from '../../policy/model.js'
+import { findEventType, TOLD_TYPES } from '../../record/fields/events.js'
+import { findField } from '../../record/fields/table.js'
+import { type ContainerRef, type EventKind, HOST } from '../../record/model.js'
+import type { EventContext } from '../fields/context.js'
+import { OutputFormat } from '../fields/format.js'
+import { ContextReader } from '../fields/reader.js'
+import type { FalcoRules, Rulebook } from './rulebook.js'
+import { visitFields } from './visit-fields.js'
+
+const FALCO_SCOPE = 0
+/** As Falco appends what its container plugin suggests. */
+const FALCO_CONTAINER_FIELDS =
+  ' container_id=%container.id container_name=%container.name container_image_repository=%container.image.repository container_image_tag=%container.image.tag k8s_pod_name=%k8s.pod.name k8s_ns_name=%k8s.ns.name'
+
+/** What a rule of the program is. */
+export type RuleSource =
+  | { readonly from: 'falco'; readonly rule: FalcoRule; readonly format: OutputFormat }
+  | { readonly from: 'policy'; readonly rule: NativeRule; readonly id: number }
+
+interface Parts {
+  readonly rules: ConditionRule[]
+  readonly sources: RuleSource[]
+  readonly macros: Map<string, Expression>
+  readonly lists: Map<string, readonly Uint8Array[]>
+}
+
+export class ConditionSet {
+  readonly program: ConditionProgram
+  readonly sources: readonly RuleSource[]
+  readonly hits: ConditionHits
+  /** Kinds of events that a rule of each scope asks for. */
+  readonly #kinds = new Map<number, ReadonlySet<EventKind>>()
+  /** Fields that are read only where they are asked for. */
+  readonly readsEnvironment: boolean
+  /** Names of hosts that rules compare with. */
+  readonly hostNames: ReadonlySet<string>
+  readonly #isHostWatched: boolean
+  readonly #policies: Program['policies']
+  readonly #profiles = new WeakMap<ContainerRef, ConditionProfile>()
+  #reader: { context: EventContext; reader: ContextReader } | undefined
+
+  constructor(rulebook: Rulebook, native: Program) {
+    const parts: Parts = { rules: [], sources: [], macros: new Map(), lists: new Map() }
+    if (rulebook.falco !== undefined) addFalco(parts, rulebook.falco)
+    addNative(parts, native)
+    this.sources = parts.sources
+    this.#policies = native.policies
+    this.#isHostWatched = rulebook.isHostWatched ?? false
+    this.program = compileConditions(
+      {
+        rules: parts.rules,
+        macros: parts.macros,
+        list: (name) => parts.lists.get(name),
+        fieldType: (name) => findField(name)?.type,
+        eventTypes: TOLD_TYPES,
+      },
+      { firstMatch: rulebook.isFirstMatch ?? false },
+    )
+    this.hits = { rules: new Uint32Array(Math.max(1, parts.rules.length)), count: 0 }
+    this.readsEnvironment =
+      this.program.operands.some(({ name }) => name === 'proc.env') ||
+      parts.sources.some((source) => source.from === 'falco' && source.format.fields.has('proc.env'))
+    this.hostNames = hostNamesOf(parts)
+    for (const { scope, eventTypes } of parts.rules) {
+      const kinds = new Set(this.#kinds.get(scope))
+      for (const name of eventTypes) {
+        const kind = findEventType(name)?.kind
+        if (kind !== undefined) kinds.add(kind)
+      }
+      this.#kinds.set(scope, kinds)
+    }
+  }
+
+  get isEmpty(): boolean {
+    return this.sources.length === 0
+  }
+
+  /** Some rule is for processes of the host itself. */
+  get isForHost(): boolean {
+    return this.#scopesOf(HOST).length > 0
+  }
+
+  /** Kinds of events that the rules for a container, or the host, ask for. */
+  kindsFor(ref: ContainerRef): ReadonlySet<EventKind> {
+    const kinds = new Set<EventKind>()
+    for (const scope of this.#scopesOf(ref)) for (const kind of this.#kinds.get(scope) ?? []) kinds.add(kind)
+    return kinds
+  }
+
+  /** Rules that hold for the event that the context stands on: their number; which they are stands in `hits`. */
+  match(context: EventContext, identity: Identity, eventType: number): number {
+    const profile = this.#profileOf(identity.ref)
+    this.hits.count = 0
+    if (!this.program.wants(profile, eventType)) return 0
+    this.program.match(profile, eventType, this.#readerFor(context), this.hits)
+    return this.hits.count
+  }
+
+  #readerFor(context: EventContext): ContextReader {
+    if (this.#reader?.context !== context)
+      this.#reader = { context, reader: new ContextReader(context, this.program.operands) }
+    return this.#reader.reader
+  }
+
+  #profileOf(ref: ContainerRef): ConditionProfile {
+    let profile = this.#profiles.get(ref)
+    if (profile === undefined) {
+      profile = this.program.profileOf(this.#scopesOf(ref))
+      this.#profiles.set(ref, profile)
+    }
+    return profile
+  }
+
+  #scopesOf(ref: ContainerRef): number[] {
+    const scopes = ref.state !== 'host' || this.#isHostWatched ? [FALCO_SCOPE] : []
+    for (const [index, { containers }] of this.#policies.entries()) if (selects(containers, ref)) scopes.push(index + 1)
+    return scopes.filter((scope) => this.#kinds.has(scope))
+  }
+}
+
+/** An event that the probes do not tell from another is judged once, as the other. */
+function toldTypes(names: readonly string[]): readonly string[] {
+  return [...new Set(names.map((name) => findEventType(name)?.toldAs ?? name))]
+}
+
+function addFalco({ rules, sources, macros, lists }: Parts, falco: FalcoRules): void {
+  for (const [name, expression] of falco.macros) macros.set(name, expression)
+  for (const [name, values] of falco.lists) lists.set(name, values)
+  for (const rule of falco.rules) {
+    if (!rule.enabled) continue
+    const { name, condition } = rule
+    rules.push({ name, condition, eventTypes: toldTypes(rule.eventTypes), scope: FALCO_SCOPE })
+    sources.push({ from: 'falco', rule, format: new OutputFormat(withContainer(rule.output)) })
+  }
+}
+
+/** An output that names the container itself is left as it is. */
+function withContainer(output: string): string {
+  if (/%container\.(?:id|info)\b/.test(output))
+    return output.replaceAll('%container.info', FALCO_CONTAINER_FIELDS.trim())
+  return output.trimEnd() + FALCO_CONTAINER_FIELDS
+}
+
+/** Their conditions are whole in themselves: no macro and no list of a Falco file is meant by them. */
+function addNative({ rules, sources }: Parts, native: Program): void {
+  const scopes = new Map(native.policies.map(({ name }, index) => [name, index + 1]))
+  for (const [id, rule] of native.rules.entries()) {
+    const scope = scopes.get(rule.policy)
+    if (rule.kind !== 'condition' || !rule.enabled || scope === undefined) continue
+    const { name, condition } = rule
+    rules.push({ name, condition, eventTypes: toldTypes(rule.eventTypes), scope })
+    sources.push({ from: 'policy', rule, id })
+  }
+}
+
+/** Values that fields of host names are compared with. */
+function hostNamesOf({ rules, macros, lists }: Parts): ReadonlySet<string> {
+  const names = new Set<string>()
+  const decoder = new TextDecoder()
+  const addList = (name: string) => {
+    for (const value of lists.get(name) ?? []) names.add(decoder.decode(value))
+  }
+  for (const expression of [...macros.values(), ...rules.map(({ condition }) => condition)])
+    visitFields(expression, (check, field) => {
+      if (!/^fd\.[sclr]ip\.name$/.test(field)) return
+      if (check.right?.kind === 'value') names.add(textOf(check.right))
+      else if (check.right?.kind === 'list_name') addList(check.right.name)
+      else if (check.right?.kind === 'list')
+        for (const item of check.right.items) {
+          names.add(textOf(item))
+          if (!item.isQuoted) addList(textOf(item))
+        }
+    })
+  return names
+}

@@ -1,0 +1,183 @@
+/**
+ * What an exec made of a process: its names, arguments, environment, as bytes and as texts that are made when a rule first
+ * reads them. Children share their parent's image until they execute something themselves.
+ */
+import type { InternedText } from '../../match/conditions/values.js'
+import { EvExec } from '../../sensor/generated/abi.js'
+import { TEXTS } from './texts.js'
+
+const BLANK = 0x20
+const SLASH = 0x2f
+const NOTHING = new Uint8Array(0)
+
+export interface ImageParts {
+  /** At most 15 bytes. */
+  comm: Uint8Array
+  /** Resolved executable. */
+  file: Uint8Array
+  cwd: Uint8Array
+  /** Each argument ends in NUL; the last may lack it. */
+  args: Uint8Array
+  /** As args; undefined: was not read. */
+  env: Uint8Array | undefined
+}
+
+export class ProcessImage {
+  readonly #parts: ImageParts
+  #name: InternedText | undefined
+  #exe: InternedText | undefined
+  #exePath: InternedText | undefined
+  #args: InternedText | undefined
+  #cmdline: InternedText | undefined
+  #exeline: InternedText | undefined
+  #cwd: InternedText | undefined
+  #env: InternedText | undefined
+  readonly #variables = new Map<string, InternedText | undefined>()
+
+  constructor(parts: ImageParts) {
+    this.#parts = parts
+  }
+
+  /** Copies what it keeps: the event's slab goes back to the reader. */
+  static ofExec(event: EvExec): ProcessImage {
+    const { bytes, at, invokedBytes, fileBytes, cwdBytes, argsBytes, envBytes } = event
+    const fileStart = at + EvExec.SIZE_BYTES + invokedBytes
+    const own = bytes.slice(fileStart, fileStart + fileBytes + cwdBytes + argsBytes + envBytes)
+    const argsStart = fileBytes + cwdBytes
+    const argsEnd = argsStart + argsBytes
+    return new ProcessImage({
+      comm: untilNul(event.comm.slice()),
+      file: own.subarray(0, fileBytes),
+      cwd: own.subarray(fileBytes, argsStart),
+      args: own.subarray(argsStart, argsEnd),
+      env: envBytes === 0 ? undefined : own.subarray(argsEnd),
+    })
+  }
+
+  /** Of a process whose exec was not seen; without a comm its name is that of the file. */
+  static ofTexts(facts: { comm?: string; exe: string; cwd: string; args: readonly string[] }): ProcessImage {
+    const { comm, exe, cwd, args } = facts
+    return new ProcessImage({
+      comm: Buffer.from(comm ?? exe.slice(exe.lastIndexOf('/') + 1)).subarray(0, 15),
+      file: Buffer.from(exe),
+      cwd: Buffer.from(cwd),
+      args: Buffer.from(args.map((argument) => `${argument}\0`).join('')),
+      env: undefined,
+    })
+  }
+
+  get name(): InternedText | undefined {
+    if (this.#parts.comm.length === 0) return undefined
+    this.#name ??= TEXTS.of(this.#parts.comm)
+    return this.#name
+  }
+
+  /** The first argument; of a process that has none (kernel threads, an empty list) its name. */
+  get exe(): InternedText | undefined {
+    const { args } = this.#parts
+    if (args.length === 0 || args[0] === 0) return this.name
+    this.#exe ??= TEXTS.of(args, 0, firstEnd(args))
+    return this.#exe
+  }
+
+  get exePath(): InternedText | undefined {
+    if (this.#parts.file.length === 0) return undefined
+    this.#exePath ??= TEXTS.of(this.#parts.file)
+    return this.#exePath
+  }
+
+  /** The arguments but the first, joined by blanks. */
+  get args(): InternedText {
+    const { args } = this.#parts
+    this.#args ??= TEXTS.of(joined(args.subarray(Math.min(args.length, firstEnd(args) + 1))))
+    return this.#args
+  }
+
+  get cmdline(): InternedText | undefined {
+    const { name, args } = this
+    if (name === undefined) return undefined
+    this.#cmdline ??= TEXTS.of(withBlank(name.bytes, args.bytes))
+    return this.#cmdline
+  }
+
+  get exeline(): InternedText | undefined {
+    const { exe, args } = this
+    if (exe === undefined) return undefined
+    this.#exeline ??= TEXTS.of(withBlank(exe.bytes, args.bytes))
+    return this.#exeline
+  }
+
+  /** Ends in a slash, as Falco has it: `startswith /dev/shm/` holds in /dev/shm itself. */
+  get cwd(): InternedText | undefined {
+    const { cwd } = this.#parts
+    if (cwd.length === 0) return undefined
+    this.#cwd ??= TEXTS.of(cwd[cwd.length - 1] === SLASH ? cwd : Buffer.concat([cwd, Buffer.from('/')]))
+    return this.#cwd
+  }
+
+  /** How many arguments stand behind the first. */
+  get argsCount(): number {
+    const { args } = this.#parts
+    let count = args.length > 0 && args[args.length - 1] !== 0 ? 1 : 0
+    for (const byte of args) if (byte === 0) count++
+    return Math.max(0, count - 1)
+  }
+
+  get env(): InternedText | undefined {
+    if (this.#parts.env === undefined) return undefined
+    this.#env ??= TEXTS.of(joined(this.#parts.env))
+    return this.#env
+  }
+
+  /** The value of a variable. */
+  variable(name: string): InternedText | undefined {
+    const { env } = this.#parts
+    if (env === undefined) return undefined
+    if (!this.#variables.has(name)) this.#variables.set(name, findVariable(env, name))
+    return this.#variables.get(name)
+  }
+
+  /** Argument i, the first being 0. */
+  argument(index: number): Uint8Array | undefined {
+    const { args } = this.#parts
+    let start = 0
+    for (let left = index; left > 0 && start < args.length; left--) start += firstEnd(args.subarray(start)) + 1
+    return start >= args.length ? undefined : args.subarray(start, start + firstEnd(args.subarray(start)))
+  }
+}
+
+function firstEnd(list: Uint8Array): number {
+  const end = list.indexOf(0)
+  return end === -1 ? list.length : end
+}
+
+function untilNul(bytes: Uint8Array): Uint8Array {
+  return bytes.subarray(0, firstEnd(bytes))
+}
+
+/** NUL between entries becomes a blank, the last one goes. */
+function joined(list: Uint8Array): Uint8Array {
+  if (list.length === 0) return NOTHING
+  const end = list[list.length - 1] === 0 ? list.length - 1 : list.length
+  return list.slice(0, end).map((byte) => (byte === 0 ? BLANK : byte))
+}
+
+function withBlank(first: Uint8Array, rest: Uint8Array): Uint8Array {
+  if (rest.length === 0) return first
+  const both = new Uint8Array(first.length + 1 + rest.length)
+  both.set(first)
+  both[first.length] = BLANK
+  both.set(rest, first.length + 1)
+  return both
+}
+
+function findVariable(env: Uint8Array, name: string): InternedText | undefined {
+  const wanted = Buffer.from(`${name}=`)
+  for (let start = 0; start < env.length; ) {
+    const end = start + firstEnd(env.subarray(start))
+    const isFound = end - start >= wanted.length && wanted.equals(env.subarray(start, start + wanted.length))
+    if (isFound) return TEXTS.of(env, start + wanted.length, end)
+    start = end + 1
+  }
+  return undefined
+}
