@@ -180,8 +180,9 @@ test('a mistake is shown with its source line and caret', () => {
 test('what can never match needs none of its fields, what is absent by nature compares false', () => {
   assert.deepEqual(errors(ruleText(`${EXEC} (evt.num = 0 and proc.tty = 1 or proc.name = a)`)), [])
   assert.deepEqual(errors(ruleText('evt.type in (execve, connect) and (fd.sport = 22 or proc.name = a)')), [])
-  const missing = errors(ruleText('evt.type in (execve, open) and not proc.tty = 0'))
-  assert.deepEqual(missing, ['3:49 HG3305 the probes do not yield the event type `open` and the field `proc.tty` yet'])
+  const missing = errors(ruleText('evt.type in (execve, getpid) and not proc.is_exe_writable = true'))
+  const message = 'the probes do not yield the event type `getpid` and the field `proc.is_exe_writable` yet'
+  assert.deepEqual(missing, [`3:51 HG3305 ${message}`])
   assert.deepEqual(loadTexts(ruleText(`not evt.type != connect`)).rules[0]?.eventTypes, ['connect'])
   assert.match(lines(loadTexts(ruleText(`${EXEC} evt.num = 0`)), 'warning').join(), /can never hold/)
   assert.match(lines(loadTexts(ruleText('proc.name = a')), 'warning').join(), /names no `evt.type`/)
@@ -193,10 +194,13 @@ test('outputs are checked; what is known but not yielded is a warning', () => {
     /HG3302/,
   )
   const warned = loadTexts(
-    ruleText(`${EXEC} proc.exe exists`).replace('output: o', 'output: "%proc.name. %proc.tty %% %proc.aname[2]"'),
+    ruleText(`${EXEC} proc.exe exists`).replace(
+      'output: o',
+      'output: "%proc.name. %proc.is_exe_writable %% %proc.aname[2]"',
+    ),
   )
   assert.deepEqual(lines(warned, 'error'), [])
-  assert.match(lines(warned, 'warning').join(), /shows `<NA>` for `proc.tty`/)
+  assert.match(lines(warned, 'warning').join(), /shows `<NA>` for `proc.is_exe_writable`/)
 })
 
 test('other sources, versions and keys are told', () => {

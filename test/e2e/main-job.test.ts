@@ -195,6 +195,8 @@ describe('the main job with Docker', { skip }, () => {
         memfd: 'boolean',
         foreign_root: 'boolean',
         multicall: 'boolean',
+        upper_layer: 'boolean',
+        refused: 'boolean',
       },
       fork: { child_pid: 'number', child_start_ns: 'decimal' },
       exit: { code: 'number', signal: 'number', signal_name: 'string', core_dumped: 'boolean', runtime_ns: 'decimal' },

@@ -50,13 +50,19 @@ export function makeEvent(
 
 export function makeExec(
   fields: Readonly<Record<string, Value>>,
-  strings: { invoked?: string; file?: string; cwd?: string; args?: string } = {},
+  strings: { invoked?: string; file?: string; cwd?: string; args?: string; env?: string } = {},
 ): Uint8Array {
-  const parts = [strings.invoked, strings.file, strings.cwd, strings.args].map((text) =>
+  const parts = [strings.invoked, strings.file, strings.cwd, strings.args, strings.env].map((text) =>
     Buffer.from(text ?? '', 'latin1'),
   )
-  const [invoked, file, cwd, args] = parts.map(({ length }) => length)
-  const lengths = { invokedBytes: invoked ?? 0, fileBytes: file ?? 0, cwdBytes: cwd ?? 0, argsBytes: args ?? 0 }
+  const [invoked, file, cwd, args, env] = parts.map(({ length }) => length)
+  const lengths = {
+    invokedBytes: invoked ?? 0,
+    fileBytes: file ?? 0,
+    cwdBytes: cwd ?? 0,
+    argsBytes: args ?? 0,
+    envBytes: env ?? 0,
+  }
   return makeEvent(EvExec, { ...lengths, ...fields }, Buffer.concat(parts))
 }
 

@@ -38,7 +38,17 @@ function writeState(place: string, id: string, cgroupPath: string, labels: strin
     init_process_pid: 14327,
     init_process_start: 164085,
     created: '2026-11-23T06:37:36.82229669Z',
-    config: { rootfs: '/b/rootfs', labels: ['bundle=/b', ...labels], cgroups: { path: cgroupPath } },
+    config: {
+      rootfs: '/b/rootfs',
+      labels: ['bundle=/b', ...labels],
+      cgroups: { path: cgroupPath },
+      capabilities: { Bounding: ['CAP_CHOWN'] },
+      mask_paths: ['/proc/kcore'],
+      mounts: [
+        { source: 'proc', destination: '/proc', device: 'proc', flags: 0 },
+        { source: '/srv', destination: '/data', device: 'bind', flags: 20481 },
+      ],
+    },
     cgroup_paths: {
       '': `/sys/fs/cgroup/unified${cgroupPath}`,
       memory: `/sys/fs/cgroup/memory/process_api${cgroupPath}`,
@@ -64,6 +74,8 @@ test('a plain container has its id as its name, no image, and its annotations as
       imageId: '',
       runtime: 'runc',
       labels: { tier: 'web', empty: '', formula: 'a=b' },
+      privileged: false,
+      mounts: [{ source: '/srv', destination: '/data', mode: '', isWritable: false, propagation: '' }],
       initPid: 14327,
       initStartTicks: 164085n,
       createdMs: Date.parse('2026-11-23T06:37:36.822Z'),

@@ -171,6 +171,7 @@ export const EVENT_FIELDS: Extractors = {
   'exec.is_foreign_root': execFlag(ExecFlag.FOREIGN_ROOT),
   'exec.is_args_truncated': execFlag(ExecFlag.ARGS_TRUNCATED),
   'exec.is_path_truncated': execFlag(ExecFlag.PATH_TRUNCATED),
+  'exec.is_refused': execFlag(ExecFlag.REFUSED),
   'exit.code': ({ exit }, into) => {
     if (exit !== undefined) into.addNumber(exit.signal === 0 ? exit.code : 0)
   },
