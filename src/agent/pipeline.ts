@@ -349,7 +349,7 @@ export class Pipeline implements EventHandler {
       startNs: event.startNs,
     }
     const native = [...this.#hits.rules.subarray(0, this.#hits.count)]
-    const { hits, sources } = set.conditions
+    const { hits, sources, isFirstMatch } = set.conditions
     for (let at = 0; at < this.#conditionHits; at++) {
       const source = sources[hits.rules[at] ?? -1]
       if (source?.from === 'policy') native.push(source.id)
@@ -357,7 +357,9 @@ export class Pipeline implements EventHandler {
     if (native.length > 0) verdicts.judge(judged, native)
     for (let at = 0; at < this.#conditionHits; at++) {
       const source = sources[hits.rules[at] ?? -1]
-      if (source?.from === 'falco') verdicts.report(judged, source)
+      if (source?.from !== 'falco') continue
+      verdicts.report(judged, source)
+      if (isFirstMatch) break
     }
   }
 }

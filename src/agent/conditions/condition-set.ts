@@ -41,6 +41,8 @@ export class ConditionSet {
   readonly program: ConditionProgram
   readonly sources: readonly RuleSource[]
   readonly hits: ConditionHits
+  /** Of the Falco rules that hold, only the first is reported; native rules are always all. */
+  readonly isFirstMatch: boolean
   /** Kinds of events that a rule of each scope asks for. */
   readonly #kinds = new Map<number, ReadonlySet<EventKind>>()
   /** Fields that are read only where they are asked for. */
@@ -59,16 +61,14 @@ export class ConditionSet {
     this.sources = parts.sources
     this.#policies = native.policies
     this.#isHostWatched = rulebook.isHostWatched ?? false
-    this.program = compileConditions(
-      {
-        rules: parts.rules,
-        macros: parts.macros,
-        list: (name) => parts.lists.get(name),
-        fieldType: (name) => findField(name)?.type,
-        eventTypes: TOLD_TYPES,
-      },
-      { firstMatch: rulebook.isFirstMatch ?? false },
-    )
+    this.isFirstMatch = rulebook.isFirstMatch ?? false
+    this.program = compileConditions({
+      rules: parts.rules,
+      macros: parts.macros,
+      list: (name) => parts.lists.get(name),
+      fieldType: (name) => findField(name)?.type,
+      eventTypes: TOLD_TYPES,
+    })
     this.hits = { rules: new Uint32Array(Math.max(1, parts.rules.length)), count: 0 }
     this.readsEnvironment =
       this.program.operands.some(({ name }) => name === 'proc.env') ||

@@ -103,6 +103,7 @@ export class EventContext {
 
   /** A runtime's own act in a container that it sets up. */
   get isSetup(): boolean {
+    if (this.#identity?.ref.state === 'host') return false
     // the network hooks cannot read a task's phase: it is that of its last exec or fork
     return this.connect === undefined ? this.header?.phase === Phase.SETUP : this.process.phase === 'setup'
   }
