@@ -1,6 +1,7 @@
 /**
  * Loads Falco files in a worker thread: within their bounds files exist that take seconds to read and check, and the event
- * loop has a ring to empty meanwhile. What comes back is compiled on the event loop (docs/falco-rules.md says for how long).
+ * loop has a ring to empty meanwhile. What comes back is compiled on the event loop: for 2,000 rules that takes about as long as a
+ * second, during which events wait in the ring.
  */
 import { Worker } from 'node:worker_threads'
 import type {
