@@ -17,7 +17,7 @@ import { KernelPolicy } from '../respond/kernel-policy.js'
 import type { LostRange } from '../sensor/gaps.js'
 import { Sensor } from '../sensor/sensor.js'
 import type { Counters } from '../telemetry/counters.js'
-import { HullguardError } from '../telemetry/errors.js'
+import { HullguardError, messageOf } from '../telemetry/errors.js'
 import { Recording, type RecordingOptions } from './capture/recording.js'
 import { BootClock } from './clock.js'
 import { composePipeline } from './compose.js'
@@ -33,6 +33,7 @@ import { isOwnFile } from './own-file.js'
 import type { Pipeline } from './pipeline.js'
 import { Policies } from './policies.js'
 import { ProcessTable } from './process-table.js'
+import { ResourceLoop } from './resource-loop.js'
 import { sensorHierarchy } from './sensor-hierarchy.js'
 import { UserNames } from './users.js'
 
@@ -103,6 +104,7 @@ class Agent implements RunningAgent {
   #kernel: KernelPolicy | undefined
   #pipeline: Pipeline | undefined
   #memory: MemoryLoop | undefined
+  #resources: ResourceLoop | undefined
   #control: Server | undefined
   #recording: Recording | undefined
   #housekeeping: NodeJS.Timeout | undefined
@@ -282,6 +284,15 @@ class Agent implements RunningAgent {
       processes: this.#processes,
     })
     this.#memory.start()
+    this.#resources = new ResourceLoop({
+      table: this.#table,
+      policies,
+      verdicts,
+      clock: this.#clock,
+      processes: this.#processes,
+      counters,
+    })
+    this.#resources.start()
     await this.#openDoor()
     this.#housekeeping = setInterval(() => this.#keepHouse(), HOUSEKEEPING_MS)
     this.#isStarted = true
@@ -322,6 +333,7 @@ class Agent implements RunningAgent {
     table.on('removed', (identity) => {
       if (identity.ref.state !== 'container') return
       this.#memory?.forget(identity.ref.id)
+      this.#resources?.forget(identity.ref.id)
       this.#containerRecord('stop', identity)
     })
   }
@@ -366,7 +378,17 @@ class Agent implements RunningAgent {
     }
   }
 
+  /** Policies whose exceptions have expired are put in force anew; when that fails, the old program goes on. */
+  #expireExceptions(): void {
+    try {
+      if (this.#policies?.expire(Date.now()) === true) this.#report('policy', 'exceptions of rules have expired')
+    } catch (error) {
+      this.#degraded(`exceptions that have expired still count: ${messageOf(error)}`)
+    }
+  }
+
   #keepHouse(): void {
+    this.#expireExceptions()
     this.#releaseDecided()
     for (const id of this.#held.waitingLongerThan(HELD_MAX_MS)) {
       const identity = this.#table.lookup(id)
@@ -428,6 +450,7 @@ class Agent implements RunningAgent {
     this.#hostNames.close()
     this.#control?.close()
     this.#memory?.stop()
+    this.#resources?.stop()
     const isDrained = (await this.#sensor?.drain(DRAIN_MS)) ?? true
     if (!isDrained) this.#degraded('events were still in the ring when the agent had to stop')
     for (const id of this.#held.cgroups()) {

@@ -71,7 +71,7 @@ export class MemoryLoop {
 
   #judge(identity: Identity, draft: RecordDraft, seq: bigint, hits: readonly number[]): void {
     const victim = this.#largest(identity)
-    const judged = victim === undefined ? draft : { ...draft, process: processOf(victim) }
+    const judged = victim === undefined ? draft : { ...draft, process: processRefOf(victim) }
     this.#options.verdicts.judge(
       {
         draft: judged,
@@ -99,7 +99,7 @@ export class MemoryLoop {
   }
 }
 
-function processOf(entry: ProcessEntry): ProcessRef {
+export function processRefOf(entry: ProcessEntry): ProcessRef {
   const { pid, startNs, exe, invoked, args, cwd, uid, gid, phase } = entry
   return { pid, tid: pid, startNs, exe, invoked, args, cwd, uid, gid, user: '', phase }
 }

@@ -2,8 +2,9 @@
 import type { Rule } from '../policy/model.js'
 import type { RecordDraft } from '../record/model.js'
 
-export function describe(rule: Rule, draft: RecordDraft): string {
-  return `${rule.name}: ${actOf(draft)} in ${whereOf(draft)}`
+/** `reading`: what was found, when it was no event. */
+export function describe(rule: Rule, draft: RecordDraft, reading?: string): string {
+  return `${rule.name}: ${reading ?? actOf(draft)} in ${whereOf(draft)}`
 }
 
 function actOf({ exec, connect, syscall, sample, process }: RecordDraft): string {

@@ -32,14 +32,14 @@ export class PolicySet {
   constructor(
     readonly version: number,
     readonly program: Program,
-    rulebook: Rulebook = { policies: program.policies },
+    readonly rulebook: Rulebook = { policies: program.policies },
   ) {
     this.conditions = new ConditionSet(rulebook, program)
   }
 
   /** Compiles; throws and changes nothing when it cannot. */
   static of(version: number, rulebook: Rulebook): PolicySet {
-    return new PolicySet(version, compileProgram(rulebook.policies), rulebook)
+    return new PolicySet(version, compileProgram(rulebook.policies, Date.now()), rulebook)
   }
 
   profileFor(ref: ContainerRef): Profile {
@@ -139,6 +139,14 @@ export class Policies {
         state: CgroupState.PENDING,
         want: Want.PROCESS | Want.CONNECT,
       })
+  }
+
+  /** Exceptions that have expired by now (UTC) stop counting: the same policies are put in force anew. True when any had. */
+  expire(nowMs: number): boolean {
+    const { program, rulebook } = this.#current
+    if (program.validUntilMs === undefined || nowMs < program.validUntilMs) return false
+    this.activate(rulebook)
+    return true
   }
 
   /** How often the loaded memory rules want readings, if there are any. */

@@ -58,6 +58,8 @@ export interface Judged {
   /** An action that user space takes on this comes after the effect, unless the kernel denied it. */
   pid: number
   startNs: bigint
+  /** What was found, in words, when it was no event. */
+  reading?: string
 }
 
 /** What became of the act; the same for all rules that asked for an action. */
@@ -204,8 +206,8 @@ export class Verdicts {
     counters.add('alerts_total', 1, { policy: FALCO_POLICY, rule: rule.name })
   }
 
-  #outputOf({ draft, eventType, identity }: Judged, rule: Rule): string {
-    if (rule.output === undefined) return describe(rule, draft)
+  #outputOf({ draft, eventType, identity, reading }: Judged, rule: Rule): string {
+    if (rule.output === undefined) return describe(rule, draft, reading)
     let format = this.#formats.get(rule)
     if (format === undefined) {
       format = new OutputFormat(rule.output)

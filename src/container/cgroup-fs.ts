@@ -141,7 +141,11 @@ export function processesIn(hierarchy: Hierarchy, path: string): number[] | unde
 }
 
 /** The cgroup path of a process in this hierarchy; undefined when it is gone, unreadable or its cgroup was removed. */
-export function cgroupPathOfProcess(hierarchy: Hierarchy, procRoot: string, pid: number): string | undefined {
+export function cgroupPathOfProcess(
+  hierarchy: { controller: string },
+  procRoot: string,
+  pid: number,
+): string | undefined {
   const file = readBounded(join(procRoot, String(pid), 'cgroup'), 64 * 1024)
   if (typeof file === 'string') return undefined
   for (const line of file.text.split('\n')) {

@@ -3,9 +3,9 @@
  * and without subfolders. Reads no more than the bound of a file, never blocks on a pipe or device; what cannot be read is
  * a diagnostic.
  */
-import { constants } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { type FileHandle, open, readdir, realpath, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { errnoOf, messageOf } from '../telemetry/errors.js'
 import { type Diagnostic, diagnosticOf } from './diagnostics.js'
 import { type LoadResult, loadPolicies, type PolicyInput } from './load.js'
@@ -40,9 +40,34 @@ export async function readPolicyPaths(paths: readonly string[]): Promise<ReadRes
   return { inputs, diagnostics }
 }
 
+/** Exceptions that have expired by now are warned of. */
 export async function loadPolicyPaths(paths: readonly string[]): Promise<LoadResult> {
   const { inputs, diagnostics } = await readPolicyPaths(paths)
-  return loadPolicies(inputs, diagnostics)
+  return loadPolicies(inputs, diagnostics, { include: readInclude, nowMs: Date.now() })
+}
+
+/** A file that a policy includes, relative to the one that names it. A text is the reason why it cannot be read. */
+export function readInclude(from: string, name: string): { file: string; bytes: Uint8Array } | string {
+  const file = join(dirname(from), name)
+  try {
+    // O_NONBLOCK: opening a FIFO without a writer would wait for ever
+    const handle = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)
+    try {
+      if (!fstatSync(handle).isFile()) return 'it is not a regular file'
+      const buffer = new Uint8Array(POLICY_FILE_MAX_BYTES + 1)
+      let length = 0
+      for (;;) {
+        const count = readSync(handle, buffer, length, buffer.length - length, null)
+        if (count === 0) return { file, bytes: buffer.slice(0, length) }
+        length += count
+        if (length > POLICY_FILE_MAX_BYTES) return `it has more than ${POLICY_FILE_MAX_BYTES} bytes`
+      }
+    } finally {
+      closeSync(handle)
+    }
+  } catch (error) {
+    return reasonOf(error)
+  }
 }
 
 async function filesOf(path: string, diagnostics: Diagnostic[]): Promise<string[]> {

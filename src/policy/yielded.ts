@@ -30,7 +30,16 @@ const EVENTS: Partial<Record<RuleKind, readonly string[]>> = {
 }
 
 /** Kinds that the agent judges on events or readings. */
-const JUDGED: ReadonlySet<RuleKind> = new Set(['exec', 'connect', 'syscall', 'memory', 'condition'])
+const JUDGED: ReadonlySet<RuleKind> = new Set([
+  'exec',
+  'connect',
+  'syscall',
+  'memory',
+  'cpu',
+  'pids',
+  'runtime',
+  'condition',
+])
 
 export function yieldsToday(eventTypes: readonly string[], kind: RuleKind): boolean {
   if (!JUDGED.has(kind)) return false

@@ -139,7 +139,7 @@ export class Replay {
 
   #compose(): Composition {
     const { policies, mode } = this.#options
-    const set = new PolicySet(1, compileProgram(policies))
+    const set = new PolicySet(1, compileProgram(policies, Date.now()))
     const breaker = new CircuitBreaker({ ...BREAKER_DEFAULTS, nowMs: () => Number(this.#nowNs / 1_000_000n) }, () => {})
     const foresight = new Foresight(breaker)
     const table: Identities = {

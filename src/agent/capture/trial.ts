@@ -78,7 +78,7 @@ export class Trial {
 
   /** One row a rule, in the order of the files. */
   rows(containers: readonly ReplayedContainer[]): RuleTrial[] {
-    const set = new PolicySet(0, compileProgram(this.policies))
+    const set = new PolicySet(0, compileProgram(this.policies, Date.now()))
     const selected = new Map<Rule, ReplayedContainer[]>()
     for (const container of containers) {
       for (const rule of set.rulesOf(set.profileFor(container.identity.ref))) {
