@@ -2,7 +2,8 @@
  * Exceptions of rules at a point in time: what has expired is left out, and where entries are sets of numbers (system calls,
  * capabilities) the exceptions are worked into them. Runs when a program is compiled, never per event.
  */
-import type { Policy, Rule, RuleException } from '../policy/model.js'
+import type { Expression } from '../policy/condition/ast.js'
+import type { ConditionRule, Policy, Rule, RuleException } from '../policy/model.js'
 
 /** The rule with the exceptions that count at `nowMs` (UTC). */
 export function withLiveExceptions(rule: Rule, nowMs: number): Rule {
@@ -38,6 +39,16 @@ export function withLiveExceptions(rule: Rule, nowMs: number): Rule {
 
 function live<Entry>(exceptions: readonly RuleException<Entry>[], nowMs: number): RuleException<Entry>[] {
   return exceptions.filter(({ untilMs }) => untilMs === undefined || untilMs > nowMs)
+}
+
+/** A condition rule's condition, less its exceptions. */
+export function conditionInForce({ condition, exceptions }: ConditionRule): Expression {
+  const negations = exceptions.flatMap(({ condition: excepted }): Expression[] => {
+    if (excepted === undefined) return []
+    // two negations in a row are none
+    return [excepted.kind === 'not' ? excepted.operand : { kind: 'not', operand: excepted, span: excepted.span }]
+  })
+  return negations.length === 0 ? condition : { kind: 'and', operands: [condition, ...negations], span: condition.span }
 }
 
 /** The next time at which an exception of these policies expires; undefined: none will. */

@@ -41,6 +41,16 @@ export function readPolicy(reader: NodeReader, context: PolicyContext): Policy |
   const conditions = new PolicyConditions(scope, reader)
   const ruleContext = { reader, scope, conditions, nowMs: context.nowMs }
   const rules = readRules(fields.get('rules'), start, name ?? '', ruleContext, context.yields)
+  if (containers?.state?.includes('host') === true)
+    for (const rule of rules ?? [])
+      if (rule.kind !== 'condition')
+        reader.sink.error(
+          'policy_unsupported',
+          rule.span,
+          `a rule of kind \`${rule.kind}\` for the host itself is not supported yet`,
+          'for the host, write a condition',
+          { ...reader.place, rule: rule.name },
+        )
   const tests = readTests(
     fields.get('tests'),
     (rules ?? []).map((rule) => rule.name),

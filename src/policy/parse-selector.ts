@@ -29,8 +29,8 @@ export function readSelector(
   const word = reader.written(field.value)
   if (word !== undefined) {
     if (word.text === 'all') return {}
-    if (word.text === 'host') notYet(reader, word.span, 'a policy for the host itself')
-    else reader.error('policy_bad_value', word.span, `${quoted(word.text)} selects nothing`, HELP)
+    if (word.text === 'host') return { state: ['host'] }
+    reader.error('policy_bad_value', word.span, `${quoted(word.text)} selects nothing`, HELP)
     return undefined
   }
   const fields = reader.map(field.value, '`containers`')
@@ -85,7 +85,6 @@ function readState(field: Field | undefined, reader: NodeReader): SelectorState[
         `${quoted(text)} is not a state`,
         didYouMean(text, STATES) ?? 'one of `host`, `container`, `unknown`',
       )
-    if (found === 'host') notYet(reader, span, 'a policy for the host itself')
     return found === undefined ? [] : [found]
   })
 }

@@ -5,6 +5,7 @@
 import type { Identity } from '../../container/identity.js'
 import { compileConditions } from '../../match/conditions/compile.js'
 import type { ConditionHits, ConditionProfile, ConditionProgram, ConditionRule } from '../../match/conditions/types.js'
+import { conditionInForce } from '../../match/exceptions.js'
 import { selects } from '../../match/selector.js'
 import type { Program } from '../../match/types.js'
 import type { Expression } from '../../policy/condition/ast.js'
@@ -160,8 +161,8 @@ function addNative({ rules, sources }: Parts, native: Program): void {
   for (const [id, rule] of native.rules.entries()) {
     const scope = scopes.get(rule.policy)
     if (rule.kind !== 'condition' || !rule.enabled || scope === undefined) continue
-    const { name, condition } = rule
-    rules.push({ name, condition, eventTypes: toldTypes(rule.eventTypes), scope })
+    const { name } = rule
+    rules.push({ name, condition: conditionInForce(rule), eventTypes: toldTypes(rule.eventTypes), scope })
     sources.push({ from: 'policy', rule, id })
   }
 }
