@@ -155,7 +155,7 @@ export const INTRUDER_ACTS: readonly IntruderAct[] = [
   act('echo "* * * * * root id" > /etc/cron.d/job', 'cron table changed'),
   act('echo > /etc/systemd/system/back.service', 'service or start script changed'),
   act('echo key >> /root/.ssh/authorized_keys', 'login keys changed'),
-  act('echo "x::0:0::/:/bin/sh" >> /etc/passwd', 'account file changed by hand'),
+  act('echo "x::0:0::/:/bin/sh" >> /etc/passwd', 'account file changed'),
   act('useradd -o -u 0 x', 'account made or changed'),
   act('echo /tmp/x.so > /etc/ld.so.preload; rm /etc/ld.so.preload', 'dynamic linker redirected'),
   act('LD_PRELOAD=/tmp/x.so /usr/bin/app', 'library preloaded from a writable folder'),
