@@ -1,174 +1,141 @@
 /**
- * Question: what does judging one event cost, and does it grow with the number of rules?
+ * Question: what does judging one event by conditions cost, and does it grow with the number of rules?
  *
- * The compiled program, plain closures in buckets by kind of event, and json-rules-engine (given the same closures as one
- * custom operator, so that only its own machinery is added) judge the same events: half execs, connects, a few system
- * calls, in one container to which every rule applies. Rule sets of 10 to 10,000 with the same hits an event at each
- * size; and a hostile set, allow lists only, where every rule must be looked at. All answers are asserted equal before
- * anything is timed. Values are medians; hits are summed and checked, so that no work can be left out.
+ * The compiled program, closures over the same trees in buckets by event type, json-rules-engine and a CEL evaluator judge the
+ * same events. Rule sets of 10 to 100,000 with the same hits an event at each size, and a hostile set: exceptions only, one event
+ * type, so that every rule holds unless something rules it out. All answers are asserted equal before anything is timed; a
+ * subject that would take minutes at a size is left out there, which is said on standard error. Values are medians; hits are
+ * summed and checked, so that no work can be left out. Then Falco's stable file, where it is at hand, and native policies.
  */
 import assert from 'node:assert/strict'
-import { pathToFileURL } from 'node:url'
-import { Engine } from 'json-rules-engine'
-import { compileProgram } from '../../src/match/program.js'
-import type { ExecNames, Hits } from '../../src/match/types.js'
-import type { Rule } from '../../src/policy/model.js'
-import { closureOf, type Fields, fieldsOf, type Violates } from '../support/closures.js'
-import { type BenchEvent, hostileRules, mixedEvents, mixedRules, policyOf } from '../support/generated-rules.js'
+import { readFileSync } from 'node:fs'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { compileConditions } from '../../src/match/conditions/compile.js'
+import type { ConditionInput, ConditionProgram } from '../../src/match/conditions/types.js'
+import { loadFalcoRules } from '../../src/policy/falco/load.js'
+import { findField } from '../../src/record/fields/table.js'
+import { sharedFile } from '../../test/support/shared-data.js'
+import { ClosureMatcher } from '../support/condition-closures.js'
+import { BenchReader, type EventSet, generatedEvents } from '../support/condition-events.js'
+import { cel, jsonRulesEngine, type Rival } from '../support/condition-rivals.js'
+import { generatedConditions, hostileConditions, inputOf } from '../support/condition-rules.js'
+import type { BenchOptions, Emit } from '../support/row.js'
+import { median } from '../support/statistics.js'
+import { run as runNative } from './matcher-native.js'
 
 export const name = 'matcher'
 
-export interface Row {
-  case: string
-  subject: string
-  param: string
-  metric: string
-  value: number
-  unit: string
-  samples: number
-}
-
-const SIZES = [10, 100, 1_000, 10_000]
-const EVENTS_COUNT = 1_024
+const SIZES = [10, 100, 1_000, 10_000, 100_000]
+const EVENTS_COUNT = 4_096
 const RULES_SEED = 20_250_101
 const EVENTS_SEED = 7
 const HITS_MAX_PER_EVENT = 0.1
 const SAMPLES = 15
-const SAMPLE_MIN_NS = 20_000_000
-/** A pass of the slowest closures over all events would take seconds. */
-const PASS_MAX_NS = 100_000_000
-const SLOW_SAMPLES = 7
-const PROBE_EVENTS = 64
-/** json-rules-engine needs some 20 µs per rule and event: this many judgements of a rule a sample, and fewer samples. */
-const ENGINE_JUDGEMENTS = 20_000
-const ENGINE_SAMPLES = 3
+const SAMPLE_MIN_NS = 30_000_000
+const SLOW_SAMPLES = 5
+/** A rival judges about this many rules a sample: the slowest takes some 10 µs for each. */
+const RIVAL_JUDGEMENTS = 50_000
+/** Larger sets take a rival minutes to read, or gigabytes. */
+const CLOSURES_MAX_RULES = 10_000
+const RIVALS_MAX_RULES = 1_000
+const CHECKED_EVENTS = 256
+const ALLOCATION_PASSES = 10
 
-/** Judges event `index`; the number of hits. */
 type Judge = (index: number) => number
 
-export async function run(emit: (row: Row) => void): Promise<void> {
-  const events = mixedEvents(EVENTS_COUNT, EVENTS_SEED)
-  for (const size of SIZES) await sweep(mixedRules(size, RULES_SEED), events, `rules=${size}`, true, emit)
-  const execs = events.filter(({ kind }) => kind === 'exec')
-  for (const size of SIZES) await sweep(hostileRules(size), execs, `rules=${size},set=hostile`, false, emit)
+export async function run(emit: Emit, options: BenchOptions): Promise<void> {
+  const set = generatedEvents(EVENTS_COUNT, EVENTS_SEED)
+  const sizes = options.isQuick ? SIZES.slice(0, 3) : SIZES
+  for (const size of sizes)
+    await sweep(inputOf(generatedConditions(size, RULES_SEED), set.eventTypes), set, `rules=${size}`, true, emit)
+  const opens = { ...set, events: set.events.filter(({ type }) => type === 'openat') }
+  for (const size of sizes)
+    await sweep(inputOf(hostileConditions(size), set.eventTypes), opens, `rules=${size},set=hostile`, false, emit)
+  stableFile(set, emit)
+  await runNative(emit)
 }
 
 async function sweep(
-  rules: readonly Rule[],
-  events: readonly BenchEvent[],
+  input: ConditionInput,
+  set: EventSet,
   param: string,
-  withEngine: boolean,
-  emit: (row: Row) => void,
+  withRivals: boolean,
+  emit: Emit,
 ): Promise<void> {
-  const own = ownJudge(rules, events)
-  const fields = events.map(fieldsOf)
-  const closures = closureJudge(rules, events)
-  const hitsPerEvent = events.map((_, index) => sortedHits(own.ids(index)))
-  for (const [index, one] of fields.entries()) {
-    const expected = rules.flatMap((rule, id) => (rule.kind === one.kind && closureOf(rule)(one) ? [id] : []))
-    assert.deepEqual(hitsPerEvent[index], expected, `${param}: event ${index}`)
-  }
-  const hits = hitsPerEvent.reduce((sum, ids) => sum + ids.length, 0) / events.length
-  assert.ok(hits <= HITS_MAX_PER_EVENT, `${param}: ${hits} hits an event`)
-  const row = (subject: string, metric: string, value: number, unit: string, samples: number) =>
+  const size = input.rules.length
+  const own = subjectOf(input, set)
+  const row = (subject: string, metric: string, value: number, unit: string, samples = 1) =>
     emit({ case: name, subject, param, metric, value: Math.round(value * 1000) / 1000, unit, samples })
-  row('hullguard', 'hits_per_event', hits, 'hits', 1)
-  const ownTiming = timed(own.judge, events.length)
-  row('hullguard', 'ns_per_event', ownTiming.ns, 'ns', ownTiming.samples)
-  const linear = timed(closures, events.length)
-  row('linear', 'ns_per_event', linear.ns, 'ns', linear.samples)
-  if (withEngine) {
-    const value = await timedEngine(rules, fields, hitsPerEvent)
-    row('json-rules-engine', 'ns_per_event', value, 'ns', ENGINE_SAMPLES)
+  const hits = set.events.map((_, index) => own.ids(index))
+  const perEvent = hits.reduce((sum, ids) => sum + ids.length, 0) / hits.length
+  assert.ok(perEvent <= HITS_MAX_PER_EVENT, `${param}: ${perEvent} hits an event`)
+  row('hullguard', 'hits_per_event', perEvent, 'hits')
+  row('hullguard', 'compile_ms', own.compileMs, 'ms')
+  row('hullguard', 'program_bytes', own.program.statistics.programBytes, 'bytes')
+  row('hullguard', 'heap_bytes', own.heapBytes, 'bytes')
+  const timing = timed(own.judge, set.events.length)
+  row('hullguard', 'ns_per_event', timing.ns, 'ns', timing.samples)
+  const quiet = hits.flatMap((ids, index) => (ids.length === 0 ? [index] : []))
+  row('hullguard', 'bytes_allocated_per_event', allocatedBytes(own.judge, quiet), 'bytes', ALLOCATION_PASSES)
+  if (size > CLOSURES_MAX_RULES) process.stderr.write(`${param}: closures left out\n`)
+  else {
+    const closures = new ClosureMatcher(input)
+    for (const [index, event] of set.events.slice(0, CHECKED_EVENTS).entries())
+      assert.deepEqual(hits[index], closures.hits(event), `${param}: closures, event ${index}`)
+    const count = (index: number) => closures.count(set.events[index] ?? raise(index))
+    const other = timedRival(count, set.events.length, size)
+    row('closures', 'ns_per_event', other.ns, 'ns', other.samples)
+  }
+  if (!withRivals) return
+  for (const [subject, make] of [
+    ['json-rules-engine', jsonRulesEngine],
+    ['cel-js', cel],
+  ] as const) {
+    const rival = size > RIVALS_MAX_RULES ? undefined : make(input)
+    if (rival === undefined) process.stderr.write(`${param}: ${subject} left out\n`)
+    else await sweepRival(rival, set, hits, size, (ns, samples) => row(subject, 'ns_per_event', ns, 'ns', samples))
   }
 }
 
-function ownJudge(rules: readonly Rule[], events: readonly BenchEvent[]) {
-  const program = compileProgram([policyOf(rules)])
-  const labels = {}
-  const container = {
-    state: 'container' as const,
-    id: 'c',
-    name: 'bench',
-    image: 'bench',
-    imageId: '',
-    runtime: 'runc',
-  }
-  const profile = program.profileFor({ ...container, labels, outerIds: [] })
-  const hits: Hits = { rules: new Uint32Array(rules.length), count: 0 }
-  const prepared = events.map((event) => (event.kind === 'exec' ? { ...event, names: namesOf(event) } : event))
+function raise(index: number): never {
+  throw new RangeError(`no event ${index}`)
+}
+
+function subjectOf(input: ConditionInput, set: EventSet) {
+  collectGarbage()
+  const before = process.memoryUsage()
+  const start = process.hrtime.bigint()
+  const program: ConditionProgram = compileConditions(input)
+  const compileMs = Number(process.hrtime.bigint() - start) / 1e6
+  collectGarbage()
+  const after = process.memoryUsage()
+  const heapBytes = after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers
+  const profile = program.profileOf([0])
+  const hits = { rules: new Uint32Array(Math.max(1, input.rules.length)), count: 0 }
+  const reader = new BenchReader(program.operands, set)
+  const types = Uint8Array.from(set.events, ({ type }) => set.eventTypes.indexOf(type))
   const judge: Judge = (index) => {
-    const event = prepared[index]
-    if (event === undefined) throw new RangeError(`no event ${index}`)
-    if (event.kind === 'exec') program.matchExec(profile, event.names, false, hits)
-    else if (event.kind === 'connect')
-      program.matchConnect(profile, event.address, 0, event.port, event.proto, false, hits)
-    else program.matchSyscall(profile, event.nr, 0, false, hits)
+    reader.index = index
+    program.match(profile, types[index] as number, reader, hits)
     return hits.count
   }
   const ids = (index: number) => {
     judge(index)
     return [...hits.rules.subarray(0, hits.count)]
   }
-  return { judge, ids }
+  return { program, compileMs, heapBytes, judge, ids }
 }
 
-function namesOf({ invoked, file }: { invoked: string; file: string }): ExecNames {
-  const bytes = new TextEncoder().encode(invoked + file)
-  return {
-    bytes,
-    invokedStart: 0,
-    invokedEnd: invoked.length,
-    fileStart: invoked.length,
-    fileEnd: bytes.length,
-    isScript: false,
-    foreignRoot: false,
-    verified: false,
-  }
-}
-
-/** From the event on: parsing its fields is part of the work, once an event, as it is for the program. */
-function closureJudge(rules: readonly Rule[], events: readonly BenchEvent[]): Judge {
-  const buckets: Record<BenchEvent['kind'], Violates[]> = { exec: [], connect: [], syscall: [] }
-  for (const rule of rules)
-    if (rule.kind === 'exec' || rule.kind === 'connect' || rule.kind === 'syscall')
-      buckets[rule.kind].push(closureOf(rule))
-  return (index) => {
-    const event = events[index]
-    if (event === undefined) throw new RangeError(`no event ${index}`)
-    const fields = fieldsOf(event)
-    let count = 0
-    for (const violates of buckets[event.kind]) if (violates(fields)) count++
-    return count
-  }
-}
-
-function sortedHits(ids: readonly number[]): number[] {
-  return [...ids].sort((a, b) => a - b)
-}
-
-interface Timing {
-  ns: number
-  samples: number
-}
-
-/** Median ns an event over samples of whole passes, after warming up. A judge too slow for that passes over every nth event, fewer times. */
-function timed(judge: Judge, count: number): Timing {
-  const probeStart = process.hrtime.bigint()
-  for (let index = 0; index < PROBE_EVENTS; index++) judge(index)
-  const probedNs = Number(process.hrtime.bigint() - probeStart) / PROBE_EVENTS
-  const slow = probedNs * count > PASS_MAX_NS
-  const step = slow ? Math.min(Math.floor(count / PROBE_EVENTS), Math.ceil((probedNs * count) / PASS_MAX_NS)) : 1
-  const samples = slow ? SLOW_SAMPLES : SAMPLES
+function timed(judge: Judge, count: number): { ns: number; samples: number } {
   const pass = () => {
     let hits = 0
-    for (let index = 0; index < count; index += step) hits += judge(index)
+    for (let index = 0; index < count; index++) hits += judge(index)
     return hits
   }
-  const judged = Math.ceil(count / step)
   const expected = pass()
   const values: number[] = []
-  for (let sample = -1; sample < samples; sample++) {
+  for (let sample = -1; sample < SAMPLES; sample++) {
     let passes = 0
     let hits = 0
     const start = process.hrtime.bigint()
@@ -179,50 +146,90 @@ function timed(judge: Judge, count: number): Timing {
       elapsedNs = Number(process.hrtime.bigint() - start)
     } while (elapsedNs < SAMPLE_MIN_NS)
     assert.equal(hits, expected * passes)
-    if (sample >= 0) values.push(elapsedNs / (passes * judged))
+    if (sample >= 0) values.push(elapsedNs / (passes * count))
   }
-  return { ns: median(values), samples }
+  return { ns: median(values), samples: SAMPLES }
 }
 
-async function timedEngine(
-  rules: readonly Rule[],
-  fields: readonly Fields[],
-  expected: readonly (readonly number[])[],
-): Promise<number> {
-  const engine = new Engine()
-  const closures = rules.map(closureOf)
-  engine.addOperator('violates', (fact: Fields, rule: number) => closures[rule]?.(fact) === true)
-  for (const [id, rule] of rules.entries())
-    engine.addRule({
-      conditions: {
-        all: [
-          { fact: 'kind', operator: 'equal', value: rule.kind, priority: 2 },
-          { fact: 'fields', operator: 'violates', value: id, priority: 1 },
-        ],
-      },
-      event: { type: String(id) },
-    })
-  const count = Math.max(2, Math.min(fields.length, Math.floor(ENGINE_JUDGEMENTS / rules.length)))
-  // spread over the list, so that every kind of event is in
-  const chosen = Array.from({ length: count }, (_, index) => Math.floor((index * fields.length) / count))
-  const judge = async (index: number) => {
-    const one = fields[index]
-    const { events } = await engine.run({ kind: one?.kind, fields: one })
-    return sortedHits(events.map(({ type }) => Number(type)))
-  }
-  for (const index of chosen) assert.deepEqual(await judge(index), expected[index], `json-rules-engine: event ${index}`)
+/** Over events spread through the set, as many as a slow subject can judge. */
+function timedRival(judge: Judge, count: number, size: number): { ns: number; samples: number } {
+  const step = Math.max(1, Math.floor((count * size) / (RIVAL_JUDGEMENTS * 20)))
+  for (let index = 0; index < count; index += step) judge(index)
   const values: number[] = []
-  for (let sample = 0; sample < ENGINE_SAMPLES; sample++) {
+  for (let sample = 0; sample < SLOW_SAMPLES; sample++) {
     const start = process.hrtime.bigint()
-    for (const index of chosen) await judge(index)
-    values.push(Number(process.hrtime.bigint() - start) / count)
+    let judged = 0
+    let hits = 0
+    for (let index = 0; index < count; index += step, judged++) hits += judge(index)
+    assert.ok(hits <= judged)
+    values.push(Number(process.hrtime.bigint() - start) / judged)
   }
-  return median(values)
+  return { ns: median(values), samples: SLOW_SAMPLES }
 }
 
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN
+async function sweepRival(
+  rival: Rival,
+  set: EventSet,
+  hits: readonly (readonly number[])[],
+  size: number,
+  done: (ns: number, samples: number) => void,
+): Promise<void> {
+  const step = Math.ceil(set.events.length / Math.max(16, Math.min(512, Math.floor(RIVAL_JUDGEMENTS / size))))
+  const chosen = set.events.flatMap((event, index) => (index % step === 0 ? [{ event, index }] : []))
+  for (const { event, index } of chosen) assert.deepEqual(await rival.hits(event), hits[index], `event ${index}`)
+  const values: number[] = []
+  for (let sample = 0; sample < SLOW_SAMPLES; sample++) {
+    const start = process.hrtime.bigint()
+    for (const { event } of chosen) await rival.hits(event)
+    values.push(Number(process.hrtime.bigint() - start) / chosen.length)
+  }
+  done(median(values), SLOW_SAMPLES)
 }
 
-if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href)
-  await run((row) => console.log(JSON.stringify(row)))
+let exposed: (() => void) | undefined
+
+function collectGarbage(): void {
+  if (exposed === undefined) {
+    setFlagsFromString('--expose-gc')
+    exposed = runInNewContext('gc') as () => void
+  }
+  exposed()
+}
+
+/** Growth of the heap while the events are judged, less that of a loop that judges nothing. Median of passes. */
+function allocatedBytes(judge: Judge, indexes: readonly number[]): number {
+  const order = Uint32Array.from(indexes)
+  const grown = (each: Judge) => {
+    collectGarbage()
+    let sum = 0
+    const before = process.memoryUsage().heapUsed
+    for (let at = 0; at < order.length; at++) sum += each(order[at] as number)
+    const after = process.memoryUsage().heapUsed
+    assert.equal(sum, 0)
+    return after - before
+  }
+  const nothing: Judge = () => 0
+  const pairs = Array.from({ length: ALLOCATION_PASSES }, () => grown(judge) - grown(nothing))
+  return Math.max(0, median(pairs) / order.length)
+}
+
+/** Falco's own rules, those that can be in force. */
+function stableFile(set: EventSet, emit: Emit): void {
+  const { path: file, skip } = sharedFile('falco-rules/falco_rules.yaml')
+  if (skip !== false) {
+    process.stderr.write(`the stable Falco file is left out: ${skip}\n`)
+    return
+  }
+  const { rules, macros, lists } = loadFalcoRules([{ file, bytes: readFileSync(file) }])
+  const input: ConditionInput = {
+    rules: rules.filter(({ enabled }) => enabled).map((rule) => ({ ...rule, scope: 0 })),
+    macros,
+    list: (list) => lists.values(list),
+    fieldType: (field) => findField(field)?.type,
+    eventTypes: set.eventTypes,
+  }
+  const own = subjectOf(input, set)
+  const param = `rules=${input.rules.length},set=falco-stable`
+  const { ns, samples } = timed(own.judge, set.events.length)
+  emit({ case: name, subject: 'hullguard', param, metric: 'ns_per_event', value: Math.round(ns), unit: 'ns', samples })
+}
