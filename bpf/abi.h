@@ -38,7 +38,12 @@ enum hg_kind {
 	HG_KIND_TASK = 10,   /* iter: one existing process */
 	HG_KIND_MEMORY = 11, /* iter: one cgroup's memory */
 	HG_KIND_CALL = 12,   /* an act that is a syscall: enum hg_act says which */
-	HG_KIND_MAX = 13,
+	HG_KIND_LISTEN = 13,
+	HG_KIND_ACCEPT = 14,
+	HG_KIND_CONNECTED = 15, /* what came of a TCP connect */
+	HG_KIND_CLOSE = 16,
+	HG_KIND_PACKET = 17, /* first bytes of what a watched socket sent or got */
+	HG_KIND_MAX = 18,
 };
 
 enum hg_phase {
@@ -74,7 +79,8 @@ enum hg_drop {
 	HG_DROP_SYSCALLS_FULL = 5,     /* no bitmap for a container's syscalls */
 	HG_DROP_UNREPORTED_ACTION = 6, /* denied or killed, but the event found no room */
 	HG_DROP_REPEAT = 7,	       /* a send counted in the repeats_count of a later event, if one comes */
-	HG_DROP_MAX = 8,
+	HG_DROP_SOCKETS_FULL = 8,      /* a socket's owner could not be kept */
+	HG_DROP_MAX = 9,
 };
 
 /* Flags of a cgroup's entry. */
@@ -168,6 +174,22 @@ enum hg_want {
 	HG_WANT_SYSCALL_FIRST = 4,
 	HG_WANT_SYSCALL_RULES = 8,
 	HG_WANT_ENV = 256, /* execs carry the environment: it holds secrets, so only where a rule reads it */
+};
+
+/* What a socket does, as far as its owner's acts told. */
+enum hg_socket_role {
+	HG_SOCKET_NONE = 0,
+	HG_SOCKET_LISTENER = 1,
+	HG_SOCKET_OUT = 2, /* it connected */
+	HG_SOCKET_IN = 3,  /* it was accepted */
+	HG_SOCKET_DATAGRAM = 4,
+	HG_SOCKET_OTHER = 5, /* was there before the probes: which side began is not known */
+};
+
+enum hg_socket_flag {
+	HG_SOCKET_ESTABLISHED = 1,
+	HG_SOCKET_CLOSED_HERE = 2, /* this side closed first */
+	HG_SOCKET_CLOSED_THERE = 4,
 };
 
 enum hg_exec_flag {
@@ -272,6 +294,30 @@ struct ev_connect {
 	__u8 proto;	     /* IPPROTO_* */
 	__u8 family;	     /* 4 or 6: of the call (a mapped address keeps 6) */
 	__u32 repeats_count; /* sends to this destination by this process since the last report, not reported one by one */
+	__u64 cookie;	     /* of the socket; 0: this hook cannot tell */
+};
+
+/* LISTEN, ACCEPT, CONNECTED, CLOSE. header: the socket's owner (who listened or connected; for CLOSE who closed it, where the
+ * kernel's caller was that process). */
+struct ev_socket {
+	struct ev_header header;
+	__u8 local_address[16];
+	__u8 remote_address[16];
+	__u64 cookie;
+	__u64 duration_ns; /* CONNECTED: of the handshake; CLOSE: since it was established, else since it began */
+	__u64 sent_bytes;  /* payload, without what was sent again */
+	__u64 received_bytes;
+	__u64 repeats_sent_bytes; /* of the connections in repeats_count */
+	__u64 repeats_received_bytes;
+	__u32 netns; /* inode number */
+	__u32 repeats_count; /* the same between the same ends since the last report, not reported one by one */
+	__u16 local_port;    /* host order */
+	__u16 remote_port;
+	__u16 error; /* errno that the socket ended with; 0 none */
+	__u8 family; /* 4 or 6: of the socket (a mapped address keeps 6) */
+	__u8 role;   /* enum hg_socket_role */
+	__u32 backlog;
+	__u32 flags; /* enum hg_socket_flag */
 };
 
 struct ev_syscall {
@@ -502,6 +548,7 @@ struct abi_anchor {
 	struct ev_fork ev_fork;
 	struct ev_exit ev_exit;
 	struct ev_connect ev_connect;
+	struct ev_socket ev_socket;
 	struct ev_syscall ev_syscall;
 	struct ev_call ev_call;
 	struct ev_oom ev_oom;
@@ -515,6 +562,8 @@ struct abi_anchor {
 	enum hg_drop drop;
 	enum hg_cgroup_state cgroup_state;
 	enum hg_want want;
+	enum hg_socket_role socket_role;
+	enum hg_socket_flag socket_flag;
 	enum hg_exec_flag exec_flag;
 	enum hg_syscall_flag syscall_flag;
 	enum hg_exit_flag exit_flag;
@@ -531,7 +580,8 @@ _Static_assert(sizeof(struct ev_header) == 88, "ev_header: no implicit padding")
 _Static_assert(sizeof(struct ev_exec) == 88 + 128, "ev_exec: no implicit padding");
 _Static_assert(sizeof(struct ev_fork) == 88 + 16, "ev_fork");
 _Static_assert(sizeof(struct ev_exit) == 88 + 16, "ev_exit");
-_Static_assert(sizeof(struct ev_connect) == 88 + 24, "ev_connect");
+_Static_assert(sizeof(struct ev_connect) == 88 + 32, "ev_connect");
+_Static_assert(sizeof(struct ev_socket) == 88 + 104, "ev_socket");
 _Static_assert(sizeof(struct ev_syscall) == 88 + 8, "ev_syscall");
 _Static_assert(sizeof(struct ev_call) == 88 + 216, "ev_call");
 _Static_assert(sizeof(struct ev_oom) == 88 + 16, "ev_oom");

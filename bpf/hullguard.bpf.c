@@ -12,6 +12,7 @@
 #include "programs/cgroup.bpf.c"
 #include "programs/process.bpf.c"
 #include "programs/connect.bpf.c"
+#include "programs/socket.bpf.c"
 #include "programs/syscall.bpf.c"
 #include "programs/memory.bpf.c"
 #include "programs/lsm.bpf.c"

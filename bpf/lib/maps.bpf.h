@@ -155,6 +155,50 @@ struct {
 	__type(value, struct send_value);
 } sends SEC(".maps");
 
+/* Whose a socket is. Only sockets of watched tasks have one; a connection that is accepted gets its listener's (CLONE). */
+struct socket_state {
+	__u64 home;
+	__u64 start_ns; /* of the process */
+	__u64 since_ns; /* when it began to listen, to connect, or was established */
+	__u32 pid;
+	__u32 tid;
+	__u32 uid;
+	__u32 gid;
+	__u32 role;  /* enum hg_socket_role */
+	__u32 flags; /* enum hg_socket_flag */
+	__u32 phase; /* enum hg_phase */
+	__u32 reserved;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
+	__type(key, int);
+	__type(value, struct socket_state);
+} sockets SEC(".maps");
+
+/* What was reported lately of connections between two ends: a busy server's are counted, not reported one by one. */
+struct flow_key {
+	__u8 remote_address[16];
+	__u32 pid;
+	__u16 port; /* the serving end's */
+	__u16 kind; /* enum hg_kind */
+};
+
+struct flow_value {
+	__u64 reported_ns;
+	__u64 repeats_count;
+	__u64 sent_bytes;
+	__u64 received_bytes;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct flow_key);
+	__type(value, struct flow_value);
+} flows SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);

@@ -125,6 +125,7 @@ static __always_inline int connect__run(struct bpf_sock_addr *context, const __u
 	event.port = bpf_ntohs(context->user_port);
 	event.proto = context->protocol;
 	event.family = context->user_family == AF_INET ? 4 : 6;
+	event.cookie = bpf_get_socket_cookie(context);
 	event.header.pid = bpf_get_current_pid_tgid() >> 32;
 	settings = emit__control();
 	event.header.profile = entry && settings ? task__profile(entry, settings->version) : 0;

@@ -71,6 +71,8 @@ const HELD_MAX_MS = 3_000
 const HOUSEKEEPING_MS = 1_000
 /** Several containers are often identified at once. */
 const READ_TASKS_PAUSE_MS = 20
+/** How often records that wait for a connection's result are looked at, while there are any. */
+const EXPIRE_PAUSE_MS = 25
 const DRAIN_MS = 3_000
 const DELIVER_AT_STOP_MS = 5_000
 
@@ -109,6 +111,7 @@ class Agent implements RunningAgent {
   #recording: Recording | undefined
   #housekeeping: NodeJS.Timeout | undefined
   #tasksTimer: NodeJS.Timeout | undefined
+  #expireTimer: NodeJS.Timeout | undefined
   #mode: Mode
   #isStarted = false
   #stopping: Promise<CloseReport> | undefined
@@ -254,6 +257,7 @@ class Agent implements RunningAgent {
       append,
       onCgroup: (identity, cgroupId) => this.#place(identity, [cgroupId]),
       onLost: (range) => this.#lost(range),
+      onWaiting: () => this.#expireSoon(),
       response: {
         confirm: (identity, pid) => this.#table.confirmProcess(identity, pid),
         isBlocking: () => this.#mode === 'block',
@@ -368,6 +372,14 @@ class Agent implements RunningAgent {
     const tasks = this.#sensor?.readTasks() ?? []
     const isHostWanted = this.#policies?.isHostWanted ?? false
     readExistingProcesses(tasks, this.#processes, (id) => isHostWanted || (this.#table.lookup(id)?.confirmed ?? false))
+    this.#sensor?.adoptSockets()
+  }
+
+  #expireSoon(): void {
+    this.#expireTimer ??= setTimeout(() => {
+      this.#expireTimer = undefined
+      if (this.#pipeline?.expire(this.#clock.nowBootNs()) === true) this.#expireSoon()
+    }, EXPIRE_PAUSE_MS)
   }
 
   /** Events that waited for a cgroup which is decided now go on. */
@@ -448,6 +460,7 @@ class Agent implements RunningAgent {
     clearInterval(this.#housekeeping)
     clearTimeout(this.#tasksTimer)
     this.#hostNames.close()
+    clearTimeout(this.#expireTimer)
     this.#control?.close()
     this.#memory?.stop()
     this.#resources?.stop()
@@ -457,6 +470,7 @@ class Agent implements RunningAgent {
       const identity = this.#table.lookup(id)
       if (identity !== undefined) this.#pipeline?.resolved(id, identity)
     }
+    this.#pipeline?.flushWaiting()
     this.#pipeline?.flushGaps()
     // What the output failed with, whoever began the recording is told.
     await this.#recording?.stop('the agent stopped').catch(() => undefined)

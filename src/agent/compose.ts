@@ -35,6 +35,8 @@ export interface Surroundings {
   /** A cgroup was made, and the table has said what it knows of it. */
   onCgroup: (identity: Identity, cgroupId: bigint) => void
   onLost: (range: LostRange) => void
+  /** Records wait for what belongs to them: `pipeline.expire` has to be called in a while, `flushWaiting` at the end. */
+  onWaiting: () => void
   /** How alerts are acted on. */
   response: Omit<VerdictsOptions, 'append' | 'counters' | 'context'>
   counters: Counters
@@ -47,14 +49,14 @@ export interface Composition {
 
 export function composePipeline(surroundings: Surroundings): Composition {
   const { table, policies, processes, held, users, utcNs, hostname, hostNames, counters } = surroundings
-  const { isOwnFile, judgesFirstUses, append, onCgroup, onLost } = surroundings
+  const { isOwnFile, judgesFirstUses, append, onCgroup, onLost, onWaiting } = surroundings
   const tracker = new ProcessTracker(processes)
   const drafts = new Drafts(tracker, users, utcNs)
   const context = new EventContext({ parentOf: (entry) => tracker.parentOf(entry), users, utcNs, hostname, hostNames })
   const verdicts = new Verdicts({ ...surroundings.response, append, counters, context })
   const pipeline = new Pipeline({
     ...{ table, policies, verdicts, held, tracker, drafts, context },
-    ...{ isOwnFile, judgesFirstUses, append, onCgroup, onLost, counters },
+    ...{ isOwnFile, judgesFirstUses, append, onCgroup, onLost, onWaiting, counters },
   })
   return { pipeline, verdicts }
 }

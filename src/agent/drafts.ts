@@ -3,7 +3,9 @@
  */
 
 import { ABI_NAMES, syscallName } from '../policy/syscalls.js'
+import { errorName } from '../record/errno.js'
 import type { ContainerRef, EventKind, ProcessRef, RecordBodies, RecordDraft } from '../record/model.js'
+import type { PeerRef, SocketRole as SocketRoleName } from '../record/network.js'
 import {
   type EvConnect,
   type EvExec,
@@ -11,9 +13,13 @@ import {
   type EvFork,
   type EvHeader,
   type EvOom,
+  type EvSocket,
   type EvSyscall,
   ExecFlag,
   ExitFlag,
+  Kind,
+  SocketFlag,
+  SocketRole,
   SyscallFlag,
 } from '../sensor/generated/abi.js'
 import { decodeText } from '../sensor/sensor.js'
@@ -25,6 +31,12 @@ import type { NameSource } from './users.js'
 
 const IPPROTO_TCP = 6
 const IPPROTO_UDP = 17
+
+const ROLES: Readonly<Record<number, SocketRoleName>> = {
+  [SocketRole.LISTENER]: 'listen',
+  [SocketRole.OUT]: 'connect',
+  [SocketRole.IN]: 'accept',
+}
 
 export interface Draft extends RecordDraft {
   kind: EventKind
@@ -92,6 +104,41 @@ export class Drafts {
         proto: proto === IPPROTO_TCP ? 'tcp' : proto === IPPROTO_UDP ? 'udp' : 'other',
         family: event.family === 4 ? 'ipv4' : 'ipv6',
         repeatsCount: event.repeatsCount,
+        ...(proto === IPPROTO_TCP ? { result: 'unknown' } : {}),
+        ...(event.cookie === 0n ? {} : { socketId: event.cookie }),
+      },
+    })
+  }
+
+  /** listen, accept and close; what came of a connect whose record is out already is a close too. */
+  socket(event: EvSocket, container: ContainerRef, entry: ProcessEntry, peer: PeerRef | undefined): Draft {
+    const family = event.family === 4 ? 'ipv4' : 'ipv6'
+    const local = formatIp(event.localAddress, event.family === 4)
+    const socketId = event.cookie
+    if (event.kind === Kind.LISTEN)
+      return this.#draft('listen', event, container, entry, {
+        listen: { ip: local, port: event.localPort, family, backlogCount: event.backlog, socketId },
+      })
+    const ends = {
+      ip: formatIp(event.remoteAddress, event.family === 4),
+      port: event.remotePort,
+      ...({ localIp: local, localPort: event.localPort, family, socketId } as const),
+      repeatsCount: event.repeatsCount,
+      ...(peer === undefined ? {} : { peer }),
+    }
+    if (event.kind === Kind.ACCEPT) return this.#draft('accept', event, container, entry, { accept: ends })
+    return this.#draft('close', event, container, entry, {
+      close: {
+        ...ends,
+        role: ROLES[event.role] ?? 'unknown',
+        closedBy:
+          event.flags & SocketFlag.CLOSED_HERE ? 'local' : event.flags & SocketFlag.CLOSED_THERE ? 'remote' : 'error',
+        error: errorName(event.error),
+        sentBytes: event.sentBytes,
+        receivedBytes: event.receivedBytes,
+        durationNs: event.durationNs,
+        repeatsSentBytes: event.repeatsSentBytes,
+        repeatsReceivedBytes: event.repeatsReceivedBytes,
       },
     })
   }

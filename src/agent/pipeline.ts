@@ -7,9 +7,11 @@ import type { Identity } from '../container/identity.js'
 import type { ExecNames, Hits } from '../match/types.js'
 import { TOLD_TYPES } from '../record/fields/events.js'
 import type { RecordDraft } from '../record/model.js'
+import type { PeerRef } from '../record/network.js'
 import type { EventHandler } from '../sensor/batch.js'
 import { GapTracker, type LostRange } from '../sensor/gaps.js'
 import {
+  Action,
   EvCgroup,
   EvConnect,
   type EvExec,
@@ -17,16 +19,19 @@ import {
   type EvFork,
   type EvHeader,
   type EvOom,
+  type EvSocket,
   type EvSyscall,
   ExecFlag,
   Kind,
   Phase,
   Rung,
+  SocketFlag,
   SyscallFlag,
 } from '../sensor/generated/abi.js'
 import { hookOf } from '../sensor/rungs.js'
 import { decodeText } from '../sensor/sensor.js'
 import type { Counters } from '../telemetry/counters.js'
+import { Connections } from './connections.js'
 import type { Draft, Drafts } from './drafts.js'
 import type { EventContext } from './fields/context.js'
 import type { HeldEvents } from './held-events.js'
@@ -74,11 +79,14 @@ export interface PipelineOptions {
   /** A cgroup was made, and the table has said what it knows of it. */
   onCgroup: (identity: Identity, cgroupId: bigint) => void
   onLost: (range: LostRange) => void
+  /** Records wait for what belongs to them: `expire` has to be called in a while. */
+  onWaiting: () => void
   counters: Counters
 }
 
 /** One profile can hold at most this many rules of one kind that hit at once before a larger buffer is made. */
 const HITS_FIRST_COUNT = 256
+const IPPROTO_TCP = 6
 
 const EXEC_TYPE = TOLD_TYPES.indexOf('execve')
 const FORK_TYPE = TOLD_TYPES.indexOf('clone')
@@ -91,6 +99,7 @@ export class Pipeline implements EventHandler {
   readonly #options: PipelineOptions
   readonly #gaps = new GapTracker()
   readonly #hits: Hits = { rules: new Uint32Array(HITS_FIRST_COUNT), count: 0 }
+  readonly #connections: Connections
   /** While held events are handed on they are not held again. */
   #releasing: Identity | undefined
   /** Rules that are conditions and hold for the present event; which they are stands in the set's own hits. */
@@ -100,6 +109,8 @@ export class Pipeline implements EventHandler {
 
   constructor(options: PipelineOptions) {
     this.#options = options
+    const { append, onWaiting, counters } = options
+    this.#connections = new Connections({ append, onWaiting, counters })
     options.counters.define('events_unidentified_total', 'counter', 'Events of a cgroup that was never announced')
     options.counters.define(
       'events_host_discarded_total',
@@ -166,6 +177,7 @@ export class Pipeline implements EventHandler {
   exit(event: EvExit): void {
     const identity = this.#identify(event)
     if (identity === undefined) return
+    this.#connections.exited(event.pid, event.startNs)
     const entry = this.#options.tracker.of(event)
     const set = this.#begin(event, entry, identity)
     this.#options.context.exit = event
@@ -206,7 +218,31 @@ export class Pipeline implements EventHandler {
       this.#hits,
     )
     const hook = event.family === 4 ? 'cgroup/connect4' : 'cgroup/connect6'
-    this.#finish(event, draft, identity, set, hook, CONNECT_TYPE)
+    const isPlain = this.#hits.count === 0 && this.#conditionHits === 0 && event.action === Action.NONE
+    if (isPlain && event.proto === IPPROTO_TCP && event.cookie !== 0n) this.#connections.hold(event.cookie, draft)
+    else this.#finish(event, draft, identity, set, hook, CONNECT_TYPE)
+  }
+
+  socket(event: EvSocket): void {
+    const identity = this.#identify(event)
+    if (identity === undefined || identity.ref.state === 'host') return
+    const { ref } = identity
+    let peer: PeerRef | undefined
+    if (event.kind === Kind.CONNECTED) {
+      if (this.#connections.result(event, ref) || (event.flags & SocketFlag.ESTABLISHED) !== 0) return
+    } else if (event.kind === Kind.ACCEPT) peer = this.#connections.accepted(event, ref)
+    else if (event.kind === Kind.CLOSE) peer = this.#connections.closed(event)
+    this.#options.append(this.#options.drafts.socket(event, ref, this.#options.tracker.of(event), peer))
+  }
+
+  /** Records that have waited long enough go out as they stand. True: others still wait. */
+  expire(nowBootNs: bigint): boolean {
+    return this.#connections.expire(nowBootNs)
+  }
+
+  /** Nothing more will come: every record that waits goes out. */
+  flushWaiting(): void {
+    this.#connections.flush()
   }
 
   syscall(event: EvSyscall): void {

@@ -18,16 +18,15 @@ import {
   ACTIONS,
   AGENT_CHANGES,
   CONTAINER_CHANGES,
-  FAMILIES,
   GAP_SOURCES,
   KIND_NUMBERS,
   laneNumber,
   OUTCOMES,
   PRIORITY_NAMES,
-  PROTOS,
   SYSCALL_REASONS,
   stateNumber,
 } from './names.js'
+import { connectToWire, NETWORK_BODY, putNetwork } from './network-codec.js'
 
 /** The bits of RecordBatch.body_masks. */
 export const BODY = {
@@ -43,6 +42,7 @@ export const BODY = {
   gap: 1 << 9,
   alert: 1 << 10,
   call: 1 << 11,
+  ...NETWORK_BODY,
 } as const
 
 /** What a record's columns take before compression, about; strings are counted apart. */
@@ -62,6 +62,7 @@ export class BatchBuilder {
   readonly #containers = new Map<string, SeenContainer>()
   /** By pid and tid: the newest row of that task. */
   readonly #processes = new Map<number, number>()
+  readonly #intern = (text: string) => this.#string(text)
   #bootNs = 0n
   #utcOffsetNs = 0n
   #approxBytes = 0
@@ -96,6 +97,12 @@ export class BatchBuilder {
       gaps: [],
       alerts: [],
       calls: [],
+      listens: [],
+      accepts: [],
+      closes: [],
+      dnses: [],
+      tlses: [],
+      https: [],
     }
   }
 
@@ -240,6 +247,14 @@ export class BatchBuilder {
         return this.#agentChange(draft)
       case 'gap':
         return this.#gap(draft)
+      case 'listen':
+      case 'accept':
+        return this.#call(draft) | putNetwork(draft, this.#batch, this.#intern)
+      case 'close':
+      case 'dns':
+      case 'tls':
+      case 'http':
+        return putNetwork(draft, this.#batch, this.#intern)
       case 'alert':
       case 'action':
         return (
@@ -251,6 +266,7 @@ export class BatchBuilder {
           this.#sample(draft) |
           this.#oom(draft) |
           this.#call(draft) |
+          putNetwork(draft, this.#batch, this.#intern) |
           this.#alert(draft)
         )
       default:
@@ -297,13 +313,7 @@ export class BatchBuilder {
 
   #connect({ connect }: RecordBodies): number {
     if (connect === undefined) return 0
-    this.#batch.connects.push({
-      ipRef: this.#string(connect.ip),
-      port: connect.port,
-      proto: PROTOS.indexOf(connect.proto),
-      family: FAMILIES.indexOf(connect.family),
-      repeatsCount: connect.repeatsCount,
-    })
+    this.#batch.connects.push(connectToWire(connect, this.#intern))
     return BODY.connect
   }
 

@@ -13,16 +13,15 @@ import {
   ACTIONS,
   AGENT_CHANGES,
   CONTAINER_CHANGES,
-  FAMILIES,
   GAP_SOURCES,
   kindName,
   laneName,
   OUTCOMES,
   PRIORITY_NAMES,
-  PROTOS,
   SYSCALL_REASONS,
   stateName,
 } from './names.js'
+import { connectFromWire, readNetwork } from './network-codec.js'
 
 export { BatchBuilder }
 
@@ -175,6 +174,12 @@ class BodyReader {
   /** Next entry of each list, by bit number of the body mask. */
   readonly #next = new Uint32Array(BODIES_COUNT)
 
+  readonly #from = {
+    take: <T>(list: readonly T[], bit: number) => this.#take(list, bit),
+    text: (ref: number) => this.#text(ref),
+    pick,
+  }
+
   constructor(batch: RecordBatch) {
     this.#batch = batch
   }
@@ -218,16 +223,7 @@ class BodyReader {
       const { signalNameRef, ...rest } = this.#take(batch.exits, 2)
       into.exit = { signalName: this.#text(signalNameRef), ...rest }
     }
-    if ((mask & BODY.connect) !== 0) {
-      const { ipRef, port, proto, family, repeatsCount } = this.#take(batch.connects, 3)
-      into.connect = {
-        ip: this.#text(ipRef),
-        port,
-        proto: pick(PROTOS, proto),
-        family: pick(FAMILIES, family),
-        repeatsCount,
-      }
-    }
+    if ((mask & BODY.connect) !== 0) into.connect = connectFromWire(this.#take(batch.connects, 3), this.#from)
     if ((mask & BODY.syscall) !== 0) {
       const { nameRef, nr, abi, reason } = this.#take(batch.syscalls, 4)
       into.syscall = { name: this.#text(nameRef), nr, abi: pick(ABIS, abi), reason: pick(SYSCALL_REASONS, reason) }
@@ -242,6 +238,7 @@ class BodyReader {
       if (call === undefined) throw invalid('a call has a value without a name in this version')
       into.call = call
     }
+    readNetwork(mask, batch, this.#from, into)
     this.#readOwn(mask, ruleIndex, into)
   }
 

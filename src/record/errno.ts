@@ -20,3 +20,8 @@ export function resultName(result: bigint): string {
   const name = NAMES[number - 1]
   return name !== undefined && name !== '-' ? name : (RESTART.get(number) ?? `errno ${number}`)
 }
+
+/** Empty for 0: no error. */
+export function errorName(number: number): string {
+  return number === 0 ? '' : resultName(BigInt(-number))
+}

@@ -8,14 +8,13 @@ import {
   ACTIONS,
   AGENT_CHANGES,
   CONTAINER_CHANGES,
-  FAMILIES,
   GAP_SOURCES,
   LANES,
   OUTCOMES,
   PRIORITY_NAMES,
-  PROTOS,
   SYSCALL_REASONS,
 } from './names.js'
+import { parseConnect, parseNetwork } from './network-json.js'
 
 export function parseBodies(fields: Fields, into: RecordBodies): void {
   const exec = fields.optionalObject('exec')
@@ -48,15 +47,7 @@ export function parseBodies(fields: Fields, into: RecordBodies): void {
     }
   }
   const connect = fields.optionalObject('connect')
-  if (connect !== undefined) {
-    into.connect = {
-      ip: connect.text('ip'),
-      port: connect.count('port'),
-      proto: connect.oneOf('proto', PROTOS),
-      family: connect.oneOf('family', FAMILIES),
-      repeatsCount: connect.count('repeats_count'),
-    }
-  }
+  if (connect !== undefined) into.connect = parseConnect(connect)
   const syscall = fields.optionalObject('syscall')
   if (syscall !== undefined) {
     into.syscall = {
@@ -68,8 +59,9 @@ export function parseBodies(fields: Fields, into: RecordBodies): void {
   }
   for (const act of CALL_KINDS) {
     const call = fields.optionalObject(act)
-    if (call !== undefined) into.call = callFromJson(act, call)
+    if (call?.has('call') === true) into.call = callFromJson(act, call)
   }
+  parseNetwork(fields, into)
   parseReadings(fields, into)
   parseOwn(fields, into)
 }
@@ -121,6 +113,10 @@ const CAUSES: readonly AlertBody['cause']['kind'][] = [
   'oom',
   'sample',
   ...CALL_KINDS,
+  'close',
+  'dns',
+  'tls',
+  'http',
 ]
 
 function parseAlert(fields: Fields): AlertBody {

@@ -30,8 +30,9 @@ export function recordToJson(record: HullguardRecord): JsonObject {
   }
   if (record.process !== undefined) json.process = snake(record.process)
   const { exec, fork, exit, connect, syscall, sample, oom, containerChange, agentChange, gap, alert, call } = record
+  const { listen, accept, close, dns, tls, http } = record
   const bodies = { exec, fork, exit, connect, syscall, sample, oom, containerChange, agentChange, gap }
-  Object.assign(json, snake(bodies))
+  Object.assign(json, snake(bodies), snake({ listen, accept, close, dns, tls, http }))
   if (call !== undefined) json[call.act] = callToJson(call)
   // An alert's own fields stand at the top, beside the event's object.
   if (alert !== undefined) Object.assign(json, snake(alert))

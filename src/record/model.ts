@@ -9,6 +9,18 @@ import type { CallBody, CallKind } from './call-model.js'
 
 export type { CallBody, CallKind } from './call-model.js'
 
+import type {
+  AcceptBody,
+  CloseBody,
+  ConnectResult,
+  DnsBody,
+  HttpBody,
+  ListenBody,
+  NetworkKind,
+  PeerRef,
+  TlsBody,
+} from './network.js'
+
 export type Lane = 'alert' | 'activity'
 
 /** How sure the identity is. `pending`: observed before a runtime confirmed it; `host`: not in any container. */
@@ -104,6 +116,15 @@ export interface ConnectBody {
   family: 'ipv4' | 'ipv6'
   /** UDP sends to this destination by this process since the last record of one, not recorded one by one. */
   repeatsCount: number
+  /** TCP: what came of it when the record was made; absent for UDP. */
+  result?: ConnectResult
+  /** errno name (`ECONNREFUSED`); absent: none. */
+  error?: string
+  localIp?: string
+  localPort?: number
+  /** As in the accept, close, tls and http of the same connection. */
+  socketId?: bigint
+  peer?: PeerRef
 }
 
 export interface SyscallBody {
@@ -201,7 +222,7 @@ export interface AlertBody {
   cause: Cause
 }
 
-export type EventKind = 'exec' | 'fork' | 'exit' | 'connect' | 'syscall' | 'oom' | CallKind
+export type EventKind = 'exec' | 'fork' | 'exit' | 'connect' | 'syscall' | 'oom' | CallKind | NetworkKind
 export type RecordKind = EventKind | 'sample' | 'container' | 'agent' | 'gap' | 'alert' | 'action'
 
 export interface RecordBodies {
@@ -218,6 +239,13 @@ export interface RecordBodies {
   alert?: AlertBody
   /** Of every kind in CallKind; in JSON it is the object named after the kind. */
   call?: CallBody
+  /** Of the kinds listen and accept when the kernel's socket told, not the call. */
+  listen?: ListenBody
+  accept?: AcceptBody
+  close?: CloseBody
+  dns?: DnsBody
+  tls?: TlsBody
+  http?: HttpBody
 }
 
 /** A record before it has its place in a lane. An alert or action embeds its cause's process, container and body. */

@@ -42,6 +42,12 @@ export const KIND_NUMBERS: Readonly<Record<RecordKind, number>> = {
   gap: Kind.GAP,
   alert: Kind.ALERT,
   action: Kind.ACTION,
+  listen: Kind.LISTEN,
+  accept: Kind.ACCEPT,
+  close: Kind.CLOSE,
+  dns: Kind.DNS,
+  tls: Kind.TLS,
+  http: Kind.HTTP,
 }
 
 const KIND_NAMES = new Map<number, RecordKind>()

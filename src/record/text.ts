@@ -4,6 +4,7 @@
  */
 import { callSummary, quoted } from './call-text.js'
 import type { AlertBody, HullguardRecord, ProcessRef, RecordBodies, SampleBody } from './model.js'
+import { connectText, networkText } from './network-text.js'
 import { visible } from './visible.js'
 
 export type Role = 'time' | 'container' | 'kind' | 'alert' | 'action' | 'gap' | 'detail'
@@ -78,11 +79,9 @@ function eventSummary(bodies: RecordBodies, process: ProcessRef | undefined): st
     const how = exit.signal === 0 ? `code ${exit.code}` : `${exit.signalName || `signal ${exit.signal}`}`
     return visible(`${how}${exit.coreDumped ? ', core dumped' : ''}, after ${seconds(exit.runtimeNs)}`)
   }
-  if (connect !== undefined) {
-    const { ip, port, proto, repeatsCount } = connect
-    const more = repeatsCount === 0 ? '' : ` (and ${repeatsCount} sends since the last)`
-    return visible(`${ip.includes(':') ? `[${ip}]` : ip}:${port}/${proto}${more}`)
-  }
+  if (connect !== undefined) return visible(connectText(connect))
+  const network = networkText(bodies)
+  if (network !== undefined) return visible(network)
   if (syscall !== undefined) {
     return visible(
       `${syscall.name} (${syscall.reason.replace('_', ' ')}${syscall.abi === 'native' ? '' : `, ${syscall.abi}`})`,

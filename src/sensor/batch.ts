@@ -11,6 +11,7 @@ import {
   EvHeader,
   EvMemory,
   EvOom,
+  EvSocket,
   EvSyscall,
   EvTask,
   Kind,
@@ -25,6 +26,8 @@ export interface EventHandler {
   fork(event: EvFork): void
   exit(event: EvExit): void
   connect(event: EvConnect): void
+  /** listen, accept, what came of a connect, close: by `kind`. */
+  socket(event: EvSocket): void
   syscall(event: EvSyscall): void
   oom(event: EvOom): void
   cgroup(event: EvCgroup): void
@@ -41,6 +44,7 @@ export class BatchWalker {
   readonly fork: EvFork
   readonly exit: EvExit
   readonly connect: EvConnect
+  readonly socket: EvSocket
   readonly syscall: EvSyscall
   readonly oom: EvOom
   readonly cgroup: EvCgroup
@@ -57,6 +61,7 @@ export class BatchWalker {
     this.fork = new EvFork(view, bytes)
     this.exit = new EvExit(view, bytes)
     this.connect = new EvConnect(view, bytes)
+    this.socket = new EvSocket(view, bytes)
     this.syscall = new EvSyscall(view, bytes)
     this.oom = new EvOom(view, bytes)
     this.cgroup = new EvCgroup(view, bytes)
@@ -116,6 +121,14 @@ export class BatchWalker {
       case Kind.CONNECT:
         this.connect.at = at
         handler.connect(this.connect)
+        return
+      case Kind.LISTEN:
+      case Kind.ACCEPT:
+      case Kind.CONNECTED:
+      case Kind.CLOSE:
+        this.socket.at = at
+        if (sizeBytes >= EvSocket.SIZE_BYTES) handler.socket(this.socket)
+        else handler.undecodable(header, `event of ${sizeBytes} bytes`)
         return
       case Kind.SYSCALL:
         this.syscall.at = at

@@ -305,6 +305,11 @@ export class Sensor {
     return tasks
   }
 
+  /** TCP sockets of known processes that were there before the probes get their owner. After readTasks(). */
+  adoptSockets(): void {
+    this.#native.readIterator('on_socket')
+  }
+
   /** One reading per confirmed container that has a process. */
   readMemory(): MemoryReading[] {
     this.#control = { ...this.#control, round: (this.#control.round + 1) >>> 0 }

@@ -15,8 +15,8 @@ const skip =
   (cgroupMounts().kind === 'v1' && 'needs a unified cgroup hierarchy: the connect hooks attach there')
 const noIpv6 = requires({ files: ['/proc/sys/net/ipv6'] })
 
-/** header 17 and five of its own. */
-const CONNECT_FIELDS_COUNT = 23
+/** header 18 and six of its own. */
+const CONNECT_FIELDS_COUNT = 24
 const TCP = 6
 const UDP = 17
 const EPERM = 1
@@ -59,7 +59,7 @@ describe('connect', { skip }, () => {
     assert.equal(Object.keys(event).length, CONNECT_FIELDS_COUNT)
     assert.deepEqual(event, {
       ...unforeseen(event, since),
-      sizeBytes: 112,
+      sizeBytes: 120,
       kind: Kind.CONNECT,
       phase: Phase.RUN,
       action: 0,
@@ -78,7 +78,9 @@ describe('connect', { skip }, () => {
       proto: TCP,
       family: 4,
       repeatsCount: 0,
+      cookie: event.cookie,
     })
+    assert.ok(event.cookie > 0n)
   })
 
   const loopback6 = bytesOf(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1)

@@ -33,6 +33,7 @@ class Numbers implements EventHandler {
     this.exitsCount += 1
   }
   exec(): void {}
+  socket(): void {}
   connect(): void {}
   syscall(): void {}
   oom(): void {}

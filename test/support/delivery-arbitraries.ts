@@ -35,6 +35,7 @@ import {
   PROTOS,
   SYSCALL_REASONS,
 } from '../../src/record/names.js'
+import { CLOSED_BY, CONNECT_RESULTS, DNS_MESSAGES, DNS_PROTOS, SOCKET_ROLES } from '../../src/record/network.js'
 
 /** Plain objects only: records are compared as such. */
 function record<T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T>
@@ -109,6 +110,11 @@ const alert = record({
   ),
 }) as fc.Arbitrary<AlertBody>
 
+const peer = record({ id: text, name: text, image: text, pid: u32 })
+const someText = text.filter((value) => value !== '')
+const ends = { ip: text, port: u32, localIp: text, localPort: u32, family: one(FAMILIES), socketId: u64, peer }
+const END_KEYS = ['ip', 'port', 'localIp', 'localPort', 'family', 'socketId'] as const
+
 const bodies = {
   exec: record({
     path: text,
@@ -126,7 +132,19 @@ const bodies = {
   }),
   fork: record({ childPid: u32, childStartNs: u64 }),
   exit: record({ code: u32, signal: u32, signalName: text, coreDumped: fc.boolean(), runtimeNs: time }),
-  connect: record({ ip: text, port: u32, proto: one(PROTOS), family: one(FAMILIES), repeatsCount: u32 }),
+  connect: record(
+    {
+      ...{ ip: text, port: u32, proto: one(PROTOS), family: one(FAMILIES), repeatsCount: u32 },
+      ...{
+        result: one(CONNECT_RESULTS),
+        error: someText,
+        localIp: someText,
+        localPort: fc.integer({ min: 1, max: 65535 }),
+      },
+      ...{ socketId: fc.bigInt({ min: 1n, max: (1n << 64n) - 1n }), peer },
+    },
+    { requiredKeys: ['ip', 'port', 'proto', 'family', 'repeatsCount'] },
+  ),
   syscall: record({ name: text, nr: u32, abi: one(ABIS), reason: one(SYSCALL_REASONS) }),
   sample: record(
     { memoryCurrentBytes: u64, memoryPeakBytes: u64, memoryLimitBytes: u64, memoryInactiveFileBytes: u64 },
@@ -135,6 +153,32 @@ const bodies = {
   oom: record({ victimPid: u32, victimComm: text }),
   containerChange: record({ change: one(CONTAINER_CHANGES), cgroup: text }),
   agentChange: record({ change: one(AGENT_CHANGES), message: text }),
+  listen: record({ ip: text, port: u32, family: one(FAMILIES), backlogCount: u32, socketId: u64 }),
+  accept: record({ ...ends, repeatsCount: u32 }, { requiredKeys: [...END_KEYS, 'repeatsCount'] }),
+  close: record(
+    {
+      ...{ ...ends, role: one(SOCKET_ROLES), closedBy: one(CLOSED_BY), error: text, repeatsCount: u32 },
+      ...{ sentBytes: u64, receivedBytes: u64, durationNs: u64, repeatsSentBytes: u64, repeatsReceivedBytes: u64 },
+    },
+    {
+      requiredKeys: [
+        ...END_KEYS,
+        ...(['role', 'closedBy', 'error', 'repeatsCount', 'sentBytes', 'receivedBytes', 'durationNs'] as const),
+        ...(['repeatsSentBytes', 'repeatsReceivedBytes'] as const),
+      ],
+    },
+  ),
+  dns: record({
+    ...{ message: one(DNS_MESSAGES), query: text, qtype: text, rcode: text, answers: texts, ip: text, port: u32 },
+    ...{ id: u32, proto: one(DNS_PROTOS), truncated: fc.boolean() },
+  }),
+  tls: record({
+    ...{ sni: text, alpn: texts, ip: text, port: u32, encryptedHello: fc.boolean(), truncated: fc.boolean() },
+    socketId: u64,
+  }),
+  http: record({
+    ...{ method: text, host: text, path: text, ip: text, port: u32, truncated: fc.boolean(), socketId: u64 },
+  }),
 }
 
 const isCallKind = (kind: RecordKind): kind is CallKind => CALL_KINDS.some((name) => name === kind)
@@ -203,8 +247,9 @@ function bodiesOf(kind: RecordKind): fc.Arbitrary<RecordBodies> {
     case 'action':
       return fc.oneof(
         record({ alert, exec: bodies.exec }),
-        record({ alert, connect: bodies.connect }),
+        record({ alert, connect: bodies.connect }) as fc.Arbitrary<RecordBodies>,
         one(CALL_KINDS).chain((act) => record({ alert, call: callOf(act) })),
+        record({ alert, close: bodies.close }) as fc.Arbitrary<RecordBodies>,
         record({ alert, sample: bodies.sample }) as fc.Arbitrary<RecordBodies>,
       )
     default:
@@ -227,6 +272,10 @@ const KINDS: readonly RecordKind[] = [
   'alert',
   'action',
   ...CALL_KINDS,
+  'close',
+  'dns',
+  'tls',
+  'http',
 ]
 
 /** Drafts of one lane; a few containers and processes recur, as they do on a host. */

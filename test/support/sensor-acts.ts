@@ -26,6 +26,14 @@ export async function compileAct(dir: string): Promise<string> {
   return program
 }
 
+/** The same for sockets: acts/talk.c. */
+export async function compileTalk(dir: string): Promise<string> {
+  const program = join(dir, 'talk')
+  const source = join(findPackageRoot(), 'test/support/acts/talk.c')
+  await runOk('gcc', ['-static', '-O1', '-Wall', '-Wextra', '-Werror', '-o', program, source])
+  return program
+}
+
 /** Any byte but those that stand for themselves, as act.c reads it back. */
 export function actWord(bytes: string | Uint8Array): string {
   return [...Buffer.from(bytes)]

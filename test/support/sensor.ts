@@ -26,6 +26,7 @@ import {
   type EvFork,
   type EvHeader,
   type EvOom,
+  type EvSocket,
   type EvSyscall,
   Want,
 } from '../../src/sensor/generated/abi.js'
@@ -52,6 +53,7 @@ interface EventTypes {
   fork: FieldsOf<EvFork>
   exit: FieldsOf<EvExit>
   connect: FieldsOf<EvConnect>
+  socket: FieldsOf<EvSocket>
   syscall: FieldsOf<EvSyscall>
   oom: FieldsOf<EvOom>
   cgroup: CgroupFields
@@ -128,6 +130,9 @@ class Collector implements EventHandler {
   }
   connect(event: EvConnect): void {
     this.events.push({ name: 'connect', event: fieldsOf(event) })
+  }
+  socket(event: EvSocket): void {
+    this.events.push({ name: 'socket', event: fieldsOf(event) })
   }
   syscall(event: EvSyscall): void {
     this.events.push({ name: 'syscall', event: fieldsOf(event) })

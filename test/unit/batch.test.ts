@@ -12,6 +12,7 @@ import {
   EvHeader,
   EvMemory,
   EvOom,
+  EvSocket,
   EvSyscall,
   EvTask,
   Kind,
@@ -36,6 +37,9 @@ class Recorder implements EventHandler {
   }
   connect(event: EvConnect): void {
     this.calls.push(`connect ${event.port}`)
+  }
+  socket(event: EvSocket): void {
+    this.calls.push(`socket ${event.kind} ${event.localPort}`)
   }
   syscall(event: EvSyscall): void {
     this.calls.push(`syscall ${event.nr}`)
@@ -72,6 +76,9 @@ const EVERY_KIND = [
   makeEvent(EvCgroup, { kind: Kind.CGROUP_MKDIR, id: 16n, cpu: 0, cpuSeq: 1n << 40n }, Buffer.from('/x')),
   makeEvent(EvCgroup, { kind: Kind.CGROUP_RMDIR, id: 17n, cpu: 0, cpuSeq: 5n }),
   makeEvent(EvCgroup, { kind: Kind.CGROUP_JOIN, id: 18n, cpu: 0, cpuSeq: 6n }),
+  ...[Kind.LISTEN, Kind.ACCEPT, Kind.CONNECTED, Kind.CLOSE].map((kind) =>
+    makeEvent(EvSocket, { kind, localPort: 19, cpu: 1, cpuSeq: 7n }),
+  ),
 ]
 const EVERY_CALL = [
   ['sequence 1 1', 'exec 10 6'],
@@ -83,6 +90,7 @@ const EVERY_CALL = [
   ['sequence 0 1099511627776', `cgroup ${Kind.CGROUP_MKDIR} 16`],
   ['sequence 0 5', `cgroup ${Kind.CGROUP_RMDIR} 17`],
   ['sequence 0 6', `cgroup ${Kind.CGROUP_JOIN} 18`],
+  ...[Kind.LISTEN, Kind.ACCEPT, Kind.CONNECTED, Kind.CLOSE].map((kind) => ['sequence 1 7', `socket ${kind} 19`]),
 ].flat()
 
 describe('batches', () => {
@@ -132,6 +140,11 @@ describe('batches', () => {
     }
   })
 
+  test('an event shorter than its kind says is told', () => {
+    const event = makeEvent(EvExit, { kind: Kind.CLOSE })
+    assert.deepEqual(walk(ringOf([event])).calls.slice(1), ['undecodable: event of 104 bytes'])
+  })
+
   test('a record shorter than a header, or longer than the run, ends the walk', () => {
     const good = makeEvent(EvExit, { kind: Kind.EXIT, code: 1 })
     const short = ringOf([new Uint8Array(EvHeader.SIZE_BYTES - 1)])
@@ -165,9 +178,9 @@ describe('batches', () => {
   })
 
   test('every view reads its own size of bytes', () => {
-    const sizes = [EvExec, EvFork, EvExit, EvConnect, EvSyscall, EvOom, EvCgroup, EvTask, EvMemory].map(
+    const sizes = [EvExec, EvFork, EvExit, EvConnect, EvSocket, EvSyscall, EvOom, EvCgroup, EvTask, EvMemory].map(
       (type) => type.SIZE_BYTES,
     )
-    assert.deepEqual(sizes, [216, 104, 104, 112, 96, 104, 112, 184, 120])
+    assert.deepEqual(sizes, [216, 104, 104, 120, 192, 96, 104, 112, 184, 120])
   })
 })

@@ -23,6 +23,7 @@ function collector(): EventHandler & { codes: number[]; faults: string[] } {
     exec: (event) => codes.push(event.pid),
     sequence: fault('sequence'),
     fork: fault('fork'),
+    socket: () => {},
     connect: fault('connect'),
     syscall: fault('syscall'),
     oom: fault('oom'),

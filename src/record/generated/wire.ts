@@ -60,6 +60,10 @@ export const Kind = {
   SEND: 45,
   RECV: 46,
   DUP: 47,
+  CLOSE: 48,
+  DNS: 49,
+  TLS: 50,
+  HTTP: 51,
 } as const
 
 export const ContainerState = {
@@ -411,6 +415,12 @@ export interface RecordBatch {
   gaps: Gap[]
   alerts: Alert[]
   calls: Call[]
+  listens: Listen[]
+  accepts: Accept[]
+  closes: Close[]
+  dnses: Dns[]
+  tlses: Tls[]
+  https: Http[]
 }
 
 export function encodeRecordBatch(m: RecordBatch, w: Writer = protobuf.Writer.create()): Writer {
@@ -521,12 +531,36 @@ export function encodeRecordBatch(m: RecordBatch, w: Writer = protobuf.Writer.cr
     w.uint32(250)
     encodeCall(item, w.fork()).ldelim()
   }
+  for (const item of m.listens) {
+    w.uint32(258)
+    encodeListen(item, w.fork()).ldelim()
+  }
+  for (const item of m.accepts) {
+    w.uint32(266)
+    encodeAccept(item, w.fork()).ldelim()
+  }
+  for (const item of m.closes) {
+    w.uint32(274)
+    encodeClose(item, w.fork()).ldelim()
+  }
+  for (const item of m.dnses) {
+    w.uint32(282)
+    encodeDns(item, w.fork()).ldelim()
+  }
+  for (const item of m.tlses) {
+    w.uint32(290)
+    encodeTls(item, w.fork()).ldelim()
+  }
+  for (const item of m.https) {
+    w.uint32(298)
+    encodeHttp(item, w.fork()).ldelim()
+  }
   return w
 }
 
 export function decodeRecordBatch(r: Reader, end: number = r.len): RecordBatch {
   checkEnd(r, end)
-  const m: RecordBatch = { agent: '', epoch: 0, lane: 0, firstSeq: 0n, count: 0, strings: [], containers: [], processes: [], rules: [], kinds: [], bootNsDeltas: [], utcOffsetNsDeltas: [], containerIndexes: [], processIndexes: [], ruleIndexes: [], bodyMasks: [], execs: [], forks: [], exits: [], connects: [], syscalls: [], samples: [], ooms: [], containerChanges: [], agentChanges: [], gaps: [], alerts: [], calls: [] }
+  const m: RecordBatch = { agent: '', epoch: 0, lane: 0, firstSeq: 0n, count: 0, strings: [], containers: [], processes: [], rules: [], kinds: [], bootNsDeltas: [], utcOffsetNsDeltas: [], containerIndexes: [], processIndexes: [], ruleIndexes: [], bodyMasks: [], execs: [], forks: [], exits: [], connects: [], syscalls: [], samples: [], ooms: [], containerChanges: [], agentChanges: [], gaps: [], alerts: [], calls: [], listens: [], accepts: [], closes: [], dnses: [], tlses: [], https: [] }
   while (r.pos < end) {
     const tag = r.uint32()
     const wire = tag & 7
@@ -648,6 +682,30 @@ export function decodeRecordBatch(r: Reader, end: number = r.len): RecordBatch {
         break
       case 31:
         if (wire === 2) m.calls.push(decodeCall(r, r.uint32() + r.pos))
+        else r.skipType(wire)
+        break
+      case 32:
+        if (wire === 2) m.listens.push(decodeListen(r, r.uint32() + r.pos))
+        else r.skipType(wire)
+        break
+      case 33:
+        if (wire === 2) m.accepts.push(decodeAccept(r, r.uint32() + r.pos))
+        else r.skipType(wire)
+        break
+      case 34:
+        if (wire === 2) m.closes.push(decodeClose(r, r.uint32() + r.pos))
+        else r.skipType(wire)
+        break
+      case 35:
+        if (wire === 2) m.dnses.push(decodeDns(r, r.uint32() + r.pos))
+        else r.skipType(wire)
+        break
+      case 36:
+        if (wire === 2) m.tlses.push(decodeTls(r, r.uint32() + r.pos))
+        else r.skipType(wire)
+        break
+      case 37:
+        if (wire === 2) m.https.push(decodeHttp(r, r.uint32() + r.pos))
         else r.skipType(wire)
         break
       default:
@@ -1324,6 +1382,12 @@ export interface Connect {
   proto: number
   family: number
   repeatsCount: number
+  result?: number
+  errorRef: number
+  localIpRef: number
+  localPort: number
+  socketId: bigint
+  peer?: Peer
 }
 
 export function encodeConnect(m: Connect, w: Writer = protobuf.Writer.create()): Writer {
@@ -1347,12 +1411,36 @@ export function encodeConnect(m: Connect, w: Writer = protobuf.Writer.create()):
     w.uint32(40)
     w.uint32(m.repeatsCount)
   }
+  if (m.result !== undefined) {
+    w.uint32(48)
+    w.uint32(m.result)
+  }
+  if (m.errorRef !== 0) {
+    w.uint32(56)
+    w.uint32(m.errorRef)
+  }
+  if (m.localIpRef !== 0) {
+    w.uint32(64)
+    w.uint32(m.localIpRef)
+  }
+  if (m.localPort !== 0) {
+    w.uint32(72)
+    w.uint32(m.localPort)
+  }
+  if (m.socketId !== 0n) {
+    w.uint32(80)
+    writeUint64(w, m.socketId)
+  }
+  if (m.peer !== undefined) {
+    w.uint32(90)
+    encodePeer(m.peer, w.fork()).ldelim()
+  }
   return w
 }
 
 export function decodeConnect(r: Reader, end: number = r.len): Connect {
   checkEnd(r, end)
-  const m: Connect = { ipRef: 0, port: 0, proto: 0, family: 0, repeatsCount: 0 }
+  const m: Connect = { ipRef: 0, port: 0, proto: 0, family: 0, repeatsCount: 0, errorRef: 0, localIpRef: 0, localPort: 0, socketId: 0n }
   while (r.pos < end) {
     const tag = r.uint32()
     const wire = tag & 7
@@ -1375,6 +1463,697 @@ export function decodeConnect(r: Reader, end: number = r.len): Connect {
         break
       case 5:
         if (wire === 0) m.repeatsCount = r.uint32()
+        else r.skipType(wire)
+        break
+      case 6:
+        if (wire === 0) m.result = r.uint32()
+        else r.skipType(wire)
+        break
+      case 7:
+        if (wire === 0) m.errorRef = r.uint32()
+        else r.skipType(wire)
+        break
+      case 8:
+        if (wire === 0) m.localIpRef = r.uint32()
+        else r.skipType(wire)
+        break
+      case 9:
+        if (wire === 0) m.localPort = r.uint32()
+        else r.skipType(wire)
+        break
+      case 10:
+        if (wire === 0) m.socketId = readUint64(r)
+        else r.skipType(wire)
+        break
+      case 11:
+        if (wire === 2) m.peer = decodePeer(r, r.uint32() + r.pos)
+        else r.skipType(wire)
+        break
+      default:
+        r.skipType(wire)
+    }
+  }
+  checkStop(r, end)
+  return m
+}
+
+export interface Peer {
+  idRef: number
+  nameRef: number
+  imageRef: number
+  pid: number
+}
+
+export function encodePeer(m: Peer, w: Writer = protobuf.Writer.create()): Writer {
+  if (m.idRef !== 0) {
+    w.uint32(8)
+    w.uint32(m.idRef)
+  }
+  if (m.nameRef !== 0) {
+    w.uint32(16)
+    w.uint32(m.nameRef)
+  }
+  if (m.imageRef !== 0) {
+    w.uint32(24)
+    w.uint32(m.imageRef)
+  }
+  if (m.pid !== 0) {
+    w.uint32(32)
+    w.uint32(m.pid)
+  }
+  return w
+}
+
+export function decodePeer(r: Reader, end: number = r.len): Peer {
+  checkEnd(r, end)
+  const m: Peer = { idRef: 0, nameRef: 0, imageRef: 0, pid: 0 }
+  while (r.pos < end) {
+    const tag = r.uint32()
+    const wire = tag & 7
+    switch (tag >>> 3) {
+      case 1:
+        if (wire === 0) m.idRef = r.uint32()
+        else r.skipType(wire)
+        break
+      case 2:
+        if (wire === 0) m.nameRef = r.uint32()
+        else r.skipType(wire)
+        break
+      case 3:
+        if (wire === 0) m.imageRef = r.uint32()
+        else r.skipType(wire)
+        break
+      case 4:
+        if (wire === 0) m.pid = r.uint32()
+        else r.skipType(wire)
+        break
+      default:
+        r.skipType(wire)
+    }
+  }
+  checkStop(r, end)
+  return m
+}
+
+export interface Listen {
+  ipRef: number
+  port: number
+  family: number
+  backlogCount: number
+  socketId: bigint
+}
+
+export function encodeListen(m: Listen, w: Writer = protobuf.Writer.create()): Writer {
+  if (m.ipRef !== 0) {
+    w.uint32(8)
+    w.uint32(m.ipRef)
+  }
+  if (m.port !== 0) {
+    w.uint32(16)
+    w.uint32(m.port)
+  }
+  if (m.family !== 0) {
+    w.uint32(24)
+    w.uint32(m.family)
+  }
+  if (m.backlogCount !== 0) {
+    w.uint32(32)
+    w.uint32(m.backlogCount)
+  }
+  if (m.socketId !== 0n) {
+    w.uint32(40)
+    writeUint64(w, m.socketId)
+  }
+  return w
+}
+
+export function decodeListen(r: Reader, end: number = r.len): Listen {
+  checkEnd(r, end)
+  const m: Listen = { ipRef: 0, port: 0, family: 0, backlogCount: 0, socketId: 0n }
+  while (r.pos < end) {
+    const tag = r.uint32()
+    const wire = tag & 7
+    switch (tag >>> 3) {
+      case 1:
+        if (wire === 0) m.ipRef = r.uint32()
+        else r.skipType(wire)
+        break
+      case 2:
+        if (wire === 0) m.port = r.uint32()
+        else r.skipType(wire)
+        break
+      case 3:
+        if (wire === 0) m.family = r.uint32()
+        else r.skipType(wire)
+        break
+      case 4:
+        if (wire === 0) m.backlogCount = r.uint32()
+        else r.skipType(wire)
+        break
+      case 5:
+        if (wire === 0) m.socketId = readUint64(r)
+        else r.skipType(wire)
+        break
+      default:
+        r.skipType(wire)
+    }
+  }
+  checkStop(r, end)
+  return m
+}
+
+export interface Accept {
+  ipRef: number
+  port: number
+  localIpRef: number
+  localPort: number
+  family: number
+  repeatsCount: number
+  socketId: bigint
+  peer?: Peer
+}
+
+export function encodeAccept(m: Accept, w: Writer = protobuf.Writer.create()): Writer {
+  if (m.ipRef !== 0) {
+    w.uint32(8)
+    w.uint32(m.ipRef)
+  }
+  if (m.port !== 0) {
+    w.uint32(16)
+    w.uint32(m.port)
+  }
+  if (m.localIpRef !== 0) {
+    w.uint32(24)
+    w.uint32(m.localIpRef)
+  }
+  if (m.localPort !== 0) {
+    w.uint32(32)
+    w.uint32(m.localPort)
+  }
+  if (m.family !== 0) {
+    w.uint32(40)
+    w.uint32(m.family)
+  }
+  if (m.repeatsCount !== 0) {
+    w.uint32(48)
+    w.uint32(m.repeatsCount)
+  }
+  if (m.socketId !== 0n) {
+    w.uint32(56)
+    writeUint64(w, m.socketId)
+  }
+  if (m.peer !== undefined) {
+    w.uint32(66)
+    encodePeer(m.peer, w.fork()).ldelim()
+  }
+  return w
+}
+
+export function decodeAccept(r: Reader, end: number = r.len): Accept {
+  checkEnd(r, end)
+  const m: Accept = { ipRef: 0, port: 0, localIpRef: 0, localPort: 0, family: 0, repeatsCount: 0, socketId: 0n }
+  while (r.pos < end) {
+    const tag = r.uint32()
+    const wire = tag & 7
+    switch (tag >>> 3) {
+      case 1:
+        if (wire === 0) m.ipRef = r.uint32()
+        else r.skipType(wire)
+        break
+      case 2:
+        if (wire === 0) m.port = r.uint32()
+        else r.skipType(wire)
+        break
+      case 3:
+        if (wire === 0) m.localIpRef = r.uint32()
+        else r.skipType(wire)
+        break
+      case 4:
+        if (wire === 0) m.localPort = r.uint32()
+        else r.skipType(wire)
+        break
+      case 5:
+        if (wire === 0) m.family = r.uint32()
+        else r.skipType(wire)
+        break
+      case 6:
+        if (wire === 0) m.repeatsCount = r.uint32()
+        else r.skipType(wire)
+        break
+      case 7:
+        if (wire === 0) m.socketId = readUint64(r)
+        else r.skipType(wire)
+        break
+      case 8:
+        if (wire === 2) m.peer = decodePeer(r, r.uint32() + r.pos)
+        else r.skipType(wire)
+        break
+      default:
+        r.skipType(wire)
+    }
+  }
+  checkStop(r, end)
+  return m
+}
+
+export interface Close {
+  role: number
+  ipRef: number
+  port: number
+  localIpRef: number
+  localPort: number
+  family: number
+  closedBy: number
+  errorRef: number
+  sentBytes: bigint
+  receivedBytes: bigint
+  durationNs: bigint
+  repeatsCount: number
+  repeatsSentBytes: bigint
+  repeatsReceivedBytes: bigint
+  socketId: bigint
+  peer?: Peer
+}
+
+export function encodeClose(m: Close, w: Writer = protobuf.Writer.create()): Writer {
+  if (m.role !== 0) {
+    w.uint32(8)
+    w.uint32(m.role)
+  }
+  if (m.ipRef !== 0) {
+    w.uint32(16)
+    w.uint32(m.ipRef)
+  }
+  if (m.port !== 0) {
+    w.uint32(24)
+    w.uint32(m.port)
+  }
+  if (m.localIpRef !== 0) {
+    w.uint32(32)
+    w.uint32(m.localIpRef)
+  }
+  if (m.localPort !== 0) {
+    w.uint32(40)
+    w.uint32(m.localPort)
+  }
+  if (m.family !== 0) {
+    w.uint32(48)
+    w.uint32(m.family)
+  }
+  if (m.closedBy !== 0) {
+    w.uint32(56)
+    w.uint32(m.closedBy)
+  }
+  if (m.errorRef !== 0) {
+    w.uint32(64)
+    w.uint32(m.errorRef)
+  }
+  if (m.sentBytes !== 0n) {
+    w.uint32(72)
+    writeUint64(w, m.sentBytes)
+  }
+  if (m.receivedBytes !== 0n) {
+    w.uint32(80)
+    writeUint64(w, m.receivedBytes)
+  }
+  if (m.durationNs !== 0n) {
+    w.uint32(88)
+    writeUint64(w, m.durationNs)
+  }
+  if (m.repeatsCount !== 0) {
+    w.uint32(96)
+    w.uint32(m.repeatsCount)
+  }
+  if (m.repeatsSentBytes !== 0n) {
+    w.uint32(104)
+    writeUint64(w, m.repeatsSentBytes)
+  }
+  if (m.repeatsReceivedBytes !== 0n) {
+    w.uint32(112)
+    writeUint64(w, m.repeatsReceivedBytes)
+  }
+  if (m.socketId !== 0n) {
+    w.uint32(120)
+    writeUint64(w, m.socketId)
+  }
+  if (m.peer !== undefined) {
+    w.uint32(130)
+    encodePeer(m.peer, w.fork()).ldelim()
+  }
+  return w
+}
+
+export function decodeClose(r: Reader, end: number = r.len): Close {
+  checkEnd(r, end)
+  const m: Close = { role: 0, ipRef: 0, port: 0, localIpRef: 0, localPort: 0, family: 0, closedBy: 0, errorRef: 0, sentBytes: 0n, receivedBytes: 0n, durationNs: 0n, repeatsCount: 0, repeatsSentBytes: 0n, repeatsReceivedBytes: 0n, socketId: 0n }
+  while (r.pos < end) {
+    const tag = r.uint32()
+    const wire = tag & 7
+    switch (tag >>> 3) {
+      case 1:
+        if (wire === 0) m.role = r.uint32()
+        else r.skipType(wire)
+        break
+      case 2:
+        if (wire === 0) m.ipRef = r.uint32()
+        else r.skipType(wire)
+        break
+      case 3:
+        if (wire === 0) m.port = r.uint32()
+        else r.skipType(wire)
+        break
+      case 4:
+        if (wire === 0) m.localIpRef = r.uint32()
+        else r.skipType(wire)
+        break
+      case 5:
+        if (wire === 0) m.localPort = r.uint32()
+        else r.skipType(wire)
+        break
+      case 6:
+        if (wire === 0) m.family = r.uint32()
+        else r.skipType(wire)
+        break
+      case 7:
+        if (wire === 0) m.closedBy = r.uint32()
+        else r.skipType(wire)
+        break
+      case 8:
+        if (wire === 0) m.errorRef = r.uint32()
+        else r.skipType(wire)
+        break
+      case 9:
+        if (wire === 0) m.sentBytes = readUint64(r)
+        else r.skipType(wire)
+        break
+      case 10:
+        if (wire === 0) m.receivedBytes = readUint64(r)
+        else r.skipType(wire)
+        break
+      case 11:
+        if (wire === 0) m.durationNs = readUint64(r)
+        else r.skipType(wire)
+        break
+      case 12:
+        if (wire === 0) m.repeatsCount = r.uint32()
+        else r.skipType(wire)
+        break
+      case 13:
+        if (wire === 0) m.repeatsSentBytes = readUint64(r)
+        else r.skipType(wire)
+        break
+      case 14:
+        if (wire === 0) m.repeatsReceivedBytes = readUint64(r)
+        else r.skipType(wire)
+        break
+      case 15:
+        if (wire === 0) m.socketId = readUint64(r)
+        else r.skipType(wire)
+        break
+      case 16:
+        if (wire === 2) m.peer = decodePeer(r, r.uint32() + r.pos)
+        else r.skipType(wire)
+        break
+      default:
+        r.skipType(wire)
+    }
+  }
+  checkStop(r, end)
+  return m
+}
+
+export interface Dns {
+  message: number
+  queryRef: number
+  qtypeRef: number
+  rcodeRef: number
+  answerRefs: number[]
+  ipRef: number
+  port: number
+  id: number
+  proto: number
+  truncated: boolean
+}
+
+export function encodeDns(m: Dns, w: Writer = protobuf.Writer.create()): Writer {
+  if (m.message !== 0) {
+    w.uint32(8)
+    w.uint32(m.message)
+  }
+  if (m.queryRef !== 0) {
+    w.uint32(16)
+    w.uint32(m.queryRef)
+  }
+  if (m.qtypeRef !== 0) {
+    w.uint32(24)
+    w.uint32(m.qtypeRef)
+  }
+  if (m.rcodeRef !== 0) {
+    w.uint32(32)
+    w.uint32(m.rcodeRef)
+  }
+  if (m.answerRefs.length > 0) {
+    w.uint32(42).uint32s(m.answerRefs)
+  }
+  if (m.ipRef !== 0) {
+    w.uint32(48)
+    w.uint32(m.ipRef)
+  }
+  if (m.port !== 0) {
+    w.uint32(56)
+    w.uint32(m.port)
+  }
+  if (m.id !== 0) {
+    w.uint32(64)
+    w.uint32(m.id)
+  }
+  if (m.proto !== 0) {
+    w.uint32(72)
+    w.uint32(m.proto)
+  }
+  if (m.truncated) {
+    w.uint32(80)
+    w.bool(m.truncated)
+  }
+  return w
+}
+
+export function decodeDns(r: Reader, end: number = r.len): Dns {
+  checkEnd(r, end)
+  const m: Dns = { message: 0, queryRef: 0, qtypeRef: 0, rcodeRef: 0, answerRefs: [], ipRef: 0, port: 0, id: 0, proto: 0, truncated: false }
+  while (r.pos < end) {
+    const tag = r.uint32()
+    const wire = tag & 7
+    switch (tag >>> 3) {
+      case 1:
+        if (wire === 0) m.message = r.uint32()
+        else r.skipType(wire)
+        break
+      case 2:
+        if (wire === 0) m.queryRef = r.uint32()
+        else r.skipType(wire)
+        break
+      case 3:
+        if (wire === 0) m.qtypeRef = r.uint32()
+        else r.skipType(wire)
+        break
+      case 4:
+        if (wire === 0) m.rcodeRef = r.uint32()
+        else r.skipType(wire)
+        break
+      case 5:
+        if (wire === 2) r.uint32s(m.answerRefs)
+        else if (wire === 0) m.answerRefs.push(r.uint32())
+        else r.skipType(wire)
+        break
+      case 6:
+        if (wire === 0) m.ipRef = r.uint32()
+        else r.skipType(wire)
+        break
+      case 7:
+        if (wire === 0) m.port = r.uint32()
+        else r.skipType(wire)
+        break
+      case 8:
+        if (wire === 0) m.id = r.uint32()
+        else r.skipType(wire)
+        break
+      case 9:
+        if (wire === 0) m.proto = r.uint32()
+        else r.skipType(wire)
+        break
+      case 10:
+        if (wire === 0) m.truncated = r.bool()
+        else r.skipType(wire)
+        break
+      default:
+        r.skipType(wire)
+    }
+  }
+  checkStop(r, end)
+  return m
+}
+
+export interface Tls {
+  sniRef: number
+  alpnRefs: number[]
+  ipRef: number
+  port: number
+  encryptedHello: boolean
+  truncated: boolean
+  socketId: bigint
+}
+
+export function encodeTls(m: Tls, w: Writer = protobuf.Writer.create()): Writer {
+  if (m.sniRef !== 0) {
+    w.uint32(8)
+    w.uint32(m.sniRef)
+  }
+  if (m.alpnRefs.length > 0) {
+    w.uint32(18).uint32s(m.alpnRefs)
+  }
+  if (m.ipRef !== 0) {
+    w.uint32(24)
+    w.uint32(m.ipRef)
+  }
+  if (m.port !== 0) {
+    w.uint32(32)
+    w.uint32(m.port)
+  }
+  if (m.encryptedHello) {
+    w.uint32(40)
+    w.bool(m.encryptedHello)
+  }
+  if (m.truncated) {
+    w.uint32(48)
+    w.bool(m.truncated)
+  }
+  if (m.socketId !== 0n) {
+    w.uint32(56)
+    writeUint64(w, m.socketId)
+  }
+  return w
+}
+
+export function decodeTls(r: Reader, end: number = r.len): Tls {
+  checkEnd(r, end)
+  const m: Tls = { sniRef: 0, alpnRefs: [], ipRef: 0, port: 0, encryptedHello: false, truncated: false, socketId: 0n }
+  while (r.pos < end) {
+    const tag = r.uint32()
+    const wire = tag & 7
+    switch (tag >>> 3) {
+      case 1:
+        if (wire === 0) m.sniRef = r.uint32()
+        else r.skipType(wire)
+        break
+      case 2:
+        if (wire === 2) r.uint32s(m.alpnRefs)
+        else if (wire === 0) m.alpnRefs.push(r.uint32())
+        else r.skipType(wire)
+        break
+      case 3:
+        if (wire === 0) m.ipRef = r.uint32()
+        else r.skipType(wire)
+        break
+      case 4:
+        if (wire === 0) m.port = r.uint32()
+        else r.skipType(wire)
+        break
+      case 5:
+        if (wire === 0) m.encryptedHello = r.bool()
+        else r.skipType(wire)
+        break
+      case 6:
+        if (wire === 0) m.truncated = r.bool()
+        else r.skipType(wire)
+        break
+      case 7:
+        if (wire === 0) m.socketId = readUint64(r)
+        else r.skipType(wire)
+        break
+      default:
+        r.skipType(wire)
+    }
+  }
+  checkStop(r, end)
+  return m
+}
+
+export interface Http {
+  methodRef: number
+  hostRef: number
+  pathRef: number
+  ipRef: number
+  port: number
+  truncated: boolean
+  socketId: bigint
+}
+
+export function encodeHttp(m: Http, w: Writer = protobuf.Writer.create()): Writer {
+  if (m.methodRef !== 0) {
+    w.uint32(8)
+    w.uint32(m.methodRef)
+  }
+  if (m.hostRef !== 0) {
+    w.uint32(16)
+    w.uint32(m.hostRef)
+  }
+  if (m.pathRef !== 0) {
+    w.uint32(24)
+    w.uint32(m.pathRef)
+  }
+  if (m.ipRef !== 0) {
+    w.uint32(32)
+    w.uint32(m.ipRef)
+  }
+  if (m.port !== 0) {
+    w.uint32(40)
+    w.uint32(m.port)
+  }
+  if (m.truncated) {
+    w.uint32(48)
+    w.bool(m.truncated)
+  }
+  if (m.socketId !== 0n) {
+    w.uint32(56)
+    writeUint64(w, m.socketId)
+  }
+  return w
+}
+
+export function decodeHttp(r: Reader, end: number = r.len): Http {
+  checkEnd(r, end)
+  const m: Http = { methodRef: 0, hostRef: 0, pathRef: 0, ipRef: 0, port: 0, truncated: false, socketId: 0n }
+  while (r.pos < end) {
+    const tag = r.uint32()
+    const wire = tag & 7
+    switch (tag >>> 3) {
+      case 1:
+        if (wire === 0) m.methodRef = r.uint32()
+        else r.skipType(wire)
+        break
+      case 2:
+        if (wire === 0) m.hostRef = r.uint32()
+        else r.skipType(wire)
+        break
+      case 3:
+        if (wire === 0) m.pathRef = r.uint32()
+        else r.skipType(wire)
+        break
+      case 4:
+        if (wire === 0) m.ipRef = r.uint32()
+        else r.skipType(wire)
+        break
+      case 5:
+        if (wire === 0) m.port = r.uint32()
+        else r.skipType(wire)
+        break
+      case 6:
+        if (wire === 0) m.truncated = r.bool()
+        else r.skipType(wire)
+        break
+      case 7:
+        if (wire === 0) m.socketId = readUint64(r)
         else r.skipType(wire)
         break
       default:

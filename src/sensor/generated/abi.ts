@@ -1,7 +1,7 @@
 // Generated from the BTF of dist/bpf/hullguard.bpf.o (bpf/abi.h) by scripts/generate-abi.mjs. Do not edit.
 
 /** Changes with every layout or number below: captures carry it. */
-export const ABI_HASH = '206d0fed385b8871'
+export const ABI_HASH = 'ecee4c3d8195827d'
 export const ABI_VERSION = 1
 export const PATH_MAX_BYTES = 4096
 export const ARGS_MAX_BYTES = 32768
@@ -103,7 +103,8 @@ export const Drop = {
   SYSCALLS_FULL: 5,
   UNREPORTED_ACTION: 6,
   REPEAT: 7,
-  MAX: 8,
+  SOCKETS_FULL: 8,
+  MAX: 9,
 } as const
 export type Drop = (typeof Drop)[keyof typeof Drop]
 
@@ -155,7 +156,12 @@ export const Kind = {
   TASK: 10,
   MEMORY: 11,
   CALL: 12,
-  MAX: 13,
+  LISTEN: 13,
+  ACCEPT: 14,
+  CONNECTED: 15,
+  CLOSE: 16,
+  PACKET: 17,
+  MAX: 18,
 } as const
 export type Kind = (typeof Kind)[keyof typeof Kind]
 
@@ -181,6 +187,23 @@ export const Rung = {
   SYSCALL: 3,
 } as const
 export type Rung = (typeof Rung)[keyof typeof Rung]
+
+export const SocketFlag = {
+  ESTABLISHED: 1,
+  CLOSED_HERE: 2,
+  CLOSED_THERE: 4,
+} as const
+export type SocketFlag = (typeof SocketFlag)[keyof typeof SocketFlag]
+
+export const SocketRole = {
+  NONE: 0,
+  LISTENER: 1,
+  OUT: 2,
+  IN: 3,
+  DATAGRAM: 4,
+  OTHER: 5,
+} as const
+export type SocketRole = (typeof SocketRole)[keyof typeof SocketRole]
 
 export const SyscallFlag = {
   FIRST: 1,
@@ -517,7 +540,7 @@ export class EvCgroup extends EvHeader {
 }
 
 export class EvConnect extends EvHeader {
-  static override readonly SIZE_BYTES: number = 112
+  static override readonly SIZE_BYTES: number = 120
 
   static readonly ADDRESS_OFFSET = 88
   get address(): Uint8Array {
@@ -538,6 +561,18 @@ export class EvConnect extends EvHeader {
 
   get repeatsCount(): number {
     return this.view.getUint32(this.at + 108, true)
+  }
+
+  get cookie(): bigint {
+    return this.view.getBigUint64(this.at + 112, true)
+  }
+
+  get cookieLow(): number {
+    return this.view.getUint32(this.at + 112, true)
+  }
+
+  get cookieHigh(): number {
+    return this.view.getUint32(this.at + 116, true)
   }
 }
 
@@ -772,6 +807,128 @@ export class EvOom extends EvHeader {
   static readonly COMM_OFFSET = 88
   get comm(): Uint8Array {
     return this.bytes.subarray(this.at + 88, this.at + 104)
+  }
+}
+
+export class EvSocket extends EvHeader {
+  static override readonly SIZE_BYTES: number = 192
+
+  static readonly LOCAL_ADDRESS_OFFSET = 88
+  get localAddress(): Uint8Array {
+    return this.bytes.subarray(this.at + 88, this.at + 104)
+  }
+
+  static readonly REMOTE_ADDRESS_OFFSET = 104
+  get remoteAddress(): Uint8Array {
+    return this.bytes.subarray(this.at + 104, this.at + 120)
+  }
+
+  get cookie(): bigint {
+    return this.view.getBigUint64(this.at + 120, true)
+  }
+
+  get cookieLow(): number {
+    return this.view.getUint32(this.at + 120, true)
+  }
+
+  get cookieHigh(): number {
+    return this.view.getUint32(this.at + 124, true)
+  }
+
+  get durationNs(): bigint {
+    return this.view.getBigUint64(this.at + 128, true)
+  }
+
+  get durationNsLow(): number {
+    return this.view.getUint32(this.at + 128, true)
+  }
+
+  get durationNsHigh(): number {
+    return this.view.getUint32(this.at + 132, true)
+  }
+
+  get sentBytes(): bigint {
+    return this.view.getBigUint64(this.at + 136, true)
+  }
+
+  get sentBytesLow(): number {
+    return this.view.getUint32(this.at + 136, true)
+  }
+
+  get sentBytesHigh(): number {
+    return this.view.getUint32(this.at + 140, true)
+  }
+
+  get receivedBytes(): bigint {
+    return this.view.getBigUint64(this.at + 144, true)
+  }
+
+  get receivedBytesLow(): number {
+    return this.view.getUint32(this.at + 144, true)
+  }
+
+  get receivedBytesHigh(): number {
+    return this.view.getUint32(this.at + 148, true)
+  }
+
+  get repeatsSentBytes(): bigint {
+    return this.view.getBigUint64(this.at + 152, true)
+  }
+
+  get repeatsSentBytesLow(): number {
+    return this.view.getUint32(this.at + 152, true)
+  }
+
+  get repeatsSentBytesHigh(): number {
+    return this.view.getUint32(this.at + 156, true)
+  }
+
+  get repeatsReceivedBytes(): bigint {
+    return this.view.getBigUint64(this.at + 160, true)
+  }
+
+  get repeatsReceivedBytesLow(): number {
+    return this.view.getUint32(this.at + 160, true)
+  }
+
+  get repeatsReceivedBytesHigh(): number {
+    return this.view.getUint32(this.at + 164, true)
+  }
+
+  get netns(): number {
+    return this.view.getUint32(this.at + 168, true)
+  }
+
+  get repeatsCount(): number {
+    return this.view.getUint32(this.at + 172, true)
+  }
+
+  get localPort(): number {
+    return this.view.getUint16(this.at + 176, true)
+  }
+
+  get remotePort(): number {
+    return this.view.getUint16(this.at + 178, true)
+  }
+
+  get error(): number {
+    return this.view.getUint16(this.at + 180, true)
+  }
+
+  get family(): number {
+    return this.view.getUint8(this.at + 182)
+  }
+
+  get role(): number {
+    return this.view.getUint8(this.at + 183)
+  }
+
+  get backlog(): number {
+    return this.view.getUint32(this.at + 184, true)
+  }
+
+  get flags(): number {
+    return this.view.getUint32(this.at + 188, true)
   }
 }
 
@@ -1453,12 +1610,13 @@ export const EVENT_LAYOUT: Readonly<Record<string, string>> = {
   ev_header: '88 size_bytes@0+4 kind@4+2 phase@6+1 action@7+1 cpu@8+4 program_version@12+4 cpu_seq@16+8 boot_ns@24+8 cgroup_id@32+8 start_ns@40+8 pid@48+4 tid@52+4 uid@56+4 gid@60+4 profile@64+4 rung@68+4 decided@72+8 violated@80+8',
   ev_call: '304 result@88+8 args@96+48 facts@144+32 inode@176+8 target_start_ns@184+8 target_cgroup_id@192+8 target_pid@200+4 nr@204+4 abi@208+2 act@210+2 flags@212+4 fd@216+4 dev@220+4 mode@224+2 fd_kind@226+1 access@227+1 family@228+1 proto@229+1 socket_type@230+2 local_port@232+2 remote_port@234+2 local@236+16 remote@252+16 tag@268+16 repeats_count@284+4 path_bytes@288+4 path2_bytes@292+4 raw_bytes@296+4 raw2_bytes@300+4',
   ev_cgroup: '112 id@88+8 parent_id@96+8 level@104+4 path_bytes@108+4',
-  ev_connect: '112 address@88+16 port@104+2 proto@106+1 family@107+1 repeats_count@108+4',
+  ev_connect: '120 address@88+16 port@104+2 proto@106+1 family@107+1 repeats_count@108+4 cookie@112+8',
   ev_exec: '216 inode@88+8 parent_start_ns@96+8 parent_pid@104+4 dev@108+4 mnt_ns@112+4 flags@116+4 invoked_bytes@120+4 file_bytes@124+4 cwd_bytes@128+4 args_bytes@132+4 real_uid@136+4 real_gid@140+4 env_bytes@144+4 comm@200+16',
   ev_exit: '104 code@88+4 signal@92+4 flags@96+4',
   ev_fork: '104 child_start_ns@88+8 child_pid@96+4 child_vpid@100+4',
   ev_memory: '120 current_bytes@88+8 peak_bytes@96+8 limit_bytes@104+8 inactive_file_bytes@112+8',
   ev_oom: '104 comm@88+16',
+  ev_socket: '192 local_address@88+16 remote_address@104+16 cookie@120+8 duration_ns@128+8 sent_bytes@136+8 received_bytes@144+8 repeats_sent_bytes@152+8 repeats_received_bytes@160+8 netns@168+4 repeats_count@172+4 local_port@176+2 remote_port@178+2 error@180+2 family@182+1 role@183+1 backlog@184+4 flags@188+4',
   ev_syscall: '96 nr@88+4 abi@92+2 flags@94+2',
   ev_task: '184 parent_start_ns@88+8 parent_pid@96+4 file_bytes@100+4 inode@104+8 flags@112+4 comm@168+16',
   hg_access: 'HG_ACCESS_READ=1 HG_ACCESS_WRITE=2 HG_ACCESS_CREATE=4 HG_ACCESS_FAILED=8',
@@ -1466,14 +1624,16 @@ export const EVENT_LAYOUT: Readonly<Record<string, string>> = {
   hg_action: 'HG_ACTION_NONE=0 HG_ACTION_DENIED=1 HG_ACTION_KILLED=2 HG_ACTION_FAILED=3 HG_ACTION_SPARED=4 HG_ACTION_DENIED_KILL_PENDING=5',
   hg_call_flag: 'HG_CALL_HAS_RESULT=1 HG_CALL_UPPER_LAYER=2 HG_CALL_MEMFD=4 HG_CALL_PATH_TRUNCATED=8 HG_CALL_PATH_UNRESOLVED=16 HG_CALL_IO_URING=32 HG_CALL_DECISION=64 HG_CALL_CREATED=128 HG_CALL_USER_MEMORY=256 HG_CALL_DELETED=512',
   hg_cgroup_state: 'HG_CGROUP_PENDING=0 HG_CGROUP_CONTAINER=1',
-  hg_drop: 'HG_DROP_RING_FULL=0 HG_DROP_SCRATCH=1 HG_DROP_TASKS_FULL=2 HG_DROP_CGROUPS_FULL=3 HG_DROP_HELPER=4 HG_DROP_SYSCALLS_FULL=5 HG_DROP_UNREPORTED_ACTION=6 HG_DROP_REPEAT=7 HG_DROP_MAX=8',
+  hg_drop: 'HG_DROP_RING_FULL=0 HG_DROP_SCRATCH=1 HG_DROP_TASKS_FULL=2 HG_DROP_CGROUPS_FULL=3 HG_DROP_HELPER=4 HG_DROP_SYSCALLS_FULL=5 HG_DROP_UNREPORTED_ACTION=6 HG_DROP_REPEAT=7 HG_DROP_SOCKETS_FULL=8 HG_DROP_MAX=9',
   hg_exec_flag: 'HG_EXEC_SCRIPT=1 HG_EXEC_ARGS_TRUNCATED=2 HG_EXEC_PATH_TRUNCATED=4 HG_EXEC_MEMFD=8 HG_EXEC_FOREIGN_ROOT=16 HG_EXEC_KERNEL_UNDECIDED=32 HG_EXEC_MULTICALL=64 HG_EXEC_UPPER_LAYER=128 HG_EXEC_ENV_TRUNCATED=256 HG_EXEC_REFUSED=512',
   hg_exit_flag: 'HG_EXIT_CORE=1',
   hg_fd_kind: 'HG_FD_NONE=0 HG_FD_FILE=1 HG_FD_DIRECTORY=2 HG_FD_FIFO=3 HG_FD_CHAR_DEVICE=4 HG_FD_BLOCK_DEVICE=5 HG_FD_SOCKET=6 HG_FD_SYMLINK=7 HG_FD_ANON=8 HG_FD_NAMESPACE=9 HG_FD_MAX=10',
-  hg_kind: 'HG_KIND_NONE=0 HG_KIND_EXEC=1 HG_KIND_FORK=2 HG_KIND_EXIT=3 HG_KIND_CONNECT=4 HG_KIND_SYSCALL=5 HG_KIND_OOM=6 HG_KIND_CGROUP_MKDIR=7 HG_KIND_CGROUP_RMDIR=8 HG_KIND_CGROUP_JOIN=9 HG_KIND_TASK=10 HG_KIND_MEMORY=11 HG_KIND_CALL=12 HG_KIND_MAX=13',
+  hg_kind: 'HG_KIND_NONE=0 HG_KIND_EXEC=1 HG_KIND_FORK=2 HG_KIND_EXIT=3 HG_KIND_CONNECT=4 HG_KIND_SYSCALL=5 HG_KIND_OOM=6 HG_KIND_CGROUP_MKDIR=7 HG_KIND_CGROUP_RMDIR=8 HG_KIND_CGROUP_JOIN=9 HG_KIND_TASK=10 HG_KIND_MEMORY=11 HG_KIND_CALL=12 HG_KIND_LISTEN=13 HG_KIND_ACCEPT=14 HG_KIND_CONNECTED=15 HG_KIND_CLOSE=16 HG_KIND_PACKET=17 HG_KIND_MAX=18',
   hg_phase: 'HG_PHASE_RUN=0 HG_PHASE_SETUP=1',
   hg_recipe_flag: 'HG_RECIPE_RESULT_FD=1 HG_RECIPE_RAW2=2 HG_RECIPE_RAW=4 HG_RECIPE_ARGS_POINTER=8 HG_RECIPE_EMPTY_PATH=16',
   hg_rung: 'HG_RUNG_TRACEPOINT=0 HG_RUNG_LSM=1 HG_RUNG_CGROUP=2 HG_RUNG_SYSCALL=3',
+  hg_socket_flag: 'HG_SOCKET_ESTABLISHED=1 HG_SOCKET_CLOSED_HERE=2 HG_SOCKET_CLOSED_THERE=4',
+  hg_socket_role: 'HG_SOCKET_NONE=0 HG_SOCKET_LISTENER=1 HG_SOCKET_OUT=2 HG_SOCKET_IN=3 HG_SOCKET_DATAGRAM=4 HG_SOCKET_OTHER=5',
   hg_syscall_flag: 'HG_SYSCALL_FIRST=1 HG_SYSCALL_OUTSIDE=2',
   hg_want: 'HG_WANT_PROCESS=1 HG_WANT_CONNECT=2 HG_WANT_SYSCALL_FIRST=4 HG_WANT_SYSCALL_RULES=8 HG_WANT_ENV=256',
 }

@@ -60,6 +60,8 @@ const handler: EventHandler = {
   fork: () => note('fork', {}),
   exit: (event) => note('exit', { code: event.code, signal: event.signal }),
   connect: (event) => note('connect', { text: `${event.address.join('.')}:${event.port}`, action: event.action }),
+  socket: (event) =>
+    note('socket', { text: `${event.kind} ${event.localPort} ${event.remotePort}`, code: event.error }),
   syscall: (event) => note('syscall', { code: event.nr }),
   oom: () => note('oom', {}),
   cgroup: () => note('cgroup', {}),
