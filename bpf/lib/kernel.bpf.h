@@ -262,6 +262,10 @@ struct sock {
 	__u16 sk_protocol;
 };
 
+struct inet_sock {
+	__be16 inet_sport;
+};
+
 enum sock_flags { SOCK_DEAD = 0, SOCK_DONE = 1 }; /* the values are relocated */
 
 struct tcp_sock {

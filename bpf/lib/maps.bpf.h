@@ -182,7 +182,8 @@ struct flow_key {
 	__u8 remote_address[16];
 	__u32 pid;
 	__u16 port; /* the serving end's */
-	__u16 kind; /* enum hg_kind */
+	__u8 kind;  /* enum hg_kind */
+	__u8 role;  /* enum hg_socket_role: both ends can be one process */
 };
 
 struct flow_value {

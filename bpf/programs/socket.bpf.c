@@ -74,6 +74,9 @@ static __always_inline void socket__ends(struct ev_socket *event, const struct s
 		BPF_CORE_READ_INTO(&event->remote_address, sk, __sk_common.skc_v6_daddr.in6_u.u6_addr8);
 	}
 	event->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	/* tcp_set_state() gives a port that the kernel chose back (inet_put_port()) before it tells of TCP_CLOSE. */
+	if (!event->local_port)
+		event->local_port = bpf_ntohs(BPF_CORE_READ((const struct inet_sock *)sk, inet_sport));
 	event->remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
 	event->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 }
@@ -94,7 +97,7 @@ static __always_inline void socket__bytes(struct ev_socket *event, const struct 
 /* False: counted with those that the next report of this flow carries. */
 static __always_inline bool socket__is_due(struct ev_socket *event, enum hg_kind kind, __u32 pid)
 {
-	struct flow_key key = {.pid = pid, .kind = kind};
+	struct flow_key key = {.pid = pid, .kind = kind, .role = event->role};
 	struct flow_value fresh = {}, *known;
 	__u64 now = bpf_ktime_get_boot_ns();
 

@@ -74,6 +74,11 @@ export class Act {
     })
   }
 
+  /** What it has printed so far. */
+  get stdout(): string {
+    return this.#stdout
+  }
+
   /** Until it stands at its next `pause`. */
   async paused(): Promise<void> {
     while (!this.#stdout.includes('paused\n')) {

@@ -46,6 +46,7 @@ export type FieldsOf<View> = {
 /** Strings are the bytes as Latin-1, so that invalid UTF-8 compares exactly. */
 export type ExecFields = FieldsOf<EvExec> & { invoked: string; file: string; cwd: string; args: string; env: string }
 export type CgroupFields = FieldsOf<EvCgroup> & { path: string }
+export type SocketFields = FieldsOf<EvSocket>
 export type HeaderFields = FieldsOf<EvHeader>
 
 interface EventTypes {
@@ -53,7 +54,7 @@ interface EventTypes {
   fork: FieldsOf<EvFork>
   exit: FieldsOf<EvExit>
   connect: FieldsOf<EvConnect>
-  socket: FieldsOf<EvSocket>
+  socket: SocketFields
   syscall: FieldsOf<EvSyscall>
   oom: FieldsOf<EvOom>
   cgroup: CgroupFields
@@ -242,6 +243,12 @@ export class TestSensor {
     assert.equal(others.length, 0, `one ${name} event expected, ${others.length + 1} came`)
     assert.ok(event, `no ${name} event came`)
     return event
+  }
+
+  /** Events of this kind that the kernel counted instead of reporting them, in all cgroups. */
+  repeatsOf(kind: string): number {
+    this.sensor.publishCounters()
+    return this.counters.get('sensor_kernel_drops_total', { cause: 'repeat', kind })
   }
 
   async close(): Promise<void> {
