@@ -26,7 +26,7 @@ export interface Incoming {
   minTimeNs: bigint
   maxTimeNs: bigint
   /** Bit per kind. */
-  kinds: number
+  kinds: bigint
   groups: EntryGroup[]
 }
 
@@ -77,22 +77,32 @@ function times(index: BatchIndex): { minTimeNs: bigint; maxTimeNs: bigint } {
   return { minTimeNs, maxTimeNs }
 }
 
-function groups(index: BatchIndex): { kinds: number; groups: EntryGroup[] } {
+/** A batch's kinds are the bits of one signed 64-bit column. */
+const KIND_MAX = 62
+
+/** The bit of a kind in that column. */
+export function kindBit(kind: number): bigint {
+  return 1n << BigInt(kind)
+}
+
+function groups(index: BatchIndex): { kinds: bigint; groups: EntryGroup[] } {
   const found = new Map<number, EntryGroup>()
   const ruleCount = index.rules.length
-  let kinds = 0
+  let low = 0
+  let high = 0
   for (let position = 0; position < index.count; position++) {
     const kind = index.kinds[position] ?? 0
-    if (kind < 1 || kind > 30) throw invalid(`kind ${kind}`)
+    if (kind < 1 || kind > KIND_MAX) throw invalid(`kind ${kind}`)
     const containerIndex = index.containerIndexes[position] ?? 0
     const ruleIndex = index.ruleIndexes[position] ?? 0
-    kinds |= 1 << kind
-    const key = (containerIndex * 32 + kind) * ruleCount + ruleIndex
+    if (kind < 32) low |= 1 << kind
+    else high |= 1 << (kind - 32)
+    const key = (containerIndex * 64 + kind) * ruleCount + ruleIndex
     const group = found.get(key)
     if (group === undefined) found.set(key, { containerIndex, kind, ruleIndex, positions: [position] })
     else group.positions.push(position)
   }
-  return { kinds, groups: [...found.values()] }
+  return { kinds: (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0), groups: [...found.values()] }
 }
 
 /** Ascending positions as differences in varints; empty when they are all of the batch. */

@@ -10,7 +10,7 @@ import { HOST, type HullguardRecord, type Lane } from '../record/model.js'
 import { KIND_NUMBERS, laneName } from '../record/names.js'
 import { HullguardError } from '../telemetry/errors.js'
 import type { Db } from './database.js'
-import { decodePositions, inflate } from './incoming.js'
+import { decodePositions, inflate, kindBit } from './incoming.js'
 import type { AgentRow, EventPage, EventQuery } from './types.js'
 
 /** Batches looked at in one step: about 20 ms of decoding at most. */
@@ -191,7 +191,7 @@ export class StoreReader {
     if (query.kinds !== undefined) {
       const numbers = query.kinds.map((kind) => KIND_NUMBERS[kind])
       if (numbers.length === 0) plan.nothing = true
-      narrow(`(b.kinds & ${numbers.reduce((mask, number) => mask | (1 << number), 0)}) <> 0`)
+      narrow(`(b.kinds & ${numbers.reduce((mask, number) => mask | kindBit(number), 0n)}) <> 0`)
       entry.push(`kind IN (${numbers.join(', ')})`)
     }
     if (query.rule !== undefined) {

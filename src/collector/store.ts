@@ -13,7 +13,7 @@ import { laneName } from '../record/names.js'
 import type { Counters } from '../telemetry/counters.js'
 import { HullguardError } from '../telemetry/errors.js'
 import { type Db, openWritable } from './database.js'
-import { encodePositions, type Incoming, inflate } from './incoming.js'
+import { encodePositions, type Incoming, inflate, kindBit } from './incoming.js'
 
 /** Containers and rules seen lately, so that a batch needs no look-up; bounded, the table has them all. */
 const NAMES_CACHED = 20_000
@@ -234,7 +234,7 @@ export class Store {
       index: message,
       minTimeNs: timeNs,
       maxTimeNs: timeNs,
-      kinds: 1 << (message.kinds[0] ?? 0),
+      kinds: kindBit(message.kinds[0] ?? 0),
       groups: [{ containerIndex: 0, kind: message.kinds[0] ?? 0, ruleIndex: 0, positions: [0] }],
     }
     return this.#insert(key, made)

@@ -76,7 +76,13 @@ describe('the main job with Docker', { skip }, () => {
 
   test('a connect shows with address, port and the process that made it', async () => {
     const { connect, process } = await own('connect')
-    assert.deepEqual({ ...connect }, { ip: gateway, port: 9, proto: 'tcp', family: 'ipv4', repeatsCount: 0 })
+    const { localIp, localPort = 0, socketId = 0n, ...rest } = connect ?? {}
+    assert.deepEqual(rest, {
+      ...{ ip: gateway, port: 9, proto: 'tcp', family: 'ipv4', repeatsCount: 0 },
+      ...{ result: 'failed', error: 'ECONNREFUSED' },
+    })
+    assert.equal(localIp, await docker.docker(['inspect', '--format', '{{.NetworkSettings.IPAddress}}', id]))
+    assert.ok(localPort > 0 && socketId > 0n)
     assert.deepEqual(process?.args, ['nc', '-w', '1', gateway, '9'])
     assert.equal(process.invoked, '/bin/nc')
     assert.equal(process.parent?.exe, '/bin/busybox')
@@ -200,7 +206,10 @@ describe('the main job with Docker', { skip }, () => {
       },
       fork: { child_pid: 'number', child_start_ns: 'decimal' },
       exit: { code: 'number', signal: 'number', signal_name: 'string', core_dumped: 'boolean', runtime_ns: 'decimal' },
-      connect: { ip: 'string', port: 'number', proto: 'string', family: 'string', repeats_count: 'number' },
+      connect: {
+        ...{ ip: 'string', port: 'number', proto: 'string', family: 'string', repeats_count: 'number' },
+        ...{ result: 'string', socket_id: 'decimal', error: 'string', local_ip: 'string', local_port: 'number' },
+      },
       sample: {
         memory_current_bytes: 'decimal',
         memory_peak_bytes: 'decimal',

@@ -308,3 +308,13 @@ export const drafts: fc.Arbitrary<RecordDraft[]> = fc
       return acting === undefined ? draft : { ...draft, process: acting }
     }),
   )
+
+/** One draft of every kind but gap. */
+export const allKinds: fc.Arbitrary<RecordDraft[]> = fc
+  .tuple(
+    container,
+    ...KINDS.filter((kind) => kind !== 'gap').map((kind) => bodiesOf(kind).map((body) => ({ kind, body }))),
+  )
+  .map(([owner, ...rows]) =>
+    rows.map(({ kind, body }) => ({ kind, lane: 'activity', bootNs: 1n, timeNs: 2n, container: owner, ...body })),
+  )

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { deflateRawSync } from 'node:zlib'
 import Database from 'better-sqlite3'
+import fc from 'fast-check'
 import { openReadOnly, storePath } from '../../src/collector/database.js'
 import { checkFrame } from '../../src/collector/incoming.js'
 import { openLocal } from '../../src/collector/local-source.js'
@@ -19,8 +20,10 @@ import { gapPayload } from '../../src/export/gap-record.js'
 import { BatchBuilder } from '../../src/record/codec.js'
 import type { Frame } from '../../src/record/generated/wire.js'
 import type { HullguardRecord, RecordDraft } from '../../src/record/model.js'
+import { RECORD_KINDS } from '../../src/record/names.js'
 import { Counters } from '../../src/telemetry/counters.js'
 import { alertOf, hostActivity, makeContainers, SILENT, take, until } from '../support/delivery.js'
+import { allKinds } from '../support/delivery-arbitraries.js'
 
 function temporaryDir(t: TestContext): string {
   const dir = mkdtempSync(join(tmpdir(), 'hullguard-collector-'))
@@ -172,6 +175,20 @@ test('a query gives exactly the records that a look at each would choose', async
       newest.map(({ timeNs }) => timeNs),
       expected.slice(-7).map(({ timeNs }) => timeNs),
     )
+  }
+})
+
+test('a record of every kind is taken, and found by its kind', async (t) => {
+  const dir = temporaryDir(t)
+  const collector = await start(t, dir)
+  const kinds = RECORD_KINDS.filter((kind) => kind !== 'gap')
+  const [drafts] = fc.sample(allKinds, { numRuns: 1, seed: 5 })
+  assert.ok(drafts)
+  await deliver(t, collector.addresses[0] ?? '', drafts)
+  const local = openLocal(dir)
+  for (const kind of kinds) {
+    const found = await all(local, { kinds: [kind] })
+    assert.deepEqual([kind, found.map((record) => record.kind)], [kind, [kind]])
   }
 })
 

@@ -127,6 +127,7 @@ export class Replay {
       for (const entry of this.#reader.entries(block)) this.#take(block, entry)
       yield
     }
+    this.#composition.pipeline.flushWaiting()
     return {
       eventsCount: this.#eventsCount,
       undecodableCount: this.#counters.get('sensor_undecodable_total'),
@@ -161,6 +162,7 @@ export class Replay {
       append: (draft) => this.#append(draft),
       onCgroup: () => {},
       onLost: () => {},
+      onWaiting: () => {},
       response: {
         confirm: () => false,
         isBlocking: () => mode === 'block',
@@ -224,6 +226,7 @@ export class Replay {
     }
     this.#nowNs = header.bootNs
     this.#firstNs ??= header.bootNs
+    pipeline.expire(header.bootNs)
     const identity = this.#cgroups.get(header.cgroupId)
     if (identity === undefined)
       throw new CaptureFault(`an event of the cgroup ${header.cgroupId}, which is not in the capture`)
