@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { loadAddon } from '../../src/sensor/addon.js'
-import { Kind, Phase, SocketFlag, SocketRole, Want } from '../../src/sensor/generated/abi.js'
+import { Kind, Phase, Rung, SocketFlag, SocketRole, Want } from '../../src/sensor/generated/abi.js'
 import { cgroupMounts } from '../support/cgroup.js'
 import { makeTempDir, removeDir, requires } from '../support/process.js'
 import { type SocketFields, type TestCgroup, TestSensor, unforeseen } from '../support/sensor.js'
@@ -13,8 +13,8 @@ const noIpv6 = requires({ files: ['/proc/sys/net/ipv6'] })
 const noConnectHooks =
   cgroupMounts().kind === 'v1' && 'needs a unified cgroup hierarchy: the connect hooks attach there'
 
-/** header 17 and as many of its own. */
-const SOCKET_FIELDS_COUNT = 34
+/** header 18 and seventeen of its own. */
+const SOCKET_FIELDS_COUNT = 35
 const ECONNREFUSED = 111
 const EINPROGRESS = 115
 const ECONNRESET = 104
@@ -65,7 +65,14 @@ describe('sockets', { skip }, () => {
     const listen = only(events, Kind.LISTEN)
     assert.equal(Object.keys(listen).length, SOCKET_FIELDS_COUNT)
     // It joined and did not exec since: still the runtime's own acts.
-    const common = { phase: Phase.SETUP, action: 0, programVersion: 0, cgroupId: cgroup.id, profile: 0 }
+    const common = {
+      phase: Phase.SETUP,
+      action: 0,
+      rung: Rung.TRACEPOINT,
+      programVersion: 0,
+      cgroupId: cgroup.id,
+      profile: 0,
+    }
     const who = { pid: result.pid, tid: result.pid, uid: 0, gid: 0, decided: 0n, violated: 0n }
     const none = { sentBytes: 0n, receivedBytes: 0n, repeatsSentBytes: 0n, repeatsReceivedBytes: 0n, repeatsCount: 0 }
     const { netns, cookie } = listen
