@@ -114,7 +114,7 @@ export function converterFor(captured: Layout, current: Layout): LayoutConverter
   return isSame ? undefined : new LayoutConverter(captured, current)
 }
 
-function structOf(layout: Layout, name: string): Struct | undefined {
+export function structOf(layout: Layout, name: string): Struct | undefined {
   const text = Object.hasOwn(layout, name) ? layout[name] : undefined
   if (text === undefined) return undefined
   const [size, ...rest] = text.split(' ')
