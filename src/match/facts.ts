@@ -38,9 +38,14 @@ const LABELS: Readonly<Record<Orchestrator, Readonly<Record<string, string>>>> =
   },
 }
 
+/** The label that tells the fact; undefined: none does. */
+export function labelOfFact(orchestrator: Orchestrator, fact: string): string | undefined {
+  return LABELS[orchestrator][fact]
+}
+
 /** The ways the fact is known of the container: none when no label tells it. A cluster or task of ECS is also known by the last part of its ARN. */
 export function factOf(container: ContainerRef, orchestrator: Orchestrator, fact: string): string[] {
-  const label = LABELS[orchestrator][fact]
+  const label = labelOfFact(orchestrator, fact)
   const value = label !== undefined && Object.hasOwn(container.labels, label) ? container.labels[label] : undefined
   if (value === undefined) return []
   return orchestrator === 'ecs' && value.includes('/') ? [value, value.slice(value.lastIndexOf('/') + 1)] : [value]

@@ -2,11 +2,13 @@
  * Runs the tests that stand beside policies: each test's event goes through the agent's own pipeline, alone, in a container
  * made for it, and the rules of its policy that hit are compared with those it expects. Nothing is acted on.
  */
-import type { Identity } from '../../container/identity.js'
+import { type Identity, NO_MOUNTS } from '../../container/identity.js'
+import { labelOfFact, ORCHESTRATORS, patternsOf } from '../../match/facts.js'
 import { compileProgram } from '../../match/program.js'
 import { selects } from '../../match/selector.js'
-import type { ContainerSelector, Policy, PolicyTest } from '../../policy/model.js'
-import type { ContainerRef } from '../../record/model.js'
+import { STATES } from '../../policy/keys.js'
+import type { ContainerSelector, Policy, PolicyTest, SelectorState } from '../../policy/model.js'
+import { type ContainerRef, HOST } from '../../record/model.js'
 import { BREAKER_DEFAULTS, CircuitBreaker } from '../../respond/breaker.js'
 import { BatchWalker } from '../../sensor/batch.js'
 import { Counters } from '../../telemetry/counters.js'
@@ -67,19 +69,21 @@ function hitsOf(policy: Policy, set: PolicySet, test: PolicyTest): string[] {
       onCgroupCreated: () => undefined,
       onCgroupRemoved: () => {},
     },
-    policies: { forVersion: () => set },
+    policies: { forVersion: () => set, isHostWanted: set.conditions.isForHost },
     processes,
     held: new HeldEvents(counters),
     users: { nameOf: (uid) => (uid === actor.uid ? user : '') },
     utcNs: (bootNs) => bootNs,
+    hostname: '',
     isOwnFile: () => false,
     judgesFirstUses: true,
     append: ({ kind, alert }) => {
-      if (kind === 'alert' && alert !== undefined) hits.add(alert.rule)
+      if (kind === 'alert' && alert?.policy === policy.name) hits.add(alert.rule)
       return { seq: 1n }
     },
     onCgroup: () => {},
     onLost: () => {},
+    onWaiting: () => {},
     response: {
       confirm: () => false,
       isBlocking: () => false,
@@ -92,6 +96,7 @@ function hitsOf(policy: Policy, set: PolicySet, test: PolicyTest): string[] {
   const bytes = eventBytes(test.event, actor, CGROUP)
   const walker = new BatchWalker(bytes.buffer)
   pipeline.handOn(identity, (handler) => walker.dispatchUnnumbered(0, bytes.length, handler))
+  pipeline.flushWaiting()
   if (counters.get('sensor_undecodable_total') > 0) throw new TestFault('the event that was made up cannot be read')
   return policy.rules.map(({ name }) => name).filter((name) => hits.has(name))
 }
@@ -133,28 +138,50 @@ function entryOf(pid: number, exe: string, args: readonly string[]): ProcessEntr
 function containerOf(selector: ContainerSelector, { event }: PolicyTest): ContainerRef {
   const values = new TestValues(event.container, 'container')
   const preset = (patterns: readonly string[] | undefined, otherwise: string) => exampleOf(patterns) ?? otherwise
-  const labels: Record<string, string> = {}
-  for (const [key, patterns] of Object.entries(selector.labels ?? {})) {
-    const example = exampleOf(patterns)
-    if (example !== undefined) labels[key] = example
-  }
+  const privileged = values.flag('privileged', selector.privileged ?? false)
   const ref: ContainerRef = {
-    state: 'container',
+    state: stateOf(values, selector.state),
     id: values.text('id', preset(selector.id, CONTAINER_ID)),
     name: values.text('name', preset(selector.name, 'test')),
     image: values.text('image', preset(selector.image, 'test')),
     imageId: values.text('image_id', ''),
     runtime: values.text('runtime', preset(selector.runtime, 'runc')),
-    labels: { ...labels, ...values.below('label.'), ...values.below('labels.') },
+    labels: { ...labelsOf(selector), ...values.below('label.'), ...values.below('labels.') },
     outerIds: [],
+    user: values.text('user', preset(selector.user, '')),
+    privileged,
   }
-  const isNamed = Object.keys(event.container).length > 0
   values.done()
-  if (!isNamed && !selects(selector, ref))
+  const chosen = ref.state === 'host' ? HOST : ref
+  if (Object.keys(event.container).length === 0 && !selects(selector, chosen))
     throw new TestFault(
       'no container could be made up that the policy selects: say which with `container` in the event',
     )
-  return ref
+  return chosen
+}
+
+function stateOf(values: TestValues, wanted: readonly SelectorState[] | undefined): ContainerRef['state'] {
+  const preset = wanted === undefined || wanted.includes('container') ? 'container' : (wanted[0] ?? 'container')
+  const given = values.text('state', preset)
+  const state = STATES.find((name) => name === given)
+  if (state === undefined) throw new TestFault(`\`container.state\` is ${STATES.join(', ')}, not \`${given}\``)
+  return state
+}
+
+/** Labels that the selector asks for, also by what orchestrators say in them. */
+function labelsOf(selector: ContainerSelector): Record<string, string> {
+  const wanted = Object.entries(selector.labels ?? {})
+  for (const orchestrator of ORCHESTRATORS)
+    for (const [fact, patterns] of patternsOf(selector, orchestrator)) {
+      const label = labelOfFact(orchestrator, fact)
+      if (label !== undefined) wanted.push([label, patterns])
+    }
+  return Object.fromEntries(
+    wanted.flatMap(([key, patterns]) => {
+      const example = exampleOf(patterns)
+      return example === undefined ? [] : [[key, example]]
+    }),
+  )
 }
 
 /** A text that the first plain pattern matches. */
@@ -168,13 +195,14 @@ function exampleOf(patterns: readonly string[] | undefined): string | undefined 
 function identityOf(ref: ContainerRef): Identity {
   return {
     ref: Object.freeze(ref),
-    confirmed: true,
+    confirmed: ref.state === 'container',
     rootCgroupId: CGROUP,
     rootLevel: 1,
     cgroupPath: '/test',
     initPid: undefined,
     initStartTicks: undefined,
-    privileged: undefined,
+    privileged: ref.privileged,
+    mounts: NO_MOUNTS,
     createdMs: undefined,
     ownerUid: undefined,
   }

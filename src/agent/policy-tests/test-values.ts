@@ -56,7 +56,7 @@ export class TestValues {
   below(prefix: string): Record<string, string> {
     const found: Record<string, string> = {}
     for (const key of Object.keys(this.#values))
-      if (key.startsWith(prefix)) found[key.slice(prefix.length)] = this.text(key, '')
+      if (key.startsWith(prefix) && key.length > prefix.length) found[key.slice(prefix.length)] = this.text(key, '')
     return found
   }
 
