@@ -37,9 +37,9 @@ export class PolicySet {
     this.conditions = new ConditionSet(rulebook, program)
   }
 
-  /** Compiles; throws and changes nothing when it cannot. */
-  static of(version: number, rulebook: Rulebook): PolicySet {
-    return new PolicySet(version, compileProgram(rulebook.policies, Date.now()), rulebook)
+  /** Compiles; throws and changes nothing when it cannot. `nowMs`: UTC, for exceptions that expire. */
+  static of(version: number, rulebook: Rulebook, nowMs = Date.now()): PolicySet {
+    return new PolicySet(version, compileProgram(rulebook.policies, nowMs), rulebook)
   }
 
   profileFor(ref: ContainerRef): Profile {

@@ -1,61 +1,73 @@
 /** hullguard policy diff: what changes on a capture when the new policies take the place of the old ones. */
 import { type ChangedHit, differenceOf, type RuleDifference } from '../agent/capture/difference.js'
 import { Trial, type TrialHit } from '../agent/capture/trial.js'
-import type { LoadResult } from '../policy/load.js'
-import type { Policy } from '../policy/model.js'
-import { loadPolicyPaths } from '../policy/read-files.js'
-import { renderDiagnostics } from '../policy/render-diagnostics.js'
+import type { Rulebook } from '../agent/conditions/rulebook.js'
+import { FALCO_POLICY } from '../agent/verdicts.js'
 import { formatTime } from '../record/time.js'
 import { visible } from '../record/visible.js'
 import { CaptureReader } from '../sensor/capture-reader.js'
 import { HullguardError } from '../telemetry/errors.js'
 import type { CommandSpec } from './command.js'
-import { namedPaths } from './policy-files.js'
 import { runReplay, warnOfHoles } from './replay.js'
+import { rulebookToTry } from './rulebook.js'
 
 const EXAMPLES_MAX_COUNT = 3
 
 export const diffCommand: CommandSpec = {
   name: 'diff',
   summary: 'say what changes on a capture when policies NEW take the place of OLD: hits, containers, actions',
-  options: ['events', 'json', 'config'],
-  arguments: [
-    { name: '<old>', help: 'the policy file or folder of before' },
-    { name: '<new>', help: 'the one of after' },
+  options: ['rule-matching', 'strict', 'events', 'json', 'config'],
+  own: [
+    { flags: '--old-rules <FILE...>', help: 'Falco rules files of before, in order' },
+    { flags: '--new-rules <FILE...>', help: 'those of after' },
+    { flags: '--rules <FILE...>', help: 'Falco rules files of both, in front of the others' },
   ],
-  async run(settings, { args }) {
+  arguments: [
+    { name: '[old]', help: 'the policy file or folder of before' },
+    { name: '[new]', help: 'the one of after' },
+  ],
+  async run(settings, { args, own }) {
     const [oldPath, newPath] = args
-    if (oldPath === undefined || newPath === undefined || args.length > 2)
-      throw new HullguardError('usage', 'expected two policy files or folders: OLD NEW')
+    const both = filesOf(own.rules)
+    const falco = { old: [...both, ...filesOf(own.oldRules)], new: [...both, ...filesOf(own.newRules)] }
+    const hasFalco = falco.old.length + falco.new.length > 0
+    if (args.length !== 2 && !(args.length === 0 && hasFalco))
+      throw new HullguardError(
+        'usage',
+        'expected two policy files or folders: OLD NEW (or none, and Falco files with --old-rules and --new-rules)',
+      )
     const file = settings.required('events')
-    const before = await load(oldPath)
-    const after = await load(newPath)
+    const before = await rulebookToTry(settings, pathsOf(oldPath), falco.old)
+    const after = await rulebookToTry(settings, pathsOf(newPath), falco.new)
     const differences = differenceOf(
-      await hitsOf(file, before.policies, true),
-      await hitsOf(file, after.policies, false),
+      await hitsOf(file, before.rulebook, false),
+      await hitsOf(file, after.rulebook, true),
     )
-    const sides = sidesOf(before.policies, after.policies)
+    const sides = sidesOf(before.rulebook, after.rulebook)
     if (settings.flag('json')) process.stdout.write(`${JSON.stringify(toJson(differences, sides))}\n`)
     else process.stdout.write(render(differences, sides))
-    return before.errorCount + after.errorCount === 0 ? 0 : 1
+    return before.refusedCount + after.refusedCount === 0 ? 0 : 1
   },
 }
 
-async function load(path: string): Promise<LoadResult> {
-  const loaded = await loadPolicyPaths(namedPaths([path]))
-  process.stderr.write(renderDiagnostics(loaded))
-  return loaded
+function pathsOf(path: string | undefined): string[] {
+  return path === undefined ? [] : [path]
 }
 
-async function hitsOf(file: string, policies: readonly Policy[], saysHoles: boolean): Promise<TrialHit[]> {
+function filesOf(given: unknown): string[] {
+  return Array.isArray(given) ? given.map(String) : []
+}
+
+async function hitsOf(file: string, rulebook: Rulebook, isAgain: boolean): Promise<TrialHit[]> {
   const reader = CaptureReader.open(file)
   try {
     const hits: TrialHit[] = []
-    const trial = new Trial(policies, (hit) => hits.push(hit))
-    const { report, replay } = await runReplay(reader, trial.policies, 'block', {
+    const trial = new Trial(rulebook, (hit) => hits.push(hit))
+    const { report, replay } = await runReplay(reader, trial.rulebook, 'block', {
       onRecord: (record, cause) => trial.take(record, cause),
+      isAgain,
     })
-    if (saysHoles) warnOfHoles(reader, report)
+    if (!isAgain) warnOfHoles(reader, report)
     for (const { policy, rule, state, lacks } of trial.rows(replay.containers))
       if (state === 'not_evaluable' || state === 'partly')
         process.stderr.write(
@@ -74,15 +86,18 @@ interface Sides {
 }
 
 /** What differs without any event: rules that are on one side only, and modes. */
-function sidesOf(before: readonly Policy[], after: readonly Policy[]): Sides {
-  const names = (policies: readonly Policy[]) =>
-    new Set(policies.flatMap(({ rules }) => rules.map(({ policy, name }) => `${policy}: ${name}`)))
+function sidesOf(before: Rulebook, after: Rulebook): Sides {
+  const names = ({ policies, falco }: Rulebook) =>
+    new Set([
+      ...policies.flatMap(({ rules }) => rules.map(({ policy, name }) => `${policy}: ${name}`)),
+      ...(falco?.rules ?? []).map(({ name }) => `${FALCO_POLICY}: ${name}`),
+    ])
   const [old, now] = [names(before), names(after)]
   return {
     added: [...now].filter((name) => !old.has(name)),
     removed: [...old].filter((name) => !now.has(name)),
-    modes: before.flatMap(({ name, mode }) => {
-      const other = after.find((policy) => policy.name === name)?.mode
+    modes: before.policies.flatMap(({ name, mode }) => {
+      const other = after.policies.find((policy) => policy.name === name)?.mode
       return other === undefined || other === mode ? [] : [{ policy: name, before: mode, after: other }]
     }),
   }

@@ -1,24 +1,12 @@
 /**
- * Which policy files a command means, and their loading; what is refused is printed with its place, and the command does not
- * start. A host that is told nothing runs the standard set: its rules only alert, and a new installation sees at once.
+ * Which policy files a command means. A host that is told nothing runs the standard set: its rules only alert, and a new installation sees at once.
  */
 import { join } from 'node:path'
-import type { LoadResult } from '../policy/load.js'
-import { loadPolicyPaths } from '../policy/read-files.js'
-import { renderDiagnostics } from '../policy/render-diagnostics.js'
 import { findPackageRoot } from '../telemetry/package-root.js'
 import type { Settings } from './options.js'
 
 /** The word for it among paths; a file of that name is `./standard`. */
 const STANDARD = 'standard'
-
-export async function loadOrExplain(paths: readonly string[]): Promise<LoadResult | undefined> {
-  const result = await loadPolicyPaths(paths)
-  if (result.diagnostics.length > 0) process.stderr.write(renderDiagnostics(result))
-  if (result.errorCount === 0) return result
-  process.stderr.write(`${result.errorCount} errors: nothing was put in force\n`)
-  return undefined
-}
 
 /** `standard` becomes the folder that ships. */
 export function namedPaths(paths: readonly string[]): string[] {

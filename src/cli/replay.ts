@@ -1,8 +1,8 @@
 /** hullguard replay: what the agent would have told of recorded events. Needs no privilege; nothing is acted on. */
 import { setImmediate as breathe } from 'node:timers/promises'
 import { Replay, type ReplayCause, type ReplayReport } from '../agent/capture/replay.js'
+import type { Rulebook } from '../agent/conditions/rulebook.js'
 import type { Mode } from '../agent/control-server.js'
-import type { Policy } from '../policy/model.js'
 import { recordToJsonLine } from '../record/json.js'
 import type { HullguardRecord } from '../record/model.js'
 import { recordToText } from '../record/text.js'
@@ -11,24 +11,30 @@ import { CaptureReader } from '../sensor/capture-reader.js'
 import { HullguardError } from '../telemetry/errors.js'
 import type { CommandSpec } from './command.js'
 import { colour } from './events.js'
-import { loadOrExplain, namedPaths } from './policy-files.js'
+import { rulebookToTry, TRIED_RULE_OPTIONS } from './rulebook.js'
 
 export const replayCommand: CommandSpec = {
   name: 'replay',
-  summary: 'judge a capture by policies and print the alerts, as the agent would have; nothing is acted on',
-  options: ['policies', 'mode', 'json', 'config'],
+  summary:
+    'judge a capture by policies and Falco rules and print the alerts, as the agent would have; nothing is acted on',
+  options: [...TRIED_RULE_OPTIONS, 'mode', 'json', 'config'],
   own: [{ flags: '--all', help: 'every record, not the alerts alone' }],
   arguments: [{ name: '<file>', help: 'a capture made by `hullguard record`' }],
   async run(settings, { args, own }) {
     const [file] = args
     if (file === undefined || args.length > 1) throw new HullguardError('usage', 'expected one capture file')
-    const loaded = await loadOrExplain(namedPaths(settings.list('policies')))
-    if (loaded === undefined) return 1
+    const { rulebook, refusedCount } = await rulebookToTry(settings, [])
+    if (refusedCount > 0) {
+      process.stderr.write('some of it is refused: nothing was judged\n')
+      return 1
+    }
+    if (rulebook.policies.length === 0 && rulebook.falco === undefined)
+      process.stderr.write('hullguard: neither --policies nor --rules name any rule: nothing is judged\n')
     const lines = new Lines(settings.flag('json'), own.all === true)
     const reader = CaptureReader.open(file)
     try {
       const mode: Mode = settings.text('mode') === 'block' ? 'block' : 'observe'
-      const { report, containerCount } = await runReplay(reader, loaded.policies, mode, {
+      const { report, containerCount } = await runReplay(reader, rulebook, mode, {
         onRecord: (record) => lines.add(record),
         betweenBlocks: () => lines.flush(),
       })
@@ -48,17 +54,19 @@ export const replayCommand: CommandSpec = {
 export interface ReplaySink {
   onRecord: (record: HullguardRecord, cause: ReplayCause) => void
   betweenBlocks?: () => Promise<void>
+  /** The capture was replayed before by this command: what is wrong with it has been said. */
+  isAgain?: boolean
 }
 
 /** Runs a whole capture through the pipeline. Throws HullguardError capture_damaged. */
 export async function runReplay(
   reader: CaptureReader,
-  policies: readonly Policy[],
+  rulebook: Rulebook,
   mode: Mode,
   sink: ReplaySink,
 ): Promise<{ report: ReplayReport; replay: Replay; containerCount: number }> {
-  const replay = new Replay(reader, { policies, mode, onRecord: sink.onRecord })
-  warnOfVersion(reader, replay.absentFields)
+  const replay = new Replay(reader, { rulebook, mode, onRecord: sink.onRecord })
+  if (sink.isAgain !== true) warnOfVersion(reader, replay.absentFields)
   const steps = replay.run()
   for (;;) {
     const step = steps.next()

@@ -5,7 +5,7 @@ import type { LoadResult } from '../policy/load.js'
 import { loadPolicyPaths } from '../policy/read-files.js'
 import { renderDiagnostics } from '../policy/render-diagnostics.js'
 import type { Settings } from './options.js'
-import { policyPaths } from './policy-files.js'
+import { namedPaths, policyPaths } from './policy-files.js'
 
 export const RULE_OPTIONS = ['policies', 'rules', 'rules-scope', 'rule-matching', 'strict'] as const
 
@@ -15,10 +15,9 @@ interface Loaded {
   readonly falco: LoadedFalco | undefined
 }
 
-async function load(settings: Settings): Promise<Loaded> {
-  const files = settings.list('rules')
+async function load(settings: Settings, paths: readonly string[], files = settings.list('rules')): Promise<Loaded> {
   const [native, falco] = await Promise.all([
-    loadPolicyPaths(policyPaths(settings)),
+    loadPolicyPaths(paths),
     files.length === 0 ? undefined : loadFalcoFiles(files),
   ])
   return { native, falco }
@@ -34,26 +33,45 @@ function rulebookOf({ native, falco }: Loaded, settings: Settings): Rulebook {
 }
 
 /** What is refused, on stderr. */
-function explain({ native, falco }: Loaded): void {
+function explain({ native, falco }: Loaded, done = 'go into force'): void {
   if (native.diagnostics.length > 0) process.stderr.write(renderDiagnostics(native))
   if (falco === undefined) return
   process.stderr.write(falco.errors)
   const { falco: loaded, refused, warningCount } = falco
   const enabledCount = loaded.rules.filter(({ enabled }) => enabled).length
   const warned = warningCount === 0 ? '' : `, ${warningCount} warnings (\`hullguard policy check\` shows them)`
-  process.stderr.write(`${enabledCount} Falco rules go into force, ${refused.length} are refused${warned}\n`)
+  process.stderr.write(`${enabledCount} Falco rules ${done}, ${refused.length} are refused${warned}\n`)
 }
 
 /** For the start: undefined after it was said why nothing goes into force. */
 export async function rulebookOrExplain(settings: Settings): Promise<Rulebook | undefined> {
-  const loaded = await load(settings)
+  const loaded = await load(settings, policyPaths(settings))
   explain(loaded)
-  const { native, falco } = loaded
-  const isRefused = falco !== undefined && (settings.flag('strict') ? falco.errorCount > 0 : hasNothing(falco))
+  const { native } = loaded
+  const isRefused = isFalcoRefused(loaded, settings)
   if (native.errorCount === 0 && !isRefused) return rulebookOf(loaded, settings)
   const why = native.errorCount > 0 ? `${native.errorCount} errors` : 'the Falco files are refused'
   process.stderr.write(`${why}: nothing was put in force\n`)
   return undefined
+}
+
+/** Options of commands that try rules: what `rulebookToTry` reads. */
+export const TRIED_RULE_OPTIONS = ['policies', 'rules', 'rule-matching', 'strict'] as const
+
+/** For a trial: what is good, with `--policies` after the paths that are given; what is refused is printed and counted. */
+export async function rulebookToTry(
+  settings: Settings,
+  paths: readonly string[],
+  falcoFiles = settings.list('rules'),
+): Promise<{ rulebook: Rulebook; refusedCount: number }> {
+  const loaded = await load(settings, namedPaths([...settings.list('policies'), ...paths]), falcoFiles)
+  explain(loaded, 'are tried')
+  const refusedCount = loaded.native.errorCount + (isFalcoRefused(loaded, settings) ? 1 : 0)
+  return { rulebook: rulebookOf(loaded, settings), refusedCount }
+}
+
+function isFalcoRefused({ falco }: Loaded, settings: Settings): boolean {
+  return falco !== undefined && (settings.flag('strict') ? falco.errorCount > 0 : hasNothing(falco))
 }
 
 /** Not one rule of files that have faults: a wrong file, or one that cannot be read. */
@@ -63,7 +81,7 @@ function hasNothing({ falco, faultCount }: LoadedFalco): boolean {
 
 /** For a reload. A fault refuses all: what was in force was without it, or somebody saw it at the start. */
 export async function reloadedRulebook(settings: Settings): Promise<Rulebook | undefined> {
-  const loaded = await load(settings)
+  const loaded = await load(settings, policyPaths(settings))
   const { native, falco } = loaded
   const isRefused = falco !== undefined && (settings.flag('strict') ? falco.errorCount : falco.faultCount) > 0
   if (native.errorCount > 0 || isRefused) {

@@ -5,7 +5,7 @@
 import type { Identity, Mount } from '../../container/identity.js'
 import { containerToJson, parseContainer } from '../../record/json.js'
 import { type Fields, fieldsOf } from '../../record/json-fields.js'
-import { HOST } from '../../record/model.js'
+import { type ContainerRef, HOST } from '../../record/model.js'
 import { ProcessImage } from '../fields/image.js'
 import { imageOf, type ProcessEntry, type ProcessFacts } from '../process-table.js'
 
@@ -59,12 +59,13 @@ const MOUNT: Mount = { source: '', destination: '', mode: '', isWritable: false,
 
 export function identityToJson(number: number, identity: Identity, kinds: readonly string[]): object {
   const { ref, mounts } = identity
-  return { number, ref: containerToJson(ref), kinds, mounts, ...picked(identity, IDENTITY) }
+  const { user, privileged } = ref // selectors ask for them; what is unknown is left out
+  return { number, ref: { ...containerToJson(ref), user, privileged }, kinds, mounts, ...picked(identity, IDENTITY) }
 }
 
 export function parseIdentity(json: unknown): CapturedIdentity {
   const fields = fieldsOf(json, 'container')
-  const ref = Object.freeze(parseContainer(fields.object('ref')))
+  const ref = parseRef(fields.object('ref'))
   const facts = readLike(fields, IDENTITY)
   return {
     number: fields.count('number'),
@@ -80,6 +81,14 @@ export function parseIdentity(json: unknown): CapturedIdentity {
       ref: ref.state === 'host' ? HOST : ref,
     },
   }
+}
+
+function parseRef(fields: Fields): ContainerRef {
+  return Object.freeze({
+    ...parseContainer(fields),
+    ...(fields.has('user') ? { user: fields.text('user') } : {}),
+    ...(fields.has('privileged') ? { privileged: fields.flag('privileged') } : {}),
+  })
 }
 
 export function processToJson(entry: ProcessEntry): object {

@@ -1,5 +1,6 @@
 /** Which kinds of events a rule judges: what a capture must hold for the rule's silence to mean anything. */
 import { FILE_ACCESS, type FilePattern, type Rule } from '../../policy/model.js'
+
 import { findEventType } from '../../record/fields/events.js'
 
 /** By FILE_ACCESS bit. */
@@ -14,7 +15,7 @@ const KINDS_OF_ACCESS: Readonly<Record<keyof typeof FILE_ACCESS, readonly string
   chown: ['chown'],
 }
 
-/** In no order of importance; empty: the rule judges no events (a container's age). */
+/** In no order of importance. */
 export function kindsNeeded(rule: Rule): readonly string[] {
   switch (rule.kind) {
     case 'file':
@@ -24,14 +25,18 @@ export function kindsNeeded(rule: Rule): readonly string[] {
     case 'memory':
     case 'cpu':
     case 'pids':
-      return ['sample']
     case 'runtime':
-      return []
+      return ['sample']
     case 'condition':
-      return [...new Set(rule.eventTypes.map((name) => findEventType(name)?.kind ?? name))]
+      return kindsOfTypes(rule.eventTypes)
     default:
       return [rule.kind]
   }
+}
+
+/** As kindsNeeded, for a rule of a Falco file. */
+export function kindsOfTypes(eventTypes: readonly string[]): readonly string[] {
+  return [...new Set(eventTypes.map((name) => findEventType(name)?.kind ?? name))]
 }
 
 function fileKinds(patterns: readonly FilePattern[]): string[] {

@@ -2,12 +2,10 @@
  * The agent's pipeline over a capture instead of a host: identity, records, matching and verdicts are the same code, only
  * what lies around them comes from the file (`Surroundings`). Nothing is acted on. Needs no privilege, no BPF, no addon.
  *
- * INVARIANT: the same capture, policies and mode yield the same records, byte for byte: no clock of this host is read, and
- * nothing of it is asked.
+ * INVARIANT: the same capture, rules and mode yield the same records, byte for byte: no clock of this host is read, and
+ * nothing of it is asked. What expires (exceptions) expires by the time of the capture.
  */
 import type { Identity } from '../../container/identity.js'
-import { compileProgram } from '../../match/program.js'
-import type { Policy } from '../../policy/model.js'
 import { fieldsOf } from '../../record/json-fields.js'
 import { HOST, type HullguardRecord, type Lane, type RecordDraft } from '../../record/model.js'
 import { BREAKER_DEFAULTS, CircuitBreaker } from '../../respond/breaker.js'
@@ -19,6 +17,7 @@ import { EVENT_LAYOUT, EvHeader } from '../../sensor/generated/abi.js'
 import { Counters } from '../../telemetry/counters.js'
 import { HullguardError, messageOf } from '../../telemetry/errors.js'
 import { type Composition, composePipeline } from '../compose.js'
+import type { Rulebook } from '../conditions/rulebook.js'
 import type { Mode } from '../control-server.js'
 import { HeldEvents } from '../held-events.js'
 import type { Identities } from '../pipeline.js'
@@ -29,7 +28,7 @@ import { parseIdentity, parseProcess } from './entries.js'
 import { Foresight } from './foresight.js'
 
 export interface ReplayOptions {
-  policies: readonly Policy[]
+  rulebook: Rulebook
   /** What the agent's own mode would have been. */
   mode: Mode
   /** Every record that the agent would have made, in order. */
@@ -87,6 +86,7 @@ export class Replay {
   readonly #counters = new Counters()
   readonly #seq: Record<Lane, bigint> = { alert: 0n, activity: 0n }
   readonly #composition: Composition
+  #set: PolicySet
   #offsetNs: bigint
   #nowNs: bigint
   #firstNs: bigint | undefined
@@ -107,6 +107,7 @@ export class Replay {
     this.#nowNs = reader.header.startedBootNs
     this.#processes = new ProcessTable(this.#counters)
     this.#counters.define('sensor_undecodable_total', 'counter', 'Events of the capture that did not decode')
+    this.#set = this.#compile(1)
     this.#composition = this.#compose()
   }
 
@@ -139,8 +140,7 @@ export class Replay {
   }
 
   #compose(): Composition {
-    const { policies, mode } = this.#options
-    const set = new PolicySet(1, compileProgram(policies, Date.now()))
+    const { mode } = this.#options
     const breaker = new CircuitBreaker({ ...BREAKER_DEFAULTS, nowMs: () => Number(this.#nowNs / 1_000_000n) }, () => {})
     const foresight = new Foresight(breaker)
     const table: Identities = {
@@ -151,7 +151,7 @@ export class Replay {
     }
     return composePipeline({
       table,
-      policies: { forVersion: () => set, isHostWanted: set.conditions.isForHost },
+      policies: { forVersion: () => this.#set, isHostWanted: this.#set.conditions.isForHost },
       processes: this.#processes,
       held: new HeldEvents(this.#counters),
       users: { nameOf: (uid) => this.#users.get(uid) ?? '' },
@@ -175,6 +175,21 @@ export class Replay {
       },
       counters: this.#counters,
     })
+  }
+
+  /** As of the time in the capture. */
+  #compile(version: number): PolicySet {
+    return PolicySet.of(version, this.#options.rulebook, this.#nowUtcMs())
+  }
+
+  #nowUtcMs(): number {
+    return Number((this.#nowNs + this.#offsetNs) / 1_000_000n)
+  }
+
+  /** As the running agent does it: exceptions that have expired no longer count. */
+  #expire(): void {
+    const { validUntilMs } = this.#set.program
+    if (validUntilMs !== undefined && this.#nowUtcMs() >= validUntilMs) this.#set = this.#compile(this.#set.version + 1)
   }
 
   #append(draft: RecordDraft): { seq: bigint } {
@@ -226,6 +241,7 @@ export class Replay {
     }
     this.#nowNs = header.bootNs
     this.#firstNs ??= header.bootNs
+    this.#expire()
     pipeline.expire(header.bootNs)
     const identity = this.#cgroups.get(header.cgroupId)
     if (identity === undefined)

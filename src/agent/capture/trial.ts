@@ -4,10 +4,12 @@
  */
 
 import { compileProgram } from '../../match/program.js'
-import type { Policy, Rule } from '../../policy/model.js'
+import type { ContainerSelector, Policy, Rule } from '../../policy/model.js'
 import type { Action, HullguardRecord, Outcome } from '../../record/model.js'
+import type { Rulebook } from '../conditions/rulebook.js'
 import { PolicySet } from '../policies.js'
-import { kindsNeeded } from './needs.js'
+import { FALCO_POLICY } from '../verdicts.js'
+import { kindsNeeded, kindsOfTypes } from './needs.js'
 import type { ReplayCause, ReplayedContainer } from './replay.js'
 
 /** Enough to see what the hits are; the count says how many there were. */
@@ -24,7 +26,7 @@ export interface TrialHit {
 
 /**
  * `evaluated`: every kind of event that the rule judges is in the capture, for every container that its policy selects.
- * `partly`: for some of them. `not_evaluable`: for none. `no_container`: its policy selects no container of the capture.
+ * `partly`: for some of them. `not_evaluable`: for none, or the capture does not tell what the policy selects by. `no_container`: its policy selects no container of the capture.
  */
 export type TrialState = 'evaluated' | 'partly' | 'not_evaluable' | 'no_container' | 'disabled'
 
@@ -33,7 +35,7 @@ export interface RuleTrial {
   rule: string
   action: Action
   state: TrialState
-  /** Kinds of events that the capture lacks for all or some of the containers. */
+  /** Kinds of events, and facts of containers, that the capture lacks for all or some of the containers. */
   lacks: readonly string[]
   hitsCount: number
   /** By name, most hits first. */
@@ -51,14 +53,15 @@ interface Tally {
 }
 
 export class Trial {
-  /** As they are judged: every policy in block mode. */
-  readonly policies: readonly Policy[]
+  /** As it is judged: every policy in block mode. */
+  readonly rulebook: Rulebook
   readonly #tallies = new Map<string, Tally>()
   readonly #onHit: (hit: TrialHit) => void
 
   /** onHit: for those who want each one. */
-  constructor(policies: readonly Policy[], onHit: (hit: TrialHit) => void = () => {}) {
-    this.policies = policies.map((policy) => ({ ...policy, mode: 'block' }))
+  constructor(rulebook: Rulebook, onHit: (hit: TrialHit) => void = () => {}) {
+    const policies = rulebook.policies.map((policy): Policy => ({ ...policy, mode: 'block' }))
+    this.rulebook = { ...rulebook, policies }
     this.#onHit = onHit
   }
 
@@ -76,9 +79,10 @@ export class Trial {
     this.#onHit(hit)
   }
 
-  /** One row a rule, in the order of the files. */
+  /** One row a rule, in the order of the files, those of Falco files last. */
   rows(containers: readonly ReplayedContainer[]): RuleTrial[] {
-    const set = new PolicySet(0, compileProgram(this.policies, Date.now()))
+    const { policies } = this.rulebook
+    const set = new PolicySet(0, compileProgram(policies))
     const selected = new Map<Rule, ReplayedContainer[]>()
     for (const container of containers) {
       for (const rule of set.rulesOf(set.profileFor(container.identity.ref))) {
@@ -87,14 +91,28 @@ export class Trial {
         else those.push(container)
       }
     }
-    return set.program.rules.map((rule) => this.#row(rule, selected.get(rule) ?? []))
+    const selectors = new Map(policies.map((policy) => [policy.name, policy.containers]))
+    return [
+      ...set.program.rules.map((rule) =>
+        this.#row(rule, stateOf(rule, selectors.get(rule.policy) ?? {}, selected.get(rule) ?? [], containers)),
+      ),
+      ...this.#falcoRows(containers),
+    ]
   }
 
-  #row(rule: Rule, containers: readonly ReplayedContainer[]): RuleTrial {
+  #falcoRows(containers: readonly ReplayedContainer[]): RuleTrial[] {
+    const those = containers.filter(({ identity }) => identity.ref.state !== 'host')
+    return (this.rulebook.falco?.rules ?? []).map(({ name, enabled, eventTypes }) => {
+      const state: State = enabled ? stateBy(kindsOfTypes(eventTypes), those, []) : { state: 'disabled', lacks: [] }
+      return this.#row({ policy: FALCO_POLICY, name, action: 'alert' }, state)
+    })
+  }
+
+  #row(rule: Pick<Rule, 'policy' | 'name' | 'action'>, state: State): RuleTrial {
     const { hitsCount, examples, ...tally } = this.#tallyOf(rule.policy, rule.name)
     return {
       ...{ policy: rule.policy, rule: rule.name, action: rule.action, hitsCount, examples },
-      ...stateOf(rule, containers),
+      ...state,
       containers: [...tally.containers]
         .map(([name, count]) => ({ name, hitsCount: count }))
         .sort((a, b) => b.hitsCount - a.hitsCount || (a.name < b.name ? -1 : 1)),
@@ -113,13 +131,35 @@ export class Trial {
   }
 }
 
-function stateOf(rule: Rule, containers: readonly ReplayedContainer[]): Pick<RuleTrial, 'state' | 'lacks'> {
+type State = Pick<RuleTrial, 'state' | 'lacks'>
+
+/** `selected`: of all containers of the capture, those that the rule's policy selects. */
+function stateOf(
+  rule: Rule,
+  selector: ContainerSelector,
+  selected: readonly ReplayedContainer[],
+  all: readonly ReplayedContainer[],
+): State {
   if (!rule.enabled) return { state: 'disabled', lacks: [] }
-  if (containers.length === 0) return { state: 'no_container', lacks: [] }
-  const needed = kindsNeeded(rule)
+  return stateBy(kindsNeeded(rule), selected, unknownFacts(selector, all))
+}
+
+function stateBy(needed: readonly string[], containers: readonly ReplayedContainer[], facts: readonly string[]): State {
   const missing = containers.map(({ kinds }) => needed.filter((kind) => !kinds.includes(kind)))
-  const lacks = [...new Set(missing.flat())].sort()
+  const lacks = [...new Set([...missing.flat(), ...facts])].sort()
+  if (containers.length === 0) return { state: facts.length === 0 ? 'no_container' : 'not_evaluable', lacks }
   if (lacks.length === 0) return { state: 'evaluated', lacks }
   const isNone = missing.every(({ length }) => length === needed.length)
   return { state: isNone ? 'not_evaluable' : 'partly', lacks }
+}
+
+/** What the selector asks for and the capture does not tell of some container (captures of earlier versions). */
+function unknownFacts({ user, privileged }: ContainerSelector, all: readonly ReplayedContainer[]): string[] {
+  const known = all.map(({ identity }) => identity).filter(({ ref }) => ref.state === 'container')
+  return [
+    ...(user !== undefined && known.some(({ ref }) => ref.user === undefined) ? ['container.user'] : []),
+    ...(privileged !== undefined && known.some(({ ref }) => ref.privileged === undefined)
+      ? ['container.privileged']
+      : []),
+  ]
 }
