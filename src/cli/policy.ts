@@ -15,6 +15,8 @@ import { addCommand, type CommandSpec, type Finish } from './command.js'
 import type { Settings } from './options.js'
 import { diffCommand } from './policy-diff.js'
 import { namedPaths } from './policy-files.js'
+import { fmtCommand } from './policy-fmt.js'
+import { schemaCommand } from './policy-schema.js'
 import { testCommand } from './policy-test.js'
 
 const EXIT_FOUND = 1
@@ -23,7 +25,8 @@ export function addPolicyCommands(program: Command, finish: Finish): void {
   const group = program
     .command('policy')
     .description('check, test, compare and explain policies before they are in force')
-  for (const spec of [checkCommand, testCommand, diffCommand, explainCommand]) addCommand(group, spec, finish)
+  for (const spec of [checkCommand, testCommand, diffCommand, explainCommand, fmtCommand, schemaCommand])
+    addCommand(group, spec, finish)
   for (const command of group.commands) command.exitOverride()
 }
 

@@ -211,15 +211,15 @@ const TABLE = {
     },
   },
   event: {
-    container: { shape: { is: 'any keys', to: { is: 'anything' } }, note: "As in a record's `container`." },
-    process: { shape: { is: 'any keys', to: { is: 'anything' } }, note: "As in a record's `process`." },
-    setup: { shape: BOOLEAN, note: 'While the runtime sets the container up.' },
     ...Object.fromEntries(
       TEST_EVENT_KINDS.map((kind): [string, KeySpec] => [
         kind,
         { shape: { is: 'any keys', to: { is: 'anything' } }, note: `As in a record's \`${kind}\`.` },
       ]),
     ),
+    container: { shape: { is: 'any keys', to: { is: 'anything' } }, note: "As in a record's `container`." },
+    process: { shape: { is: 'any keys', to: { is: 'anything' } }, note: "As in a record's `process`." },
+    setup: { shape: BOOLEAN, note: 'While the runtime sets the container up.' },
   },
 } as const satisfies Record<string, Record<string, KeySpec>>
 
