@@ -24,6 +24,10 @@ const STRUCT_OF_KIND: Readonly<Record<string, string>> = {
   CGROUP_MKDIR: 'ev_cgroup',
   CGROUP_RMDIR: 'ev_cgroup',
   CGROUP_JOIN: 'ev_cgroup',
+  LISTEN: 'ev_socket',
+  ACCEPT: 'ev_socket',
+  CONNECTED: 'ev_socket',
+  CLOSE: 'ev_socket',
 }
 /** What iterators yield is no event, and these enumerations are in none. */
 const NO_EVENTS = ['TASK', 'MEMORY', 'NONE', 'MAX']

@@ -53,6 +53,19 @@ test('an event of a build whose fields lie elsewhere is read by name, with its s
   assert.deepEqual(converter?.absent, [])
 })
 
+test('events of every kind are converted', () => {
+  const converter = converterFor(changed({ ev_header: (text) => `${text} later@87+1` }), EVENT_LAYOUT)
+  const kinds = (EVENT_LAYOUT.hg_kind ?? '').split(' ').map((entry) => entry.replace('HG_KIND_', '').split('='))
+  const event = new Uint8Array(1024)
+  const into = new Uint8Array(65_536)
+  const missed = kinds.flatMap(([name = '', number]) => {
+    new DataView(event.buffer).setUint16(4, Number(number), true)
+    return converter?.convert(event, 0, event.length, into) === undefined ? [name] : []
+  })
+  // No events: what iterators yield, the ends of the list, and a kind that nothing reports yet.
+  assert.deepEqual(missed, ['NONE', 'TASK', 'MEMORY', 'PACKET', 'MAX'])
+})
+
 test('a field that the capture lacks reads as 0 and is named once', () => {
   const without = changed({ ev_connect: (text) => text.replace(/ repeats_count@\d+\+\d+/, '') })
   const converter = converterFor(without, EVENT_LAYOUT)
