@@ -5,6 +5,8 @@
  */
 import type { AccountName, MountPattern, Rule, SenderPattern } from '../policy/model.js'
 import { pathOf } from '../policy/path-pattern.js'
+import { visible } from '../policy/visible-text.js'
+import { entryText, type RuleText } from './describe.js'
 import { type EntryLists, flattenLists } from './entry-lists.js'
 import type { PathTrie } from './path-trie.js'
 import { PathTrieBuilder } from './path-trie-builder.js'
@@ -21,20 +23,18 @@ interface FactEntry {
   readonly predicates: readonly number[]
 }
 
-/** Numbers of distinct predicates, by a text that says which. */
+/** Numbers of distinct predicates, by a text that says which; the label is for people. */
 class Predicates {
   readonly #numbers = new Map<string, number>()
+  readonly labels: string[] = []
 
-  of(key: string): number {
+  of(key: string, label = key): number {
     const known = this.#numbers.get(key)
     if (known !== undefined) return known
     const number = this.#numbers.size
     this.#numbers.set(key, number)
+    this.labels.push(label)
     return number
-  }
-
-  get count(): number {
-    return this.#numbers.size
   }
 }
 
@@ -51,10 +51,14 @@ class FactIndex {
   readonly violated: RuleSet
   #stamp = 0
 
-  constructor(entries: readonly FactEntry[], predicateCount: number, rules: readonly Rule[]) {
+  constructor(
+    entries: readonly FactEntry[],
+    readonly labels: readonly string[],
+    rules: readonly Rule[],
+  ) {
     const placeOf = places(entries.map(({ rank }) => rank))
     this.#lists = flattenLists(
-      Array.from({ length: predicateCount }, (_, predicate) =>
+      labels.map((_, predicate) =>
         entries.flatMap(({ rule, predicates }, number) =>
           predicates.includes(predicate) ? [{ rule, code: number, proto: 0 }] : [],
         ),
@@ -68,6 +72,18 @@ class FactIndex {
     this.#tally = new Tally(rules.length)
     this.#denied = new RuleSet(rules.length)
     this.violated = new RuleSet(rules.length)
+  }
+
+  /** Each entry with the facts that it needs. */
+  describe(ruleText: RuleText): string[] {
+    const facts = Array.from(this.#codes, (): string[] => [])
+    const { from, codes } = this.#lists
+    for (const [predicate, label] of this.labels.entries())
+      for (let at = from[predicate] ?? 0; at < (from[predicate + 1] ?? 0); at++) facts[codes[at] ?? 0]?.push(label)
+    return facts.map((own, entry) => {
+      const rule = ruleText(this.#rules[entry] ?? 0)
+      return `${own.map(visible).join(' and ')}: ${entryText(this.#codes[entry] ?? 0, rule)}`
+    })
   }
 
   begin(): void {
@@ -124,9 +140,9 @@ class PathPredicates {
   #trie: PathTrie | undefined
 
   /** Texts that mean the same path are one predicate. */
-  add(text: string, predicates: Predicates): number {
+  add(text: string, predicates: Predicates, what: string): number {
     const terminal = this.#builder.add(pathOf(text))
-    const number = predicates.of(`path ${terminal}`)
+    const number = predicates.of(`path ${terminal}`, `${what} ${text}`)
     this.#numbers[terminal] = number
     return number
   }
@@ -181,7 +197,7 @@ export class SignalRules {
       const own: number[] = []
       if (user !== undefined) own.push(account(this.#users, 'user', user))
       if (group !== undefined) own.push(account(this.#groups, 'group', group))
-      if (exe !== undefined) own.push(exes.add(exe.text, predicates))
+      if (exe !== undefined) own.push(exes.add(exe.text, predicates, 'exe'))
       // more things named, then the more specific executable
       return { predicates: own, rank: `${own.length}${exe === undefined ? '' : pathRank(pathOf(exe.text))}` }
     }
@@ -192,7 +208,11 @@ export class SignalRules {
       make,
     )
     this.#exes = exes.build()
-    this.#index = new FactIndex(entries, predicates.count, rules)
+    this.#index = new FactIndex(entries, predicates.labels, rules)
+  }
+
+  describe(ruleText: RuleText): string[] {
+    return this.#index.describe(ruleText)
   }
 
   match(profile: CompiledProfile, sender: SenderFacts): RuleSet {
@@ -230,7 +250,7 @@ export class MountRules {
       const own: number[] = []
       if (source !== undefined) own.push(word(sources, 'source', source))
       if (fstype !== undefined) own.push(word(types, 'fstype', fstype))
-      if (target !== undefined) own.push(targets.add(target.text, predicates))
+      if (target !== undefined) own.push(targets.add(target.text, predicates, 'target'))
       // more things named, then the more specific target
       return { predicates: own, rank: `${own.length}${target === undefined ? '' : pathRank(pathOf(target.text))}` }
     }
@@ -242,7 +262,11 @@ export class MountRules {
     this.#targets = targets.build()
     this.#sources = new WordTable(sources)
     this.#types = new WordTable(types)
-    this.#index = new FactIndex(entries, predicates.count, rules)
+    this.#index = new FactIndex(entries, predicates.labels, rules)
+  }
+
+  describe(ruleText: RuleText): string[] {
+    return this.#index.describe(ruleText)
   }
 
   match(profile: CompiledProfile, mount: MountFacts): RuleSet {

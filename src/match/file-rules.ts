@@ -4,6 +4,7 @@
  */
 import { FILE_ACCESS_ALL, type FilePattern, type FileRule, type Rule } from '../policy/model.js'
 import { type ParsedPath, pathOf } from '../policy/path-pattern.js'
+import { accessText, describeList, describePaths, type RuleText } from './describe.js'
 import { EntryFinder } from './entry-finder.js'
 import { type Entry, type EntryLists, flattenLists } from './entry-lists.js'
 import type { PathTrie } from './path-trie.js'
@@ -60,6 +61,10 @@ export class FileRules {
     this.#tallies = Array.from({ length: ACCESS_COUNT }, () => new Tally(size))
     this.#denied = new RuleSet(size)
     this.violated = new RuleSet(size)
+  }
+
+  describe(ruleText: RuleText): string[] {
+    return describePaths(this.#trie, (terminal) => describeList(this.#lists, terminal, ruleText, accessText))
   }
 
   /** `violated` holds the answer. */

@@ -14,6 +14,17 @@ export interface NetworkKey {
   readonly ipv6Only: boolean
 }
 
+/** A network of the trie, as its node holds it. */
+export interface IpNetwork {
+  readonly id: number
+  /** Of 32 bits each. */
+  readonly words: readonly number[]
+  readonly bits: number
+  readonly ipv6Only: boolean
+  /** Networks that contain it. */
+  readonly depth: number
+}
+
 const ADDRESS_BITS = 128
 /** ::ffff:0:0/96 */
 const MAPPED_WORD = 0x0000ffff
@@ -78,6 +89,30 @@ export class IpTrie {
       const bit = ((address[bits >>> 5] as number) >>> (31 - (bits & 31))) & 1
       node = (bit === 1 ? this.#one[node] : this.#zero[node]) as number
     }
+  }
+
+  /** All networks, each behind those that contain it, those of IPv4 first. */
+  networks(): IpNetwork[] {
+    const found = { any: [] as IpNetwork[], ipv4: [] as IpNetwork[], ipv6: [] as IpNetwork[] }
+    const visit = (node: number, above: { plain: number; ipv6Only: number }) => {
+      if (node === -1) return
+      const words = [...this.#words.subarray(node * 4, node * 4 + 4)]
+      const bits = this.#bits[node] ?? 0
+      const isMapped = bits >= 96 && words[0] === 0 && words[1] === 0 && words[2] === MAPPED_WORD
+      const here = { ...above }
+      const add = (id: number, ipv6Only: boolean) => {
+        if (id === -1) return
+        const family = isMapped ? found.ipv4 : bits === 0 && !ipv6Only ? found.any : found.ipv6
+        family.push({ id, words, bits, ipv6Only, depth: here.plain + (isMapped ? 0 : here.ipv6Only) })
+        here[ipv6Only ? 'ipv6Only' : 'plain'] += 1
+      }
+      add(this.#plain[node] ?? -1, false)
+      add(this.#ipv6Only[node] ?? -1, true)
+      visit(this.#zero[node] ?? -1, here)
+      visit(this.#one[node] ?? -1, here)
+    }
+    visit(0, { plain: 0, ipv6Only: 0 })
+    return [...found.any, ...found.ipv4, ...found.ipv6]
   }
 
   #contains(node: number): boolean {

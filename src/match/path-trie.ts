@@ -59,15 +59,13 @@ export class PathTrie {
   /** Terminals of the last walk: the first `foundCount`, each once. Valid until the next walk. */
   readonly found: Int32Array
   foundCount = 0
-  readonly #flat: FlatPathTrie
   readonly #seen: Uint32Array
   #stamp = 0
   #active: Int32Array
   #next: Int32Array
   #nextCount = 0
 
-  constructor(flat: FlatPathTrie) {
-    this.#flat = flat
+  constructor(readonly flat: FlatPathTrie) {
     this.found = new Int32Array(flat.terminalCount)
     this.#seen = new Uint32Array(flat.flags.length)
     this.#active = new Int32Array(flat.flags.length)
@@ -99,7 +97,7 @@ export class PathTrie {
       if (stop === end) break
       at = stop + 1
     }
-    const { terminal } = this.#flat
+    const { terminal } = this.flat
     for (let index = 0; index < count; index++) {
       const id = terminal[this.#active[index] as number] as number
       if (id !== -1) this.found[this.foundCount++] = id
@@ -109,7 +107,7 @@ export class PathTrie {
   #begin(absolute: boolean): number {
     this.#newStamp()
     this.#nextCount = 0
-    const deep = this.#flat.deep[TOP] as number
+    const deep = this.flat.deep[TOP] as number
     if (deep !== -1) this.#enter(deep)
     if (absolute) this.#enter(ROOTED)
     return this.#swap()
@@ -117,7 +115,7 @@ export class PathTrie {
 
   /** Moves all active nodes over one component. */
   #step(count: number, bytes: Uint8Array, start: number, end: number, hash: number): number {
-    const { flags, star } = this.#flat
+    const { flags, star } = this.flat
     const active = this.#active
     this.#newStamp()
     this.#nextCount = 0
@@ -137,7 +135,7 @@ export class PathTrie {
   }
 
   #literal(node: number, bytes: Uint8Array, start: number, end: number, hash: number): number {
-    const { slotNode, slotHash, slotOffset, slotLength, slotChild, slotMask, pool } = this.#flat
+    const { slotNode, slotHash, slotOffset, slotLength, slotChild, slotMask, pool } = this.flat
     const length = end - start
     let slot = PathTrie.slotOf(node, hash) & slotMask
     for (;;) {
@@ -154,7 +152,7 @@ export class PathTrie {
   }
 
   #globs(node: number, bytes: Uint8Array, start: number, end: number): void {
-    const { groupFrom, groupLength } = this.#flat
+    const { groupFrom, groupLength } = this.flat
     const last = groupFrom[node + 1] as number
     const length = end - start
     for (let group = groupFrom[node] as number; group < last; group++) {
@@ -168,7 +166,7 @@ export class PathTrie {
 
   #bucket(group: number, hash: number, bytes: Uint8Array, start: number, end: number): void {
     const { bucketGroup, bucketHash, bucketFrom, bucketTo, bucketMask, candidateGlob, candidateChild, globs } =
-      this.#flat
+      this.flat
     let slot = PathTrie.slotOf(group, hash) & bucketMask
     for (;;) {
       const owner = bucketGroup[slot]
@@ -189,7 +187,7 @@ export class PathTrie {
       this.#seen[node] = this.#stamp
       this.#next[this.#nextCount++] = node
     }
-    const deep = this.#flat.deep[node] as number
+    const deep = this.flat.deep[node] as number
     if (deep !== -1 && this.#seen[deep] !== this.#stamp) {
       this.#seen[deep] = this.#stamp
       this.#next[this.#nextCount++] = deep

@@ -43,6 +43,19 @@ export class PortIndex {
     this.#startsFrom = Uint32Array.from(startsFrom)
   }
 
+  /** The network's elementary intervals, each with the lists that count there. */
+  intervals(network: number): { from: number; to: number; lists: number[] }[] {
+    const first = this.#startsFrom[network] ?? 0
+    const end = this.#startsFrom[network + 1] ?? first
+    return Array.from({ length: end - first }, (_, index) => {
+      const from = this.#starts[first + index] ?? 0
+      const next = index + 1 < end - first ? (this.#starts[first + index + 1] ?? 0) : 0x10000
+      const lists: number[] = []
+      for (let node = this.leafOf(network, from); node > 0; node >>>= 1) lists.push(this.baseOf(network) + node)
+      return { from, to: next - 1, lists }
+    })
+  }
+
   /** The first list of the network's tree; list of tree node n is base + n. */
   baseOf(network: number): number {
     return (this.#startsFrom[network] as number) * 2

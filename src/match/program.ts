@@ -6,9 +6,9 @@
  * a deny entry needs a name to match. Arguments that break the contract (a foreign profile, a short buffer) throw.
  */
 
-import { CAPABILITIES_MAX } from '../policy/capabilities.js'
+import { CAPABILITIES_MAX, capabilityName } from '../policy/capabilities.js'
 import type { Policy, Rule } from '../policy/model.js'
-import { ABI_NATIVE, nativeSyscall } from '../policy/syscalls.js'
+import { ABI_NATIVE, nativeSyscall, syscallName } from '../policy/syscalls.js'
 import type { ContainerRef } from '../record/model.js'
 import {
   type CapabilityIndex,
@@ -25,6 +25,15 @@ import {
   SYSCALLS_MAX,
   type SyscallIndex,
 } from './compile.js'
+import {
+  describeBounds,
+  describeList,
+  describeNetworks,
+  describeNumbers,
+  describePaths,
+  ruleTextOf,
+  sections,
+} from './describe.js'
 import { EntryFinder } from './entry-finder.js'
 import type { EntryLists } from './entry-lists.js'
 import { nextExpiryMs } from './exceptions.js'
@@ -102,6 +111,23 @@ class CompiledProgram implements Program {
       this.#capability.denied,
     )
     this.#exempt = this.#exec.exemptCode
+  }
+
+  describe(): string {
+    const text = ruleTextOf(this.rules)
+    const { trie, lists } = this.#exec
+    return sections([
+      ['exec: paths', describePaths(trie, (terminal) => describeList(lists, terminal, text))],
+      ['file: paths', this.#files.describe(text)],
+      ['connect: networks', describeNetworks(this.#connect, text)],
+      ['listen: networks', describeNetworks(this.#listen, text)],
+      ['signal: facts of senders', this.#signals.describe(text)],
+      ['mount: facts of mounts', this.#mounts.describe(text)],
+      ['syscall: calls', describeNumbers(this.#syscall, (nr) => syscallName(nr, ABI_NATIVE), SYSCALLS_MAX, text)],
+      ['capability: capabilities', describeNumbers(this.#capability, capabilityName, CAPABILITIES_MAX, text)],
+      ['bounds', describeBounds(this.rules, text)],
+      ['violated by what no entry names', this.rules.flatMap((_, id) => (this.#byDefault[id] === 1 ? [text(id)] : []))],
+    ])
   }
 
   policyOf(rule: RuleId): Policy {

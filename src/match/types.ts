@@ -80,6 +80,8 @@ export interface Program {
   readonly validUntilMs: number | undefined
   readonly rules: readonly Rule[]
   readonly policies: readonly Policy[]
+  /** The indexes as text, a section a kind of rule. Not for the event path. */
+  describe(): string
   /** The policy that the rule stands in. */
   policyOf(rule: RuleId): Policy
   /** The same object for containers with the same applicable rules; an empty profile when none apply: to the host, and to what is not a confirmed container. Not for the event path: cache per container. */

@@ -1,0 +1,117 @@
+/**
+ * hullguard policy explain: where each rule is answered and what its action can guarantee, and the compiled indexes that
+ * answer. Needs neither root nor the addon.
+ */
+import type { Rulebook } from '../agent/conditions/rulebook.js'
+import { PolicySet } from '../agent/policies.js'
+import { FALCO_POLICY } from '../agent/verdicts.js'
+import { compileProgram } from '../match/program.js'
+import type { Policy, RuleKind } from '../policy/model.js'
+import { type ContainerRef, HOST } from '../record/model.js'
+import { visible } from '../record/visible.js'
+import { lowerProfile } from '../respond/lower.js'
+import { HullguardError } from '../telemetry/errors.js'
+import type { CommandSpec } from './command.js'
+import { rulebookToTry } from './rulebook.js'
+
+export const explainCommand: CommandSpec = {
+  name: 'explain',
+  summary: 'say for each rule where it is answered and what its action can guarantee, and print the compiled indexes',
+  options: ['policies', 'rules', 'strict', 'json', 'config'],
+  own: [{ flags: '--no-indexes', help: 'the rules alone' }],
+  arguments: [{ name: '[files...]', help: 'policy files or folders, in addition to --policies' }],
+  async run(settings, { args, own }) {
+    if (settings.list('policies').length + settings.list('rules').length + args.length === 0)
+      throw new HullguardError('usage', 'no policy files: name some, or give --policies')
+    const { rulebook, refusedCount } = await rulebookToTry(settings, args)
+    if (settings.flag('json')) process.stdout.write(`${JSON.stringify(explanations(rulebook))}\n`)
+    else process.stdout.write(rulesToText(rulebook) + (own.indexes === false ? '' : indexesToText(rulebook)))
+    return refusedCount === 0 ? 0 : 1
+  },
+}
+
+/** A paragraph a rule. */
+export function rulesToText(rulebook: Rulebook): string {
+  return explanations(rulebook)
+    .map(({ policy, rule, where, hook, guarantee, reason }) => {
+      const lines = [
+        `${visible(policy)}: ${visible(rule)}`,
+        `  answered in ${where}${hook === '' ? '' : ` at ${hook}`}; ${guarantee}`,
+        ...(reason === '' ? [] : [`  ${reason}`]),
+      ]
+      return `${lines.join('\n')}\n`
+    })
+    .join('')
+}
+
+/** Of all policies together, as the matcher walks them. Exceptions count whatever their last day. */
+export function indexesToText(rulebook: Rulebook): string {
+  const set = PolicySet.of(1, rulebook, 0)
+  const conditions = set.conditions.isEmpty
+    ? ''
+    : `conditions\n${set.conditions.program.describe().replace(/^(?=.)/gm, '  ')}`
+  return `\n${set.program.describe()}${conditions}`
+}
+
+function explanations({ policies, falco }: Rulebook): Explanation[] {
+  const ofFalco = (falco?.rules ?? []).filter(({ enabled }) => enabled)
+  return [
+    ...policies.flatMap(explain),
+    ...ofFalco.map(({ name }) => ({
+      ...{ policy: FALCO_POLICY, rule: name, action: 'alert', where: 'user space' as const, hook: '' },
+      ...{ guarantee: 'alerts only', reason: '' },
+    })),
+  ]
+}
+
+interface Explanation {
+  policy: string
+  rule: string
+  action: string
+  where: 'the kernel' | 'user space'
+  hook: string
+  guarantee: string
+  reason: string
+}
+
+const HOOKS: Partial<Record<RuleKind, string>> = {
+  exec: 'sched_process_exec',
+  connect: 'cgroup/connect',
+  syscall: 'sys_enter',
+}
+
+/** As for a container that the policy selects, with the agent in block mode. */
+function explain(policy: Policy): Explanation[] {
+  const program = compileProgram([{ ...policy, containers: {} }])
+  const container: ContainerRef = { ...HOST, state: 'container', id: 'explain', name: 'explain' }
+  const profile = program.profileFor(container)
+  const lowered = lowerProfile(program, profile, { isBlockPolicy: () => policy.mode === 'block' })
+  return [...profile.rules].flatMap((id) => {
+    const rule = program.rules[id]
+    if (rule === undefined) return []
+    const note =
+      lowered.notLowered.find((entry) => entry.rule === id) ?? lowered.weakened.find((entry) => entry.rule === id)
+    const isKernel = lowered.ruleIds.some((lowerId) => lowerId === id)
+    return [
+      {
+        policy: policy.name,
+        rule: rule.name,
+        action: rule.action,
+        where: isKernel ? ('the kernel' as const) : ('user space' as const),
+        hook: isKernel ? (HOOKS[rule.kind] ?? '') : '',
+        guarantee: guaranteeOf(rule.kind, policy.mode === 'block' ? rule.action : 'alert', isKernel),
+        reason: note?.reason ?? '',
+      },
+    ]
+  })
+}
+
+function guaranteeOf(kind: RuleKind, action: string, isKernel: boolean): string {
+  if (action === 'alert') return 'alerts only'
+  if (action === 'deny')
+    return kind === 'connect' && isKernel ? 'the connect is refused (EPERM)' : 'alerts only: no hook here can refuse it'
+  if (!isKernel) return 'kills after the fact, through a pidfd'
+  if (kind === 'exec') return "kills before the new program's first instruction"
+  if (kind === 'connect') return 'refuses the connect, then kills through a pidfd'
+  return 'kills at the entry of the call; the call itself may still take effect'
+}
