@@ -85,7 +85,7 @@ function explain(policy: Policy): Explanation[] {
   const program = compileProgram([{ ...policy, containers: {} }])
   const container: ContainerRef = { ...HOST, state: 'container', id: 'explain', name: 'explain' }
   const profile = program.profileFor(container)
-  const lowered = lowerProfile(program, profile, { isBlockPolicy: () => policy.mode === 'block' })
+  const lowered = lowerProfile(program, profile, { isBlockPolicy: () => policy.mode === 'block', execDeny: true })
   return [...profile.rules].flatMap((id) => {
     const rule = program.rules[id]
     if (rule === undefined) return []
@@ -108,8 +108,10 @@ function explain(policy: Policy): Explanation[] {
 
 function guaranteeOf(kind: RuleKind, action: string, isKernel: boolean): string {
   if (action === 'alert') return 'alerts only'
-  if (action === 'deny')
-    return kind === 'connect' && isKernel ? 'the connect is refused (EPERM)' : 'alerts only: no hook here can refuse it'
+  if (action === 'deny' && isKernel && kind === 'connect') return 'the connect is refused (EPERM)'
+  if (action === 'deny' && isKernel && kind === 'exec')
+    return 'the exec is refused (EPERM) where the kernel runs BPF LSM programs (`hullguard doctor` says), elsewhere it alerts only'
+  if (action === 'deny') return 'alerts only: no hook can refuse it'
   if (!isKernel) return 'kills after the fact, through a pidfd'
   if (kind === 'exec') return "kills before the new program's first instruction"
   if (kind === 'connect') return 'refuses the connect, then kills through a pidfd'

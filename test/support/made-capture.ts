@@ -15,6 +15,8 @@ export interface MadeEvent {
   container: number
   /** What is run. */
   exec: string
+  /** enum hg_rung; 0: not told. */
+  rung?: number
 }
 
 export interface MadeCapture {
@@ -60,11 +62,12 @@ function identityOf(number: number, container: Partial<ContainerRef>): Identity 
   }
 }
 
-function execBytes({ afterMs, container, exec }: MadeEvent, index: number): Uint8Array {
+function execBytes({ afterMs, container, exec, rung = 0 }: MadeEvent, index: number): Uint8Array {
   const strings = [exec, exec, '/', `${exec}\0`].map((text) => new TextEncoder().encode(text))
   const [invoked = 0, file = 0, cwd = 0, args = 0] = strings.map(({ length }) => length)
   const fields: Record<string, FieldInput> = {
     kind: enumNumber('hg_kind', 'HG_KIND_EXEC'),
+    rung,
     phase: enumNumber('hg_phase', 'HG_PHASE_RUN'),
     boot_ns: STARTED_BOOT_NS + BigInt(afterMs) * 1_000_000n,
     cgroup_id: cgroupOf(container),

@@ -10,6 +10,7 @@ import { loadPolicies } from '../../src/policy/load.js'
 import { renderDiagnostics } from '../../src/policy/render-diagnostics.js'
 import type { HullguardRecord } from '../../src/record/model.js'
 import { CaptureReader } from '../../src/sensor/capture-reader.js'
+import { Rung } from '../../src/sensor/generated/abi.js'
 import { findPackageRoot } from '../../src/telemetry/package-root.js'
 import { hullguard } from '../support/hullguard.js'
 import { type MadeCapture, writeMadeCapture } from '../support/made-capture.js'
@@ -25,7 +26,7 @@ after(() => removeDir(folder))
 
 function rulebookOf(text: string): Rulebook {
   const loaded = loadPolicies([{ file: 'p.yaml', bytes: new TextEncoder().encode(text) }])
-  assert.equal(renderDiagnostics(loaded), '')
+  assert.equal(loaded.errorCount, 0, renderDiagnostics(loaded))
   return { policies: loaded.policies }
 }
 
@@ -111,6 +112,22 @@ test('a capture that does not tell what a policy selects by cannot judge its rul
   assert.deepEqual(await stateOf('{ privileged: true }'), ['not_evaluable', 'container.privileged'])
   assert.deepEqual(await stateOf('{ user: "!root" }'), ['partly', 'container.user'])
   assert.deepEqual(await stateOf('{ name: old }'), ['evaluated'])
+})
+
+test('a refusal of an exec is foreseen where the recorded host had a hook for it', async () => {
+  const policy = `policy: p
+containers: all
+rules:
+  - { rule: refuse, exec: { deny: [sh] }, action: deny }
+`
+  const outcomesAt = async (rung: number) => {
+    const made = { startedMs: 0, kinds: ['exec'], containers: [{ privileged: false }] }
+    const events = [{ afterMs: 1, container: 0, exec: '/bin/sh', rung }]
+    const { rows } = await replayed({ ...made, events }, policy)
+    return rows.flatMap(({ outcomes }) => outcomes.map(({ outcome }) => outcome))
+  }
+  assert.deepEqual(await outcomesAt(Rung.LSM), ['denied'])
+  assert.deepEqual(await outcomesAt(Rung.TRACEPOINT), ['failed'])
 })
 
 test('a rule about readings is not evaluable: captures hold events', async () => {

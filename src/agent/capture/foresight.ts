@@ -10,6 +10,8 @@ import { reasonToSpare } from '../../respond/guard.js'
 import { type LoweredProfile, lowerProfile } from '../../respond/lower.js'
 import type { Foreseen, Judged } from '../verdicts.js'
 
+/** Hooks that can refuse an exec: the host that was recorded had one where its events came from one. */
+const LSM = 'lsm/'
 const WITHOUT_PROCESS: readonly Action[] = ['pause', 'isolate', 'kill-container']
 
 export class Foresight {
@@ -29,7 +31,7 @@ export class Foresight {
     if (action === 'kill') return killed(rule, judged.hook, isKernel)
     if (WITHOUT_PROCESS.includes(action))
       return { outcome: 'none', hook: '', text: `would have been followed by ${action} of the container` }
-    if (isKernel && rule.kind === 'connect')
+    if (isKernel && (rule.kind === 'connect' || (rule.kind === 'exec' && judged.hook.startsWith(LSM))))
       return { outcome: 'denied', hook: judged.hook, text: `would have been denied by ${judged.hook}` }
     return {
       outcome: 'failed',
