@@ -55,6 +55,13 @@ test('every example of the documentation loads without a diagnostic', () => {
     }
 })
 
+test('the policy of the readme loads and is told no fault', () => {
+  const readme = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8')
+  const shown = [...readme.matchAll(/^```yaml\n(policy:[\s\S]*?)^```/gm)].map(([, block]) => block ?? '')
+  assert.ok(shown.length > 0)
+  for (const example of shown) assert.equal(renderDiagnostics(load(example)), '')
+})
+
 test('the tests in examples pass', () => {
   const outcomes = examples.flatMap((example) => runPolicyTests(load(example).policies))
   assert.match(outcomesToText(outcomes, false), /^[1-9]\d* tests of 1 policy: all passed\n$/)

@@ -141,6 +141,14 @@ test('a formatted file is in its form: formatted again it is the same', () => {
   assert.ok(count >= 30, `${count} policies`)
 })
 
+test('what ships is in its form', () => {
+  for (const folder of ['policies', 'policies/standard'])
+    for (const name of readdirSync(join(root, folder)).filter((each) => each.endsWith('.yaml'))) {
+      const text = readFileSync(join(root, folder, name), 'utf8')
+      assert.equal(format(text).text, text, `bin/hullguard policy fmt --write ${folder}/${name}`)
+    }
+})
+
 test('any edit of a policy is refused or keeps its form: no crash, and the second time nothing changes', () => {
   const pieces = [
     '\n',
