@@ -231,8 +231,8 @@ struct ev_header {
 	__u32 tid;
 	__u32 uid; /* effective, initial user namespace */
 	__u32 gid;
-	__u32 profile; /* profile in force, 0 none */
-	__u32 rung;    /* enum hg_rung: the kind of hook that this event comes from */
+	__u32 profile;	/* profile in force, 0 none */
+	__u32 rung;	/* enum hg_rung: the kind of hook that this event comes from */
 	__u64 decided;	/* bit per kernel rule of the profile that was answered here */
 	__u64 violated; /* bit per kernel rule of the profile that this act violates */
 };
@@ -309,7 +309,7 @@ struct ev_socket {
 	__u64 received_bytes;
 	__u64 repeats_sent_bytes; /* of the connections in repeats_count */
 	__u64 repeats_received_bytes;
-	__u32 netns; /* inode number */
+	__u32 netns;	     /* inode number */
 	__u32 repeats_count; /* the same between the same ends since the last report, not reported one by one */
 	__u16 local_port;    /* host order */
 	__u16 remote_port;
@@ -511,9 +511,13 @@ enum hg_recipe_flag {
 	HG_RECIPE_RAW = 4,	    /* path_arg is text, not a path */
 	HG_RECIPE_ARGS_POINTER = 8, /* ia32: the arguments stand in user memory, where the last of them points */
 	HG_RECIPE_EMPTY_PATH = 16,  /* with an empty path the call is about the descriptor itself */
+	HG_RECIPE_MESSAGE = 32,	    /* the address stands in the struct msghdr that address_arg points to */
+	HG_RECIPE_OPEN_HOW = 64,    /* flags, mode and resolve stand in user memory, where the third argument points */
 };
 
-/* Value of `recipes`, an array with HG_SYSCALLS_MAX entries per ABI. Written by user space for the acts somebody wants. */
+#define HG_RECIPES_MAX 2048 /* HG_SYSCALLS_MAX for each ABI, and for the calls of ia32's socketcall */
+
+/* Value of `recipes`, an array with HG_SYSCALLS_MAX entries per ABI and then those of socketcall. Written by user space for the acts somebody wants. */
 struct map_recipe {
 	__u8 act;   /* enum hg_act; 0: nobody wants it */
 	__u8 flags; /* enum hg_recipe_flag */
@@ -522,7 +526,7 @@ struct map_recipe {
 	__u8 path2_arg;
 	__u8 dirfd2_arg;
 	__u8 fd_arg;
-	__u8 address_arg;
+	__u8 address_arg; /* of a socket's address; of an open, its flags */
 };
 
 /* Key of `syscall_rules`. */

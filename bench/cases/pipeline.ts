@@ -92,7 +92,7 @@ async function measure(
     collectors: collector === undefined ? [] : [collector.address],
     rulebook: { policies: rules === 0 ? [] : [policyOf(mixedRules(rules, SEED))] },
     mode: 'observe',
-    syscallActivity: false,
+    activity: new Set(),
     ringBytes: RING_BYTES,
     dockerSocket: join(dir, 'none.sock'),
     runcRoots: [stage.runcRoot],

@@ -41,6 +41,7 @@ struct super_block {
 };
 
 struct inode {
+	unsigned short i_mode;
 	unsigned long i_ino;
 	unsigned int i_nlink;
 	struct super_block *i_sb;
@@ -70,6 +71,94 @@ struct path {
 struct file {
 	struct path f_path;
 	struct inode *f_inode;
+	unsigned int f_mode;
+	void *private_data;
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
+struct ns_common {
+	unsigned int inum;
+};
+
+struct net {
+	struct ns_common ns;
+};
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+struct in6_addr {
+	union {
+		__u8 u6_addr8[16];
+	} in6_u;
+};
+
+struct sock_common {
+	__be32 skc_daddr;
+	__be32 skc_rcv_saddr;
+	__be16 skc_dport;
+	__u16 skc_num; /* host order */
+	unsigned short skc_family;
+	volatile unsigned char skc_state;
+	unsigned long skc_flags;
+	possible_net_t skc_net;
+	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
+};
+
+struct sock_cgroup_data {
+	struct cgroup *cgroup;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+	int sk_err;
+	__u32 sk_max_ack_backlog;
+	__u16 sk_type;
+	__u16 sk_protocol;
+	struct pid *sk_peer_pid;
+	struct sock_cgroup_data sk_cgrp_data;
+};
+
+struct inet_sock {
+	__be16 inet_sport;
+};
+
+enum sock_flags { SOCK_DEAD = 0, SOCK_DONE = 1 }; /* the values are relocated */
+
+struct tcp_sock {
+	__u64 bytes_received;
+	__u64 bytes_sent;
+	__u64 bytes_retrans;
+};
+
+struct socket {
+	short type;
+	struct sock *sk;
+};
+
+struct sockaddr_un {
+	unsigned short sun_family;
+	char sun_path[108];
+};
+
+struct unix_address {
+	int len;
+	struct sockaddr_un name[0];
+};
+
+struct unix_sock {
+	struct unix_address *addr;
+	struct sock *peer;
 };
 
 struct fs_struct {
@@ -83,10 +172,6 @@ struct mm_struct {
 	unsigned long env_start;
 	unsigned long env_end;
 	struct file *exe_file;
-};
-
-struct ns_common {
-	unsigned int inum;
 };
 
 struct mnt_namespace {
@@ -180,15 +265,24 @@ typedef struct {
 struct cred {
 	kuid_t uid;
 	kgid_t gid;
+	kuid_t suid;
+	kgid_t sgid;
 	kuid_t euid;
 	kgid_t egid;
+	kuid_t fsuid;
+	kgid_t fsgid;
 	kernel_cap_t cap_inheritable;
 	kernel_cap_t cap_permitted;
 	kernel_cap_t cap_effective;
+	kernel_cap_t cap_ambient;
 };
 
 struct thread_info {
 	__u32 status; /* x86: TS_COMPAT */
+};
+
+struct list_head {
+	struct list_head *next, *prev;
 };
 
 struct task_struct {
@@ -203,6 +297,9 @@ struct task_struct {
 	kuid_t loginuid; /* only with CONFIG_AUDITSYSCALL */
 	struct pid *thread_pid;
 	struct fs_struct *fs;
+	struct files_struct *files;
+	struct list_head ptraced;
+	struct list_head ptrace_entry;
 	struct nsproxy *nsproxy;
 	struct signal_struct *signal;
 	const struct cred *cred;
@@ -227,55 +324,30 @@ struct bpf_raw_tracepoint_args___hullguard {
 	__u64 args[0];
 };
 
-struct net {
-	struct ns_common ns;
+#if defined(__TARGET_ARCH_arm64)
+struct pt_regs {
+	__u64 regs[31];
+	__u64 orig_x0;
+	__s32 syscallno;
+};
+#else
+struct pt_regs {
+	unsigned long bp, bx, r10, r9, r8, cx, dx, si, di, orig_ax;
+};
+#endif
+
+struct kernel_siginfo {
+	int si_code;
 };
 
-typedef struct {
-	struct net *net;
-} possible_net_t;
-
-struct in6_addr {
-	union {
-		__u8 u6_addr8[16];
-	} in6_u;
+/* io_uring. */
+struct io_cqe {
+	__s32 res;
 };
 
-struct sock_common {
-	__be32 skc_daddr;
-	__be32 skc_rcv_saddr;
-	__be16 skc_dport;
-	__u16 skc_num; /* host order */
-	unsigned short skc_family;
-	volatile unsigned char skc_state;
-	unsigned long skc_flags;
-	possible_net_t skc_net;
-	struct in6_addr skc_v6_daddr;
-	struct in6_addr skc_v6_rcv_saddr;
-};
-
-struct sock {
-	struct sock_common __sk_common;
-	int sk_err;
-	__u32 sk_max_ack_backlog;
-	__u16 sk_type;
-	__u16 sk_protocol;
-};
-
-struct inet_sock {
-	__be16 inet_sport;
-};
-
-enum sock_flags { SOCK_DEAD = 0, SOCK_DONE = 1 }; /* the values are relocated */
-
-struct tcp_sock {
-	__u64 bytes_received;
-	__u64 bytes_sent;
-	__u64 bytes_retrans;
-};
-
-struct socket {
-	struct sock *sk;
+struct io_kiocb {
+	__u8 opcode;
+	struct io_cqe cqe;
 };
 
 struct seq_file;

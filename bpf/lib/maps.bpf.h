@@ -200,6 +200,43 @@ struct {
 	__type(value, struct flow_value);
 } flows SEC(".maps");
 
+/* What of which syscall is looked at: the first test of every call. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, HG_RECIPES_MAX);
+	__type(key, __u32);
+	__type(value, struct map_recipe);
+} recipes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct map_open_prefix_key);
+	__type(value, __u32); /* enum hg_access */
+} open_prefixes SEC(".maps");
+
+/* Acts that a process repeats on the same object: when the last was reported, and how many came since. */
+struct repeat_key {
+	__u64 object[2]; /* inode and device, or address */
+	__u32 pid;
+	__u16 port;
+	__u8 act;
+	__u8 detail; /* access; high bit: failed */
+};
+
+struct repeat_value {
+	__u64 reported_ns;
+	__u64 repeats_count;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct repeat_key);
+	__type(value, struct repeat_value);
+} repeats SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);

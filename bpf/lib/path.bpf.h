@@ -24,13 +24,22 @@ struct path_buffer {
 };
 
 struct scratch {
+	char raw[2 * HG_PATH_MAX_BYTES]; /* two strings of a call, as the user gave them */
+	__u64 file;			 /* struct file * that a call is about, 0 none */
 	struct path_buffer walk;
 	struct canonical canonical;
 	struct map_exec_key key;
 	struct map_exec_prefix_key prefix;
 	struct map_exec_result result;
 	char applet[APPLET_BYTES]; /* not terminated */
-	struct ev_exec event;
+	/* Either stands right before its strings. */
+	union {
+		struct ev_call call;
+		struct {
+			char unused[sizeof(struct ev_call) - sizeof(struct ev_exec)];
+			struct ev_exec event;
+		};
+	};
 	char strings[EXEC_STRINGS_MAX_BYTES + HG_PATH_MAX_BYTES];
 };
 
@@ -50,6 +59,18 @@ struct walk {
 	__u32 position; /* first byte of the path in walk.bytes */
 	bool truncated;
 };
+
+static __always_inline bool path__is_memfd(struct inode *inode, struct dentry *dentry)
+{
+	const unsigned char *name = BPF_CORE_READ(dentry, d_name.name);
+	char start[6] = {};
+
+	if (BPF_CORE_READ(inode, i_nlink) != 0)
+		return false;
+	bpf_probe_read_kernel(start, sizeof(start), name);
+	return start[0] == 'm' && start[1] == 'e' && start[2] == 'm' && start[3] == 'f' && start[4] == 'd' &&
+	       start[5] == ':';
+}
 
 static __always_inline struct mount *path__mount_of(struct vfsmount *mnt)
 {

@@ -140,6 +140,7 @@ int BPF_PROG(on_cgroup_mkdir, struct cgroup *cgroup, const char *path)
 		fresh.root_level = BPF_CORE_READ(cgroup, level);
 		fresh.state = HG_CGROUP_PENDING;
 		fresh.want = HG_WANT_PROCESS | HG_WANT_CONNECT | (settings ? settings->want_pending : 0);
+		fresh.acts = settings ? settings->acts_pending : 0;
 		bpf_map_update_elem(&containers, &id, &container, BPF_NOEXIST);
 	}
 	if (bpf_map_update_elem(&cgroups, &id, &fresh, BPF_ANY))

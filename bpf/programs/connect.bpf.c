@@ -10,8 +10,6 @@
  * passes. They may be preempted (no per-CPU scratch) and cannot read task storage nor signal on all kernels: home comes from
  * the current cgroup or `moved`, and a kill is a refusal here that user space completes through a pidfd.
  */
-#define AF_INET 2
-#define AF_INET6 10
 #define IPPROTO_TCP 6
 #define IPPROTO_UDP 17
 #define SEND_REPORT_INTERVAL_NS                                                                                        \

@@ -143,7 +143,7 @@ int on_task(struct bpf_iter__task *context)
 		return 0;
 	}
 	event.inode = BPF_CORE_READ(file, f_inode, i_ino);
-	if (process__is_memfd(BPF_CORE_READ(file, f_inode), BPF_CORE_READ(file, f_path.dentry)))
+	if (path__is_memfd(BPF_CORE_READ(file, f_inode), BPF_CORE_READ(file, f_path.dentry)))
 		event.flags |= HG_EXEC_MEMFD;
 	if (task__is_upper_layer(BPF_CORE_READ(file, f_inode)))
 		event.flags |= HG_EXEC_UPPER_LAYER;

@@ -323,18 +323,6 @@ __noinline int process__append_env(__u32 slot, __u32 offset)
 	return length;
 }
 
-static __always_inline bool process__is_memfd(struct inode *inode, struct dentry *dentry)
-{
-	const unsigned char *name = BPF_CORE_READ(dentry, d_name.name);
-	char start[6] = {};
-
-	if (BPF_CORE_READ(inode, i_nlink) != 0)
-		return false;
-	bpf_probe_read_kernel(start, sizeof(start), name);
-	return start[0] == 'm' && start[1] == 'e' && start[2] == 'm' && start[3] == 'f' && start[4] == 'd' &&
-	       start[5] == ':';
-}
-
 /* What an exec event holds beyond its header and strings. */
 static __always_inline void process__fill_facts(struct ev_exec *event, struct task_struct *task,
 						struct linux_binprm *bprm, const struct map_cgroup *entry, __u32 phase)
@@ -353,7 +341,7 @@ static __always_inline void process__fill_facts(struct ev_exec *event, struct ta
 	BPF_CORE_READ_STR_INTO(&event->comm, task, comm);
 	if (BPF_CORE_READ(bprm, interp) != BPF_CORE_READ(bprm, filename))
 		event->flags |= HG_EXEC_SCRIPT;
-	if (process__is_memfd(inode, BPF_CORE_READ(file, f_path.dentry)))
+	if (path__is_memfd(inode, BPF_CORE_READ(file, f_path.dentry)))
 		event->flags |= HG_EXEC_MEMFD;
 	if (task__is_upper_layer(inode))
 		event->flags |= HG_EXEC_UPPER_LAYER;

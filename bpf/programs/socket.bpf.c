@@ -279,9 +279,9 @@ int on_socket(struct bpf_iter__task_file *context)
 	}
 	socket__own(socket, task, state ? state->home : task__cgroup_id(task), HG_PHASE_RUN);
 	socket->since_ns = bpf_ktime_get_boot_ns();
-	socket->role = tcp_state == TCP_LISTEN	   ? HG_SOCKET_LISTENER
-		       : tcp_state == TCP_SYN_SENT ? HG_SOCKET_OUT
-						   : HG_SOCKET_OTHER;
+	socket->role = tcp_state == TCP_LISTEN	 ? HG_SOCKET_LISTENER :
+		       tcp_state == TCP_SYN_SENT ? HG_SOCKET_OUT :
+						   HG_SOCKET_OTHER;
 	socket->flags = tcp_state == TCP_LISTEN || tcp_state == TCP_SYN_SENT ? 0 : HG_SOCKET_ESTABLISHED;
 	return 0;
 }

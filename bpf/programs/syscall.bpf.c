@@ -7,11 +7,6 @@
  * A kill here comes at the entry of the call: the signal is taken before the task returns to user space, but the call itself
  * still runs, so the outcome is killed_after_effect.
  */
-#define TS_COMPAT 0x0002	    /* arch/x86/include/asm/thread_info.h */
-#define X32_SYSCALL_BIT 0x40000000U /* arch/x86/include/uapi/asm/unistd.h */
-
-enum syscall_abi { SYSCALL_NATIVE = 0, SYSCALL_IA32 = 1, SYSCALL_X32 = 2 };
-
 static __always_inline bool syscall__first_use(__u64 root_id, __u32 abi, __u32 nr)
 {
 	struct map_syscalls_seen *seen = bpf_map_lookup_elem(&syscalls_seen, &root_id);
@@ -50,7 +45,7 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 	struct map_cgroup *entry;
 	struct map_control *settings;
 	struct ev_syscall event = {};
-	__u32 abi = SYSCALL_NATIVE, nr = id;
+	__u32 nr = id, abi;
 	__u64 bit;
 
 	if (!state)
@@ -60,12 +55,7 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 	entry = task__cgroup_entry(state->home);
 	if (!entry || !(entry->want & (HG_WANT_SYSCALL_FIRST | HG_WANT_SYSCALL_RULES)))
 		return 0;
-	if (task->thread_info.status & TS_COMPAT) {
-		abi = SYSCALL_IA32;
-	} else if (nr & X32_SYSCALL_BIT) {
-		abi = SYSCALL_X32;
-		nr &= ~X32_SYSCALL_BIT;
-	}
+	abi = syscall__abi(task, &nr);
 	if (nr >= HG_SYSCALLS_MAX)
 		return 0;
 	bit = 1ULL << (nr & 63);

@@ -18,6 +18,7 @@ import type { LostRange } from '../sensor/gaps.js'
 import { Sensor } from '../sensor/sensor.js'
 import type { Counters } from '../telemetry/counters.js'
 import { HullguardError, messageOf } from '../telemetry/errors.js'
+import { type ActivityClass, ALWAYS_ON, actsOfActivity, kindsOfActs } from './acts.js'
 import { Recording, type RecordingOptions } from './capture/recording.js'
 import { BootClock } from './clock.js'
 import { composePipeline } from './compose.js'
@@ -45,7 +46,8 @@ export interface AgentOptions {
   /** Policies and Falco rules to begin with. */
   rulebook: Rulebook
   mode: Mode
-  syscallActivity: boolean
+  /** `--activity`. */
+  activity: ReadonlySet<ActivityClass>
   ringBytes: number
   cgroupRoot?: string | undefined
   hostRoot?: string | undefined
@@ -165,7 +167,7 @@ class Agent implements RunningAgent {
       epoch: this.#exporter?.epoch ?? 0,
       mode: this.#mode,
       policies: this.#policies?.current.program.policies.map(({ name }) => name) ?? [],
-      activity: this.#options.syscallActivity ? ['syscall'] : [],
+      activity: [...new Set([...ALWAYS_ON, ...this.#options.activity])],
       containers: this.containerCount,
       collector: this.#exporter?.connectedTo ?? null,
     }
@@ -219,7 +221,8 @@ class Agent implements RunningAgent {
     return [
       ...['exec', 'fork', 'exit', 'oom'],
       ...(hasConnects ? ['connect'] : []),
-      ...(this.#options.syscallActivity ? ['syscall'] : []),
+      ...(this.#options.activity.has('syscall') ? ['syscall'] : []),
+      ...kindsOfActs(actsOfActivity(this.#options.activity)),
     ]
   }
 
@@ -239,8 +242,7 @@ class Agent implements RunningAgent {
     this.#sensor = sensor
     const kernel = new KernelPolicy(sensor, this.#breaker)
     this.#kernel = kernel
-    const { syscallActivity } = this.#options
-    const policies = new Policies({ sensor, table: this.#table, kernel, syscallActivity })
+    const policies = new Policies({ sensor, table: this.#table, kernel, activity: this.#options.activity })
     this.#policies = policies
     const append = (draft: RecordDraft) => this.#append(draft)
     const { pipeline, verdicts } = composePipeline({

@@ -7,6 +7,7 @@ import { errorName } from '../record/errno.js'
 import type { ContainerRef, EventKind, ProcessRef, RecordBodies, RecordDraft } from '../record/model.js'
 import type { PeerRef, SocketRole as SocketRoleName } from '../record/network.js'
 import {
+  type EvCall,
   type EvConnect,
   type EvExec,
   type EvExit,
@@ -23,6 +24,7 @@ import {
   SyscallFlag,
 } from '../sensor/generated/abi.js'
 import { decodeText } from '../sensor/sensor.js'
+import { callBody, callKind } from './call-drafts.js'
 import { formatIp } from './ip-text.js'
 import type { ProcessEntry } from './process-table.js'
 import { type ProcessTracker, phaseOf } from './process-tracker.js'
@@ -153,6 +155,31 @@ export class Drafts {
         reason: event.flags & SyscallFlag.OUTSIDE ? 'outside_allowed' : 'first_use',
       },
     })
+  }
+
+  /** undefined: an act that this version does not know. */
+  call(
+    event: EvCall,
+    container: ContainerRef,
+    entry: ProcessEntry,
+    containerOf: (cgroupId: bigint) => ContainerRef | undefined,
+  ): Draft | undefined {
+    const kind = callKind(event)
+    if (kind === undefined) return undefined
+    const call = callBody(event, kind)
+    const { targetPid, targetCgroupId } = event
+    if (targetPid !== 0 || targetCgroupId !== 0n) {
+      const target = containerOf(targetCgroupId)
+      const startNs = event.targetStartNs
+      call.target = {
+        pid: targetPid,
+        startNs,
+        exe: this.#tracker.find(targetPid, startNs)?.exe ?? '',
+        containerId: target?.id ?? '',
+        containerName: target?.name ?? '',
+      }
+    }
+    return this.#draft(kind, event, container, entry, { call })
   }
 
   oom(event: EvOom, container: ContainerRef, entry: ProcessEntry): Draft {

@@ -11,7 +11,9 @@ import type { PeerRef } from '../record/network.js'
 import type { EventHandler } from '../sensor/batch.js'
 import { GapTracker, type LostRange } from '../sensor/gaps.js'
 import {
+  Act,
   Action,
+  type EvCall,
   EvCgroup,
   EvConnect,
   type EvExec,
@@ -265,6 +267,19 @@ export class Pipeline implements EventHandler {
     this.#finish(event, draft, identity, set, 'sys_enter', SYSCALL_TYPE)
   }
 
+  call(event: EvCall): void {
+    const identity = this.#identify(event) ?? this.#senderOnHost(event)
+    if (identity === undefined) return
+    const entry = this.#options.tracker.of(event)
+    const set = this.#begin(event, entry, identity)
+    const draft = this.#options.drafts.call(event, identity.ref, entry, (id) => this.#options.table.lookup(id)?.ref)
+    if (draft === undefined) {
+      this.undecodable()
+      return
+    }
+    this.#finish(event, draft, identity, set, 'sys_exit', SYSCALL_TYPE)
+  }
+
   cgroup(event: EvCgroup): void {
     const { table } = this.#options
     if (event.kind === Kind.CGROUP_MKDIR) {
@@ -322,6 +337,15 @@ export class Pipeline implements EventHandler {
 
   get #isHostWanted(): boolean {
     return this.#options.policies.isHostWanted
+  }
+
+  /** The host's own acts are nobody's business, but for a signal into a container. */
+  #senderOnHost(event: EvCall): Identity | undefined {
+    const { table } = this.#options
+    if (event.act !== Act.SIGNAL || event.targetPid === 0) return undefined
+    const sender = table.lookup(event.cgroupId)
+    const target = table.lookup(event.targetCgroupId)
+    return sender?.ref.state === 'host' && target?.ref.state === 'container' ? sender : undefined
   }
 
   /** undefined: the event is held, or nobody wants it. */

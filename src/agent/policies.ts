@@ -13,8 +13,10 @@ import type { Rule } from '../policy/model.js'
 import type { ContainerRef } from '../record/model.js'
 import type { KernelPolicy } from '../respond/kernel-policy.js'
 import type { HookChange } from '../sensor/attachments.js'
+import { hooksOfActs } from '../sensor/call-recipes.js'
 import { CgroupState, Want } from '../sensor/generated/abi.js'
 import type { Sensor } from '../sensor/sensor.js'
+import { type ActivityClass, actsOfActivity, actsOfRules } from './acts.js'
 import { ConditionSet } from './conditions/condition-set.js'
 import type { Rulebook } from './conditions/rulebook.js'
 
@@ -60,17 +62,20 @@ export interface PoliciesOptions {
   sensor: Sensor
   table: ContainerTable
   kernel: KernelPolicy
-  /** `--activity syscall`: report every container's first use of each syscall. */
-  syscallActivity: boolean
+  /** `--activity`: what is reported beyond what the rules ask for. */
+  activity: ReadonlySet<ActivityClass>
 }
 
 export class Policies {
   readonly #options: PoliciesOptions
+  /** Masks of acts. */
+  readonly #activityActs: bigint
   #current: PolicySet
   #previous: PolicySet | undefined
 
   constructor(options: PoliciesOptions) {
     this.#options = options
+    this.#activityActs = actsOfActivity(options.activity)
     this.#current = PolicySet.of(0, { policies: [] })
   }
 
@@ -96,6 +101,7 @@ export class Policies {
     try {
       for (const identity of containers) this.#install(next, next.profileFor(identity.ref))
       hooks = sensor.prepareHooks(this.#hooksFor(next, containers))
+      this.#askForActs(this.#actsOf(this.#current) | this.#actsOf(next))
     } catch (error) {
       this.#retire(next)
       throw error
@@ -116,6 +122,7 @@ export class Policies {
       throw error
     }
     hooks.commit()
+    this.#askForActs(this.#actsOf(next))
     setTimeout(() => this.#retire(old), RETIRE_AFTER_MS).unref()
   }
 
@@ -138,6 +145,7 @@ export class Policies {
         rootLevel: identity.rootLevel,
         state: CgroupState.PENDING,
         want: Want.PROCESS | Want.CONNECT,
+        acts: this.#actsOf(this.#current),
       })
   }
 
@@ -147,6 +155,16 @@ export class Policies {
     if (program.validUntilMs === undefined || nowMs < program.validUntilMs) return false
     this.activate(rulebook)
     return true
+  }
+
+  /** All acts that this set and the activity classes can ask of any container. */
+  #actsOf(set: PolicySet): bigint {
+    return this.#activityActs | actsOfRules(set.program.rules.filter((rule) => rule.enabled))
+  }
+
+  /** Also for containers to come: a hook has to be there before their first act. What is not decided yet gives them all. */
+  #askForActs(acts: bigint): void {
+    this.#options.sensor.setActs({ wanted: acts, pending: acts })
   }
 
   /** How often the loaded memory rules want readings, if there are any. */
@@ -170,27 +188,31 @@ export class Policies {
   #hooksFor(set: PolicySet, containers: readonly Identity[]): Set<string> {
     const hooks = new Set<string>()
     if (this.#wantsSyscalls(set, containers)) hooks.add('on_sys_enter')
+    for (const hook of hooksOfActs(this.#actsOf(set))) hooks.add(hook)
     for (const id of set.installed) for (const hook of this.#options.kernel.hooksOf(id)) hooks.add(hook)
     return hooks
   }
 
   #wantsSyscalls(set: PolicySet, containers: readonly Identity[]): boolean {
-    if (this.#options.syscallActivity) return containers.length > 0
+    if (this.#options.activity.has('syscall')) return containers.length > 0
     return containers.some((identity) => hasSyscallRule(set, identity.ref))
   }
 
   #writeCgroups(identity: Identity): void {
-    const { sensor, table, syscallActivity } = this.#options
+    const { sensor, table, activity } = this.#options
     const current = this.#current.profileFor(identity.ref).id
     const previous = this.#previous === undefined ? current : this.#previous.profileFor(identity.ref).id
     const isOdd = (this.#current.version & 1) === 1
     let want = Want.PROCESS | Want.CONNECT
-    if (syscallActivity) want |= Want.SYSCALL_FIRST
+    if (activity.has('syscall')) want |= Want.SYSCALL_FIRST
     if (hasSyscallRule(this.#current, identity.ref)) want |= Want.SYSCALL_RULES
     if (this.#current.conditions.readsEnvironment) want |= Want.ENV
+    const asked = actsOfRules(this.#current.rulesOf(this.#current.profileFor(identity.ref)))
     for (const id of table.cgroupsOf(identity))
       sensor.setCgroup(id, {
         rootId: identity.rootCgroupId,
+        acts: asked | this.#activityActs,
+        actsAggregated: this.#activityActs & ~asked,
         profile: isOdd ? [previous, current] : [current, previous],
         rootLevel: identity.rootLevel,
         state: CgroupState.CONTAINER,

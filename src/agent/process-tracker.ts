@@ -78,6 +78,11 @@ export class ProcessTracker {
     }
   }
 
+  /** One that is known by these numbers. */
+  find(pid: number, startNs: bigint): ProcessEntry | undefined {
+    return this.#processes.find(pid, startNs)
+  }
+
   parentOf(entry: ProcessEntry): ProcessEntry | undefined {
     return entry.parentPid === 0 ? undefined : this.#processes.find(entry.parentPid, entry.parentStartNs)
   }

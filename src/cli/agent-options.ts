@@ -1,4 +1,5 @@
 /** From settings to the agent's options, and the life of an agent under a command: reload on SIGHUP, stop on a signal. */
+import { isActivityClass } from '../agent/acts.js'
 import type { AgentOptions, RunningAgent } from '../agent/agent.js'
 import type { Rulebook } from '../agent/conditions/rulebook.js'
 import type { Log } from '../export/types.js'
@@ -40,7 +41,7 @@ export function agentOptions(
     dataDir: settings.required('data-dir'),
     lockFile: settings.required('host-lock'),
     mode: settings.text('mode') === 'block' ? 'block' : 'observe',
-    syscallActivity: settings.list('activity').includes('syscall'),
+    activity: new Set(settings.list('activity').filter(isActivityClass)),
     ringBytes: ringMib * MIB,
     cgroupRoot: settings.text('cgroup-root'),
     hostRoot: settings.text('host-root'),

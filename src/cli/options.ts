@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { parseDocument } from 'yaml'
+import { ACTIVITY_CLASSES } from '../agent/acts.js'
 import { errnoOf, HullguardError, messageOf } from '../telemetry/errors.js'
 
 export const DEFAULT_CONFIG_FILE = '/etc/hullguard/config.yaml'
@@ -63,8 +64,8 @@ export const OPTIONS = {
   activity: {
     kind: 'list',
     value: 'CLASS…',
-    help: 'record more than processes, connects and containers; classes: syscall',
-    choices: ['syscall'],
+    help: `record more than processes, connects and containers; classes: ${ACTIVITY_CLASSES.join(', ')}`,
+    choices: ACTIVITY_CLASSES,
     default: [],
   },
   'docker-socket': { kind: 'string', value: 'PATH', help: 'Docker Engine socket (default /run/docker.sock)' },

@@ -13,6 +13,9 @@ const SEQ_MAX = 2n ** 63n - 1n
 /** A batch has at most 2,048; anything near this is not from an agent of ours. */
 const RECORDS_MAX = 65_536
 
+/** One bit each in a batch's `kinds`, which SQLite keeps as a signed 64-bit integer. */
+const KIND_MAX = 62
+
 export interface EntryGroup {
   containerIndex: number
   kind: number
@@ -76,9 +79,6 @@ function times(index: BatchIndex): { minTimeNs: bigint; maxTimeNs: bigint } {
   }
   return { minTimeNs, maxTimeNs }
 }
-
-/** A batch's kinds are the bits of one signed 64-bit column. */
-const KIND_MAX = 62
 
 /** The bit of a kind in that column. */
 export function kindBit(kind: number): bigint {

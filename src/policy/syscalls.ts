@@ -25,6 +25,11 @@ const toNative: readonly Int32Array[] = tables.map((names) =>
   Int32Array.from(names, (name) => nativeByName.get(name) ?? -1),
 )
 
+/** Names by number, empty where the table has a hole; x32 numbers without their marker. */
+export function syscallTable(abi: Abi): readonly string[] {
+  return tables[abi] ?? []
+}
+
 export function syscallNumber(name: string): number | undefined {
   return nativeByName.get(name)
 }

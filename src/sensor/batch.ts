@@ -3,6 +3,7 @@
  * copies what it keeps, because the slab goes back to the reader afterwards.
  */
 import {
+  EvCall,
   EvCgroup,
   EvConnect,
   EvExec,
@@ -29,6 +30,7 @@ export interface EventHandler {
   /** listen, accept, what came of a connect, close: by `kind`. */
   socket(event: EvSocket): void
   syscall(event: EvSyscall): void
+  call(event: EvCall): void
   oom(event: EvOom): void
   cgroup(event: EvCgroup): void
   /** An event that does not decode: a kind this build does not know, or lengths that contradict each other. */
@@ -46,6 +48,7 @@ export class BatchWalker {
   readonly connect: EvConnect
   readonly socket: EvSocket
   readonly syscall: EvSyscall
+  readonly call: EvCall
   readonly oom: EvOom
   readonly cgroup: EvCgroup
   readonly task: EvTask
@@ -63,6 +66,7 @@ export class BatchWalker {
     this.connect = new EvConnect(view, bytes)
     this.socket = new EvSocket(view, bytes)
     this.syscall = new EvSyscall(view, bytes)
+    this.call = new EvCall(view, bytes)
     this.oom = new EvOom(view, bytes)
     this.cgroup = new EvCgroup(view, bytes)
     this.task = new EvTask(view, bytes)
@@ -134,6 +138,11 @@ export class BatchWalker {
         this.syscall.at = at
         handler.syscall(this.syscall)
         return
+      case Kind.CALL:
+        this.call.at = at
+        if (callStringsFit(this.call, sizeBytes)) handler.call(this.call)
+        else handler.undecodable(header, 'strings longer than the event')
+        return
       case Kind.OOM:
         this.oom.at = at
         handler.oom(this.oom)
@@ -153,4 +162,25 @@ export class BatchWalker {
 function stringsFit(event: EvExec, sizeBytes: number): boolean {
   const { invokedBytes, fileBytes, cwdBytes, argsBytes, envBytes } = event
   return EvExec.SIZE_BYTES + invokedBytes + fileBytes + cwdBytes + argsBytes + envBytes <= sizeBytes
+}
+
+function callStringsFit(event: EvCall, sizeBytes: number): boolean {
+  return EvCall.SIZE_BYTES + event.pathBytes + event.path2Bytes + event.rawBytes + event.raw2Bytes <= sizeBytes
+}
+
+/** Byte ranges of a call's strings, in `event.bytes`; each starts where the one before it ends. */
+export interface CallRanges {
+  pathStart: number
+  path2Start: number
+  rawStart: number
+  raw2Start: number
+  raw2End: number
+}
+
+export function callRanges(event: EvCall): CallRanges {
+  const pathStart = event.at + EvCall.SIZE_BYTES
+  const path2Start = pathStart + event.pathBytes
+  const rawStart = path2Start + event.path2Bytes
+  const raw2Start = rawStart + event.rawBytes
+  return { pathStart, path2Start, rawStart, raw2Start, raw2End: raw2Start + event.raw2Bytes }
 }

@@ -86,10 +86,18 @@ export const RUNGS: readonly RungRow[] = [
     lacks: ['evt.res', 'evt.rawres'],
     note: `${ON_DEMAND}; kill: the call still happens`,
   }),
+  row('on_sys_exit', 'tp_btf/sys_exit', 'file, privilege and socket calls', {
+    cost: 'every syscall',
+    note: `${ON_DEMAND}; a name that is gone, or was never there, is told as the call gave it`,
+  }),
+  row('on_signal', 'tp_btf/signal_generate', 'signal', { note: ON_DEMAND }),
 ]
 
-/** Hooks that must all attach, or nothing starts. on_sys_enter loads always and attaches on demand. */
-export const BASE_RUNGS = RUNGS.filter(({ isOptional, program }) => !isOptional && program !== 'on_sys_enter')
+/** They load always and attach on demand. */
+const LOADED_ON_DEMAND: readonly string[] = ['on_sys_enter', 'on_sys_exit', 'on_signal']
+
+/** Hooks that must all attach, or nothing starts. */
+export const BASE_RUNGS = RUNGS.filter(({ isOptional, program }) => !isOptional && !LOADED_ON_DEMAND.includes(program))
 
 /** Programs that a kernel may refuse without the agent refusing to start. */
 export const OPTIONAL_PROGRAMS: readonly { program: string; family: RungFamily }[] = RUNGS.filter(

@@ -10,6 +10,7 @@ import { findPackageRoot } from '../telemetry/package-root.js'
 import { isNativeError, loadAddon, type NativeSensor, type NativeSensorStats } from './addon.js'
 import { Attachments, type HookChange } from './attachments.js'
 import { BatchWalker, type EventHandler } from './batch.js'
+import { CALL_PROGRAMS, hooksOfActs, recipeEntries } from './call-recipes.js'
 import {
   Drop,
   EvMemory,
@@ -52,6 +53,14 @@ export interface SensorOptions {
 /** Without `acts`, none are reported. */
 export type CgroupSettings = Omit<MapCgroup, 'acts' | 'actsAggregated'> &
   Partial<Pick<MapCgroup, 'acts' | 'actsAggregated'>>
+
+/** Masks of actBit(). */
+export interface ActSettings {
+  wanted: bigint
+  host?: bigint
+  hostAggregated?: bigint
+  pending?: bigint
+}
 
 export interface TaskSnapshot {
   pid: number
@@ -220,6 +229,25 @@ export class Sensor {
     if (isWanted) wanted.add('on_sys_enter')
     else wanted.delete('on_sys_enter')
     this.#hooks.prepare(wanted).commit()
+  }
+
+  /**
+   * The acts that are reported: `wanted` of any container (each says in its entry which of them), and those of the host and
+   * of cgroups that are not decided yet. Hooks are attached for all of them, or it throws and everything is as before.
+   */
+  setActs(acts: ActSettings): void {
+    const { wanted, host = 0n, hostAggregated = 0n, pending = 0n } = acts
+    const all = wanted | host | pending
+    const hooks = [...this.#hooks.onDemand].filter((program) => !CALL_PROGRAMS.includes(program))
+    const change = this.#hooks.prepare(new Set([...hooks, ...hooksOfActs(all)]))
+    const key = new Uint8Array(4)
+    for (const [index, value] of recipeEntries(all)) {
+      new DataView(key.buffer).setUint32(0, index, true)
+      this.#native.update('recipes', key, value)
+    }
+    change.commit()
+    this.#control = { ...this.#control, actsHost: host, actsHostAggregated: hostAggregated, actsPending: pending }
+    this.#writeControl()
   }
 
   /** The program in force, and whether the kernel may act: one write. */

@@ -117,7 +117,7 @@ describe('command lines and configurations that cannot be used', { skip }, () =>
     [
       'an activity class that is none',
       ['run', '--data-dir', data, '--activity', 'dreams'],
-      /--activity: expected any of syscall/,
+      /--activity: expected any of process/,
     ],
     ['an agent without a collector', ['agent', '--data-dir', data], /--collector HOST:PORT is needed/],
     [

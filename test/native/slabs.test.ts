@@ -36,6 +36,7 @@ class Numbers implements EventHandler {
   socket(): void {}
   connect(): void {}
   syscall(): void {}
+  call(): void {}
   oom(): void {}
   cgroup(): void {}
   undecodable(_event: unknown, reason: string): void {

@@ -16,9 +16,10 @@ import { HOST } from '../../src/record/model.js'
 import { CircuitBreaker } from '../../src/respond/breaker.js'
 import { KernelPolicy } from '../../src/respond/kernel-policy.js'
 import { loadAddon } from '../../src/sensor/addon.js'
-import { type EventHandler, RING_HEADER_BYTES } from '../../src/sensor/batch.js'
+import { callRanges, type EventHandler, RING_HEADER_BYTES } from '../../src/sensor/batch.js'
 import {
   CgroupState,
+  type EvCall,
   type EvCgroup,
   type EvConnect,
   type EvExec,
@@ -49,6 +50,16 @@ export type CgroupFields = FieldsOf<EvCgroup> & { path: string }
 export type SocketFields = FieldsOf<EvSocket>
 export type HeaderFields = FieldsOf<EvHeader>
 
+/** The arrays stand in full; strings are bytes as Latin-1. */
+export type CallFields = FieldsOf<EvCall> & {
+  args: bigint[]
+  facts: bigint[]
+  path: string
+  path2: string
+  raw: string
+  raw2: string
+}
+
 interface EventTypes {
   exec: ExecFields
   fork: FieldsOf<EvFork>
@@ -56,6 +67,7 @@ interface EventTypes {
   connect: FieldsOf<EvConnect>
   socket: SocketFields
   syscall: FieldsOf<EvSyscall>
+  call: CallFields
   oom: FieldsOf<EvOom>
   cgroup: CgroupFields
 }
@@ -76,6 +88,8 @@ export interface WatchOptions {
   want?: number
   profile?: number
   root?: TestCgroup
+  acts?: bigint
+  actsAggregated?: bigint
 }
 
 export const latin1 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1')
@@ -137,6 +151,19 @@ class Collector implements EventHandler {
   }
   syscall(event: EvSyscall): void {
     this.events.push({ name: 'syscall', event: fieldsOf(event) })
+  }
+  call(event: EvCall): void {
+    const { pathStart, path2Start, rawStart, raw2Start, raw2End } = callRanges(event)
+    const text = (start: number, end: number) => latin1(event.bytes.subarray(start, end))
+    const rest = {
+      args: [0, 1, 2, 3, 4, 5].map((index) => event.args(index)),
+      facts: [0, 1, 2, 3].map((index) => event.facts(index)),
+      path: text(pathStart, path2Start),
+      path2: text(path2Start, rawStart),
+      raw: text(rawStart, raw2Start),
+      raw2: text(raw2Start, raw2End),
+    }
+    this.events.push({ name: 'call', event: { ...fieldsOf(event), ...rest } })
   }
   oom(event: EvOom): void {
     this.events.push({ name: 'oom', event: fieldsOf(event) })
@@ -213,6 +240,8 @@ export class TestSensor {
       rootLevel: root.level,
       state: options.state ?? CgroupState.CONTAINER,
       want: options.want ?? Want.PROCESS | Want.CONNECT,
+      acts: options.acts ?? 0n,
+      actsAggregated: options.actsAggregated ?? 0n,
     })
   }
 

@@ -4,6 +4,7 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { BatchWalker, type EventHandler } from '../../src/sensor/batch.js'
 import {
+  type EvCall,
   EvCgroup,
   EvConnect,
   EvExec,
@@ -40,6 +41,9 @@ class Recorder implements EventHandler {
   }
   socket(event: EvSocket): void {
     this.calls.push(`socket ${event.kind} ${event.localPort}`)
+  }
+  call(event: EvCall): void {
+    this.calls.push(`call ${event.act}`)
   }
   syscall(event: EvSyscall): void {
     this.calls.push(`syscall ${event.nr}`)

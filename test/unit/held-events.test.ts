@@ -26,6 +26,7 @@ function collector(): EventHandler & { codes: number[]; faults: string[] } {
     socket: () => {},
     connect: fault('connect'),
     syscall: fault('syscall'),
+    call: fault('call'),
     oom: fault('oom'),
     cgroup: fault('cgroup'),
     undecodable: fault('undecodable'),

@@ -63,6 +63,7 @@ const handler: EventHandler = {
   socket: (event) =>
     note('socket', { text: `${event.kind} ${event.localPort} ${event.remotePort}`, code: event.error }),
   syscall: (event) => note('syscall', { code: event.nr }),
+  call: (event) => note('call', { code: event.act }),
   oom: () => note('oom', {}),
   cgroup: () => note('cgroup', {}),
   undecodable: (_event, reason) => note('undecodable', { text: reason }),

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What a descriptor of the current task stands for, into scratch->call. The kernel's own objects are read, after the call: when
+ * another thread has closed or exchanged the descriptor in between, it is what is there now that is told.
+ */
+#ifndef HULLGUARD_DESCRIPTOR_BPF_H
+#define HULLGUARD_DESCRIPTOR_BPF_H
+
+#include "path.bpf.h"
+#include "task.bpf.h"
+
+#define AF_UNIX 1
+#define AF_INET 2
+#define AF_INET6 10
+
+#define S_IFMT 0170000 /* include/uapi/linux/stat.h */
+#define S_IFSOCK 0140000
+#define S_IFLNK 0120000
+#define S_IFREG 0100000
+#define S_IFBLK 0060000
+#define S_IFDIR 0040000
+#define S_IFCHR 0020000
+#define S_IFIFO 0010000
+
+#define ANON_INODE_FS_MAGIC 0x09041934 /* include/uapi/linux/magic.h */
+#define NSFS_MAGIC 0x6e736673
+#define PIDFS_MAGIC 0x50494446
+#define PIPEFS_MAGIC 0x50495045
+
+/* struct file * of a descriptor of the current task, 0 when it is not open. */
+static __always_inline __u64 descriptor__file(__u32 fd)
+{
+	struct fdtable *table = BPF_CORE_READ(bpf_get_current_task_btf(), files, fdt);
+	struct file **files, *file = NULL;
+
+	if (fd >= BPF_CORE_READ(table, max_fds))
+		return 0;
+	files = BPF_CORE_READ(table, fd);
+	bpf_probe_read_kernel(&file, sizeof(file), &files[fd]);
+	return (__u64)file;
+}
+
+static __always_inline __u8 descriptor__kind(__u32 mode, __u64 magic)
+{
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+		return magic == NSFS_MAGIC ? HG_FD_NAMESPACE : magic == PIDFS_MAGIC ? HG_FD_ANON : HG_FD_FILE;
+	case S_IFDIR:
+		return HG_FD_DIRECTORY;
+	case S_IFIFO:
+		return HG_FD_FIFO;
+	case S_IFCHR:
+		return HG_FD_CHAR_DEVICE;
+	case S_IFBLK:
+		return HG_FD_BLOCK_DEVICE;
+	case S_IFSOCK:
+		return HG_FD_SOCKET;
+	case S_IFLNK:
+		return HG_FD_SYMLINK;
+	default:
+		return HG_FD_ANON;
+	}
+}
+
+static __always_inline void descriptor__put_ipv4(__u8 *out, __u32 address)
+{
+	__builtin_memset(out, 0, 10);
+	out[10] = 0xff;
+	out[11] = 0xff;
+	__builtin_memcpy(&out[12], &address, 4);
+}
+
+/* Both ends of an IPv4 or IPv6 socket; the far one only when it has one. */
+static __always_inline void descriptor__read_ends(struct ev_call *call, const struct sock *sk)
+{
+	call->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	call->remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	if (call->family == AF_INET) {
+		descriptor__put_ipv4(call->local, BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr));
+		if (call->remote_port)
+			descriptor__put_ipv4(call->remote, BPF_CORE_READ(sk, __sk_common.skc_daddr));
+		return;
+	}
+	bpf_probe_read_kernel(call->local, 16,
+			      (void *)sk + bpf_core_field_offset(struct sock_common, skc_v6_rcv_saddr));
+	if (call->remote_port)
+		bpf_probe_read_kernel(call->remote, 16,
+				      (void *)sk + bpf_core_field_offset(struct sock_common, skc_v6_daddr));
+}
+
+/* The process and the container at the other end of a unix socket. */
+static __always_inline void descriptor__read_peer(struct ev_call *call, const struct sock *sk)
+{
+	struct pid *pid = BPF_CORE_READ(sk, sk_peer_pid);
+	struct sock *peer;
+
+	if (pid)
+		call->target_pid = task__pid_at(pid, 0);
+	if (cfg_use_memory_css || cfg_hierarchy_id || !bpf_core_field_exists(struct unix_sock, peer))
+		return;
+	peer = BPF_CORE_READ((struct unix_sock *)sk, peer);
+	if (peer && bpf_core_field_exists(struct sock_cgroup_data, cgroup))
+		call->target_cgroup_id = BPF_CORE_READ(peer, sk_cgrp_data.cgroup, kn, id);
+}
+
+/* Reads the file at address `file` (not 0) as descriptor `fd`; leaves its address in scratch->file. */
+__noinline int descriptor__read(__u32 slot, __u64 address, __u32 fd)
+{
+	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
+	struct file *file = (struct file *)address;
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	struct ev_call *call;
+	struct socket *sock;
+	struct sock *sk;
+	__u64 magic;
+
+	if (!scratch || !inode)
+		return -1;
+	call = &scratch->call;
+	scratch->file = address;
+	call->fd = fd;
+	call->inode = BPF_CORE_READ(inode, i_ino);
+	call->dev = task__encode_dev(BPF_CORE_READ(inode, i_sb, s_dev));
+	call->mode = BPF_CORE_READ(inode, i_mode);
+	magic = BPF_CORE_READ(inode, i_sb, s_magic);
+	call->fd_kind = magic == ANON_INODE_FS_MAGIC ? HG_FD_ANON : descriptor__kind(call->mode, magic);
+	if (call->fd_kind == HG_FD_FILE || call->fd_kind == HG_FD_DIRECTORY) {
+		if (task__is_upper_layer(inode))
+			call->flags |= HG_CALL_UPPER_LAYER;
+		if (BPF_CORE_READ(inode, i_nlink) == 0)
+			call->flags |= path__is_memfd(inode, BPF_CORE_READ(file, f_path.dentry)) ? HG_CALL_MEMFD :
+												   HG_CALL_DELETED;
+		return 0;
+	}
+	if (call->fd_kind != HG_FD_SOCKET)
+		return 0;
+	sock = BPF_CORE_READ(file, private_data);
+	sk = BPF_CORE_READ(sock, sk);
+	call->socket_type = BPF_CORE_READ(sock, type);
+	if (!sk)
+		return 0;
+	call->family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	call->proto = BPF_CORE_READ(sk, sk_protocol);
+	if (call->family == AF_INET || call->family == AF_INET6)
+		descriptor__read_ends(call, sk);
+	else if (call->family == AF_UNIX)
+		descriptor__read_peer(call, sk);
+	return 0;
+}
+
+/* Appends the address of the unix socket in scratch->file, or of its peer: a path, or `@` and an abstract name. */
+__noinline int descriptor__append_unix(__u32 slot, __u32 offset)
+{
+	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
+	struct unix_address *address;
+	struct socket *sock;
+	struct sock *sk, *peer;
+	struct file *file;
+	__u32 length;
+	char *name;
+
+	if (!scratch || !scratch->file || offset > 3 * HG_PATH_MAX_BYTES ||
+	    !bpf_core_field_exists(struct unix_sock, addr))
+		return 0;
+	file = (struct file *)scratch->file;
+	sock = BPF_CORE_READ(file, private_data);
+	sk = BPF_CORE_READ(sock, sk);
+	address = BPF_CORE_READ((struct unix_sock *)sk, addr);
+	if (!address) {
+		peer = BPF_CORE_READ((struct unix_sock *)sk, peer);
+		address = peer ? BPF_CORE_READ((struct unix_sock *)peer, addr) : NULL;
+	}
+	if (!address)
+		return 0;
+	length = BPF_CORE_READ(address, len) - 2; /* without sun_family */
+	OPAQUE(length);
+	OPAQUE(offset);
+	if (length == 0 || length > 108 || offset > 3 * HG_PATH_MAX_BYTES)
+		return 0;
+	name = (char *)address + bpf_core_field_offset(struct unix_address, name) + 2;
+	if (bpf_probe_read_kernel(&scratch->strings[offset], length, name))
+		return 0;
+	if (scratch->strings[offset] == 0)
+		scratch->strings[offset] = '@';
+	else if (length > 1) /* a path ends in a NUL that is counted */
+		length -= 1;
+	return length;
+}
+
+/* Appends the name of the file in scratch->file: its path, or for a file in no file system the kernel's name of it. */
+__noinline int descriptor__append_path(__u32 slot, __u32 offset)
+{
+	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
+	struct dentry *dentry;
+	struct file *file;
+	__u64 magic;
+	long length;
+	int start;
+
+	if (!scratch || !scratch->file || offset > 3 * HG_PATH_MAX_BYTES)
+		return 0;
+	file = (struct file *)scratch->file;
+	dentry = BPF_CORE_READ(file, f_path.dentry);
+	if (scratch->call.fd_kind == HG_FD_SOCKET)
+		return scratch->call.family == AF_UNIX ? descriptor__append_unix(slot, offset) : 0;
+	if (scratch->call.fd_kind == HG_FD_ANON || scratch->call.fd_kind == HG_FD_NAMESPACE) {
+		OPAQUE(offset);
+		if (offset > 3 * HG_PATH_MAX_BYTES)
+			return 0;
+		length = bpf_probe_read_kernel_str(&scratch->strings[offset], NAME_MAX_BYTES,
+						   BPF_CORE_READ(dentry, d_name.name));
+		return length > 1 ? length - 1 : 0;
+	}
+	magic = BPF_CORE_READ(file, f_inode, i_sb, s_magic);
+	if (magic == PIPEFS_MAGIC)
+		return 0;
+	start = path__walk(slot, (__u64)dentry, (__u64)BPF_CORE_READ(file, f_path.mnt));
+	if (start & PATH_TRUNCATED)
+		scratch->call.flags |= HG_CALL_PATH_TRUNCATED;
+	return path__append(slot, offset, start);
+}
+
+#endif

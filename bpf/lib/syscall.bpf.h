@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Which syscall a task is in, through which table, and with what arguments: from the registers that the kernel saved at the
+ * entry, which the call itself does not change.
+ */
+#ifndef HULLGUARD_SYSCALL_BPF_H
+#define HULLGUARD_SYSCALL_BPF_H
+
+#include "task.bpf.h"
+
+#define TS_COMPAT 0x0002	    /* arch/x86/include/asm/thread_info.h */
+#define X32_SYSCALL_BIT 0x40000000U /* arch/x86/include/uapi/asm/unistd.h */
+#define SYSCALL_NONE (~0U)
+
+enum syscall_abi { SYSCALL_NATIVE = 0, SYSCALL_IA32 = 1, SYSCALL_X32 = 2 };
+
+/* Takes the x32 marker off *nr. */
+static __always_inline __u32 syscall__abi(const struct task_struct *task, __u32 *nr)
+{
+#if defined(__TARGET_ARCH_x86)
+	if (task->thread_info.status & TS_COMPAT)
+		return SYSCALL_IA32;
+	if (*nr != SYSCALL_NONE && (*nr & X32_SYSCALL_BIT)) {
+		*nr &= ~X32_SYSCALL_BIT;
+		return SYSCALL_X32;
+	}
+#endif
+	return SYSCALL_NATIVE;
+}
+
+static __always_inline __u32 syscall__nr(const struct pt_regs *regs)
+{
+#if defined(__TARGET_ARCH_arm64)
+	return regs->syscallno;
+#else
+	return regs->orig_ax;
+#endif
+}
+
+static __always_inline void syscall__read_args(const struct pt_regs *regs, __u32 abi, __u64 *args)
+{
+#if defined(__TARGET_ARCH_arm64)
+	args[0] = regs->orig_x0;
+	args[1] = regs->regs[1];
+	args[2] = regs->regs[2];
+	args[3] = regs->regs[3];
+	args[4] = regs->regs[4];
+	args[5] = regs->regs[5];
+#else
+	if (abi == SYSCALL_IA32) {
+		args[0] = (__u32)regs->bx;
+		args[1] = (__u32)regs->cx;
+		args[2] = (__u32)regs->dx;
+		args[3] = (__u32)regs->si;
+		args[4] = (__u32)regs->di;
+		args[5] = (__u32)regs->bp;
+		return;
+	}
+	args[0] = regs->di;
+	args[1] = regs->si;
+	args[2] = regs->dx;
+	args[3] = regs->r10;
+	args[4] = regs->r8;
+	args[5] = regs->r9;
+#endif
+}
+
+#endif

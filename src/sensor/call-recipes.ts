@@ -1,0 +1,204 @@
+/**
+ * Which syscalls are which act, and where their arguments stand: the one table of it. The kernel side gets it by number, for
+ * each ABI, and only for the acts that somebody wants. Arguments count from 1.
+ */
+import { ABI_IA32, ABI_NATIVE, ABI_X32, type Abi, syscallTable } from '../policy/syscalls.js'
+import { CALL_KINDS, type CallKind } from '../record/call-model.js'
+import { encodeMapRecipe, type MapRecipe, RECIPES_MAX, RecipeFlag, SYSCALLS_MAX } from './generated/abi.js'
+
+const { RESULT_FD, RAW, RAW2, ARGS_POINTER, EMPTY_PATH, MESSAGE, OPEN_HOW } = RecipeFlag
+
+type Recipe = Partial<Omit<MapRecipe, 'act'>>
+
+const fd1: Recipe = { fdArg: 1 }
+const path1: Recipe = { pathArg: 1 }
+const path2: Recipe = { dirfdArg: 1, pathArg: 2 }
+const none: Recipe = {}
+
+/** By act, then by name. `address` of an open is where its flags stand. */
+const RECIPES: Readonly<Record<CallKind, Readonly<Record<string, Recipe>>>> = {
+  open: {
+    open: { ...path1, flags: RESULT_FD, addressArg: 2 },
+    openat: { ...path2, flags: RESULT_FD, addressArg: 3 },
+    openat2: { ...path2, flags: RESULT_FD | OPEN_HOW },
+    creat: { ...path1, flags: RESULT_FD },
+    open_by_handle_at: { flags: RESULT_FD, addressArg: 3 },
+  },
+  unlink: { unlink: path1, unlinkat: path2 },
+  rename: {
+    rename: { ...path1, path2Arg: 2 },
+    renameat: { ...path2, dirfd2Arg: 3, path2Arg: 4 },
+    renameat2: { ...path2, dirfd2Arg: 3, path2Arg: 4 },
+  },
+  link: {
+    link: { ...path1, path2Arg: 2 },
+    linkat: { ...path2, dirfd2Arg: 3, path2Arg: 4, flags: EMPTY_PATH },
+  },
+  symlink: {
+    symlink: { pathArg: 2, path2Arg: 1, flags: RAW2 },
+    symlinkat: { dirfdArg: 2, pathArg: 3, path2Arg: 1, flags: RAW2 },
+  },
+  chmod: {
+    chmod: path1,
+    fchmod: fd1,
+    fchmodat: path2,
+    fchmodat2: { ...path2, flags: EMPTY_PATH },
+  },
+  chown: {
+    chown: path1,
+    chown32: path1,
+    lchown: path1,
+    lchown32: path1,
+    fchown: fd1,
+    fchown32: fd1,
+    fchownat: { ...path2, flags: EMPTY_PATH },
+  },
+  mkdir: { mkdir: path1, mkdirat: path2 },
+  rmdir: { rmdir: path1 },
+  truncate: { truncate: path1, truncate64: path1, ftruncate: fd1, ftruncate64: fd1 },
+  signal: {
+    kill: none,
+    tkill: none,
+    tgkill: none,
+    rt_sigqueueinfo: none,
+    rt_tgsigqueueinfo: none,
+    pidfd_send_signal: none,
+  },
+  setuid: byNames('setuid setuid32 setreuid setreuid32 setresuid setresuid32 setfsuid setfsuid32', none),
+  setgid: byNames(
+    'setgid setgid32 setregid setregid32 setresgid setresgid32 setfsgid setfsgid32 setgroups setgroups32',
+    none,
+  ),
+  capset: { capset: none },
+  ptrace: { ptrace: none },
+  setns: { setns: fd1 },
+  unshare: { unshare: none },
+  mount: {
+    mount: { path2Arg: 1, pathArg: 2, flags: RAW2 },
+    move_mount: { dirfdArg: 3, pathArg: 4, path2Arg: 2, flags: RAW2 },
+    fsmount: none,
+    open_tree: path2,
+  },
+  umount: { umount: path1, umount2: path1 },
+  pivot_root: { pivot_root: { ...path1, path2Arg: 2 } },
+  chroot: { chroot: path1 },
+  bpf: { bpf: none },
+  module: {
+    init_module: { pathArg: 3, flags: RAW },
+    finit_module: { fdArg: 1, path2Arg: 2, flags: RAW2 },
+    delete_module: { pathArg: 1, flags: RAW },
+  },
+  memfd: { memfd_create: { pathArg: 1, flags: RAW | RESULT_FD }, memfd_secret: { flags: RESULT_FD } },
+  mmap: { mmap: { fdArg: 5 }, mmap2: { fdArg: 5 } },
+  mprotect: { mprotect: none, pkey_mprotect: none },
+  prctl: { prctl: none },
+  userfaultfd: { userfaultfd: { flags: RESULT_FD } },
+  socket: { socket: { flags: RESULT_FD } },
+  bind: { bind: { fdArg: 1, addressArg: 2 } },
+  listen: { listen: fd1 },
+  accept: { accept: { flags: RESULT_FD, fdArg: 1 }, accept4: { flags: RESULT_FD, fdArg: 1 } },
+  send: { sendto: { fdArg: 1, addressArg: 5 }, sendmsg: { fdArg: 1, addressArg: 2, flags: MESSAGE } },
+  recv: { recvfrom: { fdArg: 1, addressArg: 5 }, recvmsg: { fdArg: 1, addressArg: 2, flags: MESSAGE } },
+  dup: {
+    dup: { flags: RESULT_FD, fdArg: 1 },
+    dup2: { flags: RESULT_FD, fdArg: 1 },
+    dup3: { flags: RESULT_FD, fdArg: 1 },
+  },
+}
+
+/** Calls of ia32's socketcall by their number there (include/uapi/linux/net.h); `-`: no act here. */
+export const SOCKETCALLS =
+  '- socket bind - listen accept - - - - - sendto recvfrom - - - sendmsg recvmsg accept4 - sendmmsg'.split(' ')
+
+/** Only ia32 has it; its arguments stand in memory. */
+const IA32_OLD_MMAP = 90
+
+function byNames(names: string, recipe: Recipe): Readonly<Record<string, Recipe>> {
+  return Object.fromEntries(names.split(' ').map((name) => [name, recipe]))
+}
+
+interface Row {
+  act: number
+  recipe: Recipe
+}
+
+const rowByName: ReadonlyMap<string, Row> = new Map(
+  CALL_KINDS.flatMap((kind, index) =>
+    Object.entries(RECIPES[kind]).map(([name, recipe]): [string, Row] => [name, { act: index + 1, recipe }]),
+  ),
+)
+
+/** Names of the syscalls that do an act. */
+export function callNames(act: CallKind): readonly string[] {
+  return Object.keys(RECIPES[act])
+}
+
+/** The act that a syscall is. */
+export function actOfCall(name: string): CallKind | undefined {
+  const act = rowByName.get(name)?.act
+  return act === undefined ? undefined : CALL_KINDS[act - 1]
+}
+
+/** Bit of an act in the masks. */
+export function actBit(act: CallKind): bigint {
+  return 1n << BigInt(CALL_KINDS.indexOf(act) + 1)
+}
+
+const EMPTY = encodeMapRecipe({
+  act: 0,
+  flags: 0,
+  pathArg: 0,
+  dirfdArg: 0,
+  path2Arg: 0,
+  dirfd2Arg: 0,
+  fdArg: 0,
+  addressArg: 0,
+})
+
+function encode({ act, recipe }: Row, extraFlags: number): Uint8Array {
+  const { flags = 0, pathArg = 0, dirfdArg = 0, path2Arg = 0, dirfd2Arg = 0, fdArg = 0, addressArg = 0 } = recipe
+  return encodeMapRecipe({
+    act,
+    flags: flags | extraFlags,
+    pathArg,
+    dirfdArg,
+    path2Arg,
+    dirfd2Arg,
+    fdArg,
+    addressArg,
+  })
+}
+
+/** Every entry of the `recipes` map that is ever in use, with what it should hold while these acts are wanted. */
+export function* recipeEntries(acts: bigint): Generator<[index: number, value: Uint8Array]> {
+  const valueFor = (row: Row, extraFlags = 0) => (acts & (1n << BigInt(row.act)) ? encode(row, extraFlags) : EMPTY)
+  const abis: readonly Abi[] = process.arch === 'x64' ? [ABI_NATIVE, ABI_IA32, ABI_X32] : [ABI_NATIVE]
+  for (const abi of abis) {
+    const names = syscallTable(abi)
+    for (const [nr, name] of names.entries()) {
+      const row = rowByName.get(name)
+      if (row === undefined || nr >= SYSCALLS_MAX) continue
+      yield [abi * SYSCALLS_MAX + nr, valueFor(row, abi === ABI_IA32 && nr === IA32_OLD_MMAP ? ARGS_POINTER : 0)]
+    }
+  }
+  if (process.arch !== 'x64') return
+  for (const [number, name] of SOCKETCALLS.entries()) {
+    const row = rowByName.get(name)
+    const index = abis.length * SYSCALLS_MAX + number
+    if (row !== undefined && index < RECIPES_MAX) yield [index, valueFor(row, ARGS_POINTER)]
+  }
+}
+
+export const ALL_ACTS: bigint = CALL_KINDS.reduce((mask, act) => mask | actBit(act), 0n)
+
+/** The programs that show acts: attached only while somebody wants one, since the tracepoint costs every syscall of the host. */
+const PROGRAMS: readonly { program: string; acts: bigint }[] = [
+  { program: 'on_sys_exit', acts: ALL_ACTS },
+  { program: 'on_signal', acts: actBit('signal') },
+]
+export const CALL_PROGRAMS: readonly string[] = PROGRAMS.map(({ program }) => program)
+
+/** The programs that have to be attached for a mask of acts. */
+export function hooksOfActs(acts: bigint): string[] {
+  return PROGRAMS.flatMap(({ program, acts: shown }) => ((acts & shown) === 0n ? [] : [program]))
+}

@@ -1,0 +1,52 @@
+/** Does system calls exactly as told (acts/calls.c), in a container's cgroup after its phase setup, and gives their results. */
+import { join } from 'node:path'
+import { syscallNumber } from '../../src/policy/syscalls.js'
+import { findPackageRoot } from '../../src/telemetry/package-root.js'
+import { runOk } from './process.js'
+import type { CallFields, TestCgroup, TestSensor } from './sensor.js'
+import { act, compileAct } from './sensor-acts.js'
+
+export interface DoneCalls {
+  pid: number
+  /** What each call returned, in order. */
+  results: bigint[]
+  events: CallFields[]
+}
+
+/** The native call of that name, for a word list of calls.c. */
+export function sys(name: string, ...args: (string | number)[]): (string | number)[] {
+  const nr = syscallNumber(name)
+  if (nr === undefined) throw new Error(`no system call ${name}`)
+  return ['sys', nr, ...args]
+}
+
+export class CallActs {
+  readonly #act: string
+  readonly #calls: string
+
+  private constructor(act: string, calls: string) {
+    this.#act = act
+    this.#calls = calls
+  }
+
+  static async compile(dir: string): Promise<CallActs> {
+    const calls = join(dir, 'calls')
+    const source = join(findPackageRoot(), 'test/support/acts/calls.c')
+    await runOk('gcc', ['-static', '-O1', '-Wall', '-Wextra', '-Werror', '-o', calls, source])
+    return new CallActs(await compileAct(dir), calls)
+  }
+
+  /** The events are those of phase run, of calls that the words name: the program's own start is left out. */
+  async run(sensor: TestSensor, cgroup: TestCgroup, words: readonly (string | number)[]): Promise<DoneCalls> {
+    const before = (await sensor.eventsOf(cgroup, 'call')).length
+    const result = await act(this.#act, 'join', cgroup.dir, 'mntns', 'exec', this.#calls, 'calls', ...words)
+    if (result.code !== 0) throw new Error(`${words.join(' ')}: ${result.stdout}${result.stderr}`)
+    const lines = result.stdout.trim().split('\n').filter(Boolean)
+    const events = (await sensor.eventsOf(cgroup, 'call')).slice(before)
+    return {
+      pid: result.pid,
+      results: lines.map((line) => BigInt(line.split(' ')[1] ?? '')),
+      events: events.filter(({ phase }) => phase === 0),
+    }
+  }
+}
