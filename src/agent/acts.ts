@@ -51,6 +51,13 @@ export function actsOfActivity(classes: Iterable<ActivityClass>): bigint {
 
 const isCallKind = (name: string): name is CallKind => CALL_KINDS.some((kind) => kind === name)
 
+/** Mask of the acts among these kinds. */
+export function actsOfKinds(kinds: Iterable<string>): bigint {
+  let acts = 0n
+  for (const kind of kinds) if (isCallKind(kind)) acts |= actBit(kind)
+  return acts
+}
+
 /** What rules that are on have to see. An event type that is a call of an act asks for the act. */
 export function actsOfRules(rules: Iterable<Rule>): bigint {
   let acts = 0n

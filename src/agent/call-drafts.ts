@@ -53,6 +53,11 @@ export function callName(event: EvCall): string {
   return syscallName(nr, abi)
 }
 
+/** The short text that came with it: a type of file system, a new name of a task. */
+export function tagOf({ tag }: EvCall): string {
+  return decodeText(tag, 0, tag.length).replace(/\0.*$/s, '')
+}
+
 /** Without the target's names: those the agent adds. */
 export function callBody(event: EvCall, act: CallKind): CallBody {
   const { bytes, flags, family } = event
@@ -60,7 +65,7 @@ export function callBody(event: EvCall, act: CallKind): CallBody {
   const call = callName(event)
   const raw = decodeText(bytes, rawStart, raw2Start)
   const raw2 = decodeText(bytes, raw2Start, raw2End)
-  const tag = decodeText(event.tag, 0, event.tag.length).replace(/\0.*$/s, '')
+  const tag = tagOf(event)
   const has = (flag: number) => (flags & flag) !== 0
   const body: CallBody = {
     act,

@@ -33,6 +33,7 @@ import {
 import { hookOf } from '../sensor/rungs.js'
 import { decodeText } from '../sensor/sensor.js'
 import type { Counters } from '../telemetry/counters.js'
+import { callName } from './call-drafts.js'
 import { Connections } from './connections.js'
 import type { Draft, Drafts } from './drafts.js'
 import type { EventContext } from './fields/context.js'
@@ -96,6 +97,10 @@ const EXIT_TYPE = TOLD_TYPES.indexOf('procexit')
 const CONNECT_TYPE = TOLD_TYPES.indexOf('connect')
 const SYSCALL_TYPE = TOLD_TYPES.indexOf('syscall')
 const OOM_TYPE = TOLD_TYPES.indexOf('oom')
+/** A call that no rule can name. */
+const UNTOLD_TYPE = -1
+/** By the name of a call. */
+const CALL_TYPES: ReadonlyMap<string, number> = new Map(TOLD_TYPES.map((name, index) => [name, index]))
 
 export class Pipeline implements EventHandler {
   readonly #options: PipelineOptions
@@ -272,12 +277,16 @@ export class Pipeline implements EventHandler {
     if (identity === undefined) return
     const entry = this.#options.tracker.of(event)
     const set = this.#begin(event, entry, identity)
+    this.#options.context.call = event
+    const eventType = CALL_TYPES.get(callName(event)) ?? UNTOLD_TYPE
+    this.#matchConditions(set, identity, eventType)
+    if (!this.#isRecorded(identity) && this.#senderOnHost(event) === undefined) return
     const draft = this.#options.drafts.call(event, identity.ref, entry, (id) => this.#options.table.lookup(id)?.ref)
     if (draft === undefined) {
       this.undecodable()
       return
     }
-    this.#finish(event, draft, identity, set, 'sys_exit', SYSCALL_TYPE)
+    this.#finish(event, draft, identity, set, event.act === Act.SIGNAL ? 'signal_generate' : 'sys_exit', eventType)
   }
 
   cgroup(event: EvCgroup): void {

@@ -10,13 +10,13 @@ import type { ContainerTable } from '../container/table.js'
 import { compileProgram } from '../match/program.js'
 import type { Profile, Program } from '../match/types.js'
 import type { Rule } from '../policy/model.js'
-import type { ContainerRef } from '../record/model.js'
+import { type ContainerRef, HOST } from '../record/model.js'
 import type { KernelPolicy } from '../respond/kernel-policy.js'
 import type { HookChange } from '../sensor/attachments.js'
 import { hooksOfActs } from '../sensor/call-recipes.js'
 import { CgroupState, Want } from '../sensor/generated/abi.js'
 import type { Sensor } from '../sensor/sensor.js'
-import { type ActivityClass, actsOfActivity, actsOfRules } from './acts.js'
+import { type ActivityClass, actsOfActivity, actsOfKinds, actsOfRules } from './acts.js'
 import { ConditionSet } from './conditions/condition-set.js'
 import type { Rulebook } from './conditions/rulebook.js'
 
@@ -51,6 +51,11 @@ export class PolicySet {
       this.#profiles.set(ref, profile)
     }
     return profile
+  }
+
+  /** What the rules for this container have to see. */
+  actsFor(ref: ContainerRef): bigint {
+    return actsOfRules(this.rulesOf(this.profileFor(ref))) | actsOfKinds(this.conditions.kindsFor(ref))
   }
 
   rulesOf(profile: Profile): Rule[] {
@@ -101,7 +106,7 @@ export class Policies {
     try {
       for (const identity of containers) this.#install(next, next.profileFor(identity.ref))
       hooks = sensor.prepareHooks(this.#hooksFor(next, containers))
-      this.#askForActs(this.#actsOf(this.#current) | this.#actsOf(next))
+      this.#askForActs(this.#current, next)
     } catch (error) {
       this.#retire(next)
       throw error
@@ -122,7 +127,7 @@ export class Policies {
       throw error
     }
     hooks.commit()
-    this.#askForActs(this.#actsOf(next))
+    this.#askForActs(next)
     setTimeout(() => this.#retire(old), RETIRE_AFTER_MS).unref()
   }
 
@@ -159,12 +164,22 @@ export class Policies {
 
   /** All acts that this set and the activity classes can ask of any container. */
   #actsOf(set: PolicySet): bigint {
-    return this.#activityActs | actsOfRules(set.program.rules.filter((rule) => rule.enabled))
+    return (
+      this.#activityActs |
+      actsOfRules(set.program.rules.filter((rule) => rule.enabled)) |
+      actsOfKinds(set.conditions.kinds)
+    )
   }
 
   /** Also for containers to come: a hook has to be there before their first act. What is not decided yet gives them all. */
-  #askForActs(acts: bigint): void {
-    this.#options.sensor.setActs({ wanted: acts, pending: acts })
+  #askForActs(...sets: readonly PolicySet[]): void {
+    let acts = 0n
+    let host = 0n
+    for (const set of sets) {
+      acts |= this.#actsOf(set)
+      host |= actsOfKinds(set.conditions.kindsFor(HOST))
+    }
+    this.#options.sensor.setActs({ wanted: acts, pending: acts, host })
   }
 
   /** How often the loaded memory rules want readings, if there are any. */
@@ -207,7 +222,7 @@ export class Policies {
     if (activity.has('syscall')) want |= Want.SYSCALL_FIRST
     if (hasSyscallRule(this.#current, identity.ref)) want |= Want.SYSCALL_RULES
     if (this.#current.conditions.readsEnvironment) want |= Want.ENV
-    const asked = actsOfRules(this.#current.rulesOf(this.#current.profileFor(identity.ref)))
+    const asked = this.#current.actsFor(identity.ref)
     for (const id of table.cgroupsOf(identity))
       sensor.setCgroup(id, {
         rootId: identity.rootCgroupId,

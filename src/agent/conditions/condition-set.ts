@@ -94,6 +94,11 @@ export class ConditionSet {
     return this.#scopesOf(HOST).length > 0
   }
 
+  /** Kinds of events that any rule asks for. */
+  get kinds(): ReadonlySet<EventKind> {
+    return new Set([...this.#kinds.values()].flatMap((kinds) => [...kinds]))
+  }
+
   /** Kinds of events that the rules for a container, or the host, ask for. */
   kindsFor(ref: ContainerRef): ReadonlySet<EventKind> {
     const kinds = new Set<EventKind>()

@@ -1,7 +1,11 @@
 /** Arguments of calls under Falco's names. */
 import type { InternedText } from '../../match/conditions/values.js'
 import { CALL_KINDS, type CallKind } from '../../record/call-model.js'
+import { callRanges } from '../../sensor/batch.js'
 import { EvCall } from '../../sensor/generated/abi.js'
+import { decodeText } from '../../sensor/sensor.js'
+import { readArguments } from '../call-arguments.js'
+import { callName, tagOf } from '../call-drafts.js'
 import { TEXTS } from './texts.js'
 
 /** Where the strings of a call stand in `event.bytes`. */
@@ -20,6 +24,32 @@ export function actOf(call: EvCall): CallKind | undefined {
 
 const path = (call: EvCall) => text(call, 0, call.pathBytes)
 const path2 = (call: EvCall) => text(call, call.pathBytes, call.path2Bytes)
+
+/** Falco's names of arguments that records name otherwise. */
+const ALIASES: Readonly<Partial<Record<string, readonly string[]>>> = {
+  mode: ['create_mode', 'set_mode'],
+  uid: ['uid', 'set_uid'],
+  gid: ['gid', 'set_gid'],
+  target: ['target_path'],
+  sig: ['signal'],
+  pid: ['to'],
+  proto: ['protocol'],
+  nstype: ['flags'],
+  dev: ['source'],
+  oldfd: ['old_fd'],
+  cap_effective: ['effective'],
+  cap_permitted: ['permitted'],
+  cap_inheritable: ['inheritable'],
+}
+
+function argumentsOf(call: EvCall, act: CallKind): Readonly<Record<string, string>> {
+  const { rawStart, raw2Start, raw2End } = callRanges(call)
+  return readArguments(act, call, callName(call), {
+    raw: decodeText(call.bytes, rawStart, raw2Start),
+    raw2: decodeText(call.bytes, raw2Start, raw2End),
+    tag: tagOf(call),
+  })
+}
 
 type Read = (call: EvCall) => InternedText | undefined
 
@@ -42,5 +72,7 @@ export function callArgument(call: EvCall, name: string): InternedText | undefin
   const read = PATHS[name]?.[act]
   if (read !== undefined) return read(call)
   if (name === 'fd') return call.fd < 0 ? undefined : TEXTS.ofString(`${call.fd}`)
-  return undefined
+  const args = argumentsOf(call, act)
+  const value = (ALIASES[name] ?? [name]).map((own) => args[own]).find((found) => found !== undefined)
+  return value === undefined ? undefined : TEXTS.ofString(value)
 }
