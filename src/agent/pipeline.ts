@@ -34,6 +34,7 @@ import { hookOf } from '../sensor/rungs.js'
 import { decodeText } from '../sensor/sensor.js'
 import type { Counters } from '../telemetry/counters.js'
 import { callName } from './call-drafts.js'
+import { matchCall } from './call-rules.js'
 import { Connections } from './connections.js'
 import type { Draft, Drafts } from './drafts.js'
 import type { EventContext } from './fields/context.js'
@@ -277,7 +278,8 @@ export class Pipeline implements EventHandler {
     if (identity === undefined) return
     const entry = this.#options.tracker.of(event)
     const set = this.#begin(event, entry, identity)
-    this.#options.context.call = event
+    const { context } = this.#options
+    context.call = event
     const eventType = CALL_TYPES.get(callName(event)) ?? UNTOLD_TYPE
     this.#matchConditions(set, identity, eventType)
     if (!this.#isRecorded(identity) && this.#senderOnHost(event) === undefined) return
@@ -286,7 +288,11 @@ export class Pipeline implements EventHandler {
       this.undecodable()
       return
     }
-    this.#finish(event, draft, identity, set, event.act === Act.SIGNAL ? 'signal_generate' : 'sys_exit', eventType)
+    const target = this.#options.table.lookup(event.targetCgroupId)
+    const call = { event, entry, identity, target: target?.ref.state === 'container' ? target : undefined }
+    const judgedFor = matchCall(set, call, context.sources.users, this.#hits)
+    const hook = event.act === Act.SIGNAL ? 'signal_generate' : 'sys_exit'
+    this.#finish(event, draft, judgedFor, set, hook, eventType)
   }
 
   cgroup(event: EvCgroup): void {

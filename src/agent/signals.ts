@@ -10,3 +10,15 @@ export function signalName(number: number): string {
   if (number === 0) return ''
   return NAMES.get(number) ?? (number >= KERNEL_SIGRTMIN ? `SIGRTMIN+${number - KERNEL_SIGRTMIN}` : `SIG${number}`)
 }
+
+/** Those whose default is nothing, to stop or to go on; 0 only asks whether the process is there. */
+const SPARING: ReadonlySet<number> = new Set(
+  (['SIGCHLD', 'SIGCONT', 'SIGURG', 'SIGWINCH', 'SIGSTOP', 'SIGTSTP', 'SIGTTIN', 'SIGTTOU'] as const).map(
+    (name) => constants.signals[name],
+  ),
+)
+
+/** Does a process that handles it in no way end by it? */
+export function isTerminating(number: number): boolean {
+  return number > 0 && !SPARING.has(number)
+}

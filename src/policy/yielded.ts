@@ -32,7 +32,11 @@ const EVENTS: Partial<Record<RuleKind, readonly string[]>> = {
 /** Kinds that the agent judges on events or readings. */
 const JUDGED: ReadonlySet<RuleKind> = new Set([
   'exec',
+  'file',
   'connect',
+  'listen',
+  'signal',
+  'mount',
   'syscall',
   'memory',
   'cpu',
