@@ -91,6 +91,8 @@ describe('identity of Docker containers', { skip }, () => {
           runtime: 'docker',
           labels: { tier: 'web' },
           outerIds: [],
+          privileged: false,
+          user: '',
         },
       )
       assert.equal(identity.confirmed, true)
