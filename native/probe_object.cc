@@ -151,6 +151,20 @@ Status ProbeObject::ReadIterator(const std::string& program_name, std::vector<ui
   }
 }
 
+Status ProbeObject::ReadPrograms(std::vector<ProgramFacts>* out) const {
+  bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, object_) {
+    const int fd = bpf_program__fd(program);
+    if (fd < 0) continue;  // not loaded here
+    bpf_prog_info info{};
+    uint32_t size_bytes = sizeof(info);
+    if (bpf_obj_get_info_by_fd(fd, &info, &size_bytes) != 0)
+      return Status::FromErrno(std::string("cannot read the facts of ") + bpf_program__name(program));
+    out->push_back({bpf_program__name(program), info.verified_insns, info.recursion_misses});
+  }
+  return Status::Ok();
+}
+
 bpf_map* ProbeObject::FindMap(const std::string& name) const {
   return object_ == nullptr ? nullptr : bpf_object__find_map_by_name(object_, name.c_str());
 }

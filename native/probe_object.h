@@ -14,6 +14,14 @@
 
 namespace hullguard {
 
+struct ProgramFacts {
+  std::string name;
+  // Instructions that the verifier walked; 0 where the kernel does not say (before 5.16).
+  uint32_t verified_count = 0;
+  // Runs that the kernel left out because the program was running on that CPU already; 0 before 5.12.
+  uint64_t recursion_misses_count = 0;
+};
+
 class ProbeObject {
  public:
   ProbeObject() = default;
@@ -32,6 +40,8 @@ class ProbeObject {
   Status Detach(const std::string& program);
   // Runs an iterator program once and appends what it wrote.
   Status ReadIterator(const std::string& program, std::vector<uint8_t>* out);
+  // What the kernel says of each loaded program.
+  Status ReadPrograms(std::vector<ProgramFacts>* out) const;
   void Close();
 
   bpf_map* FindMap(const std::string& name) const;

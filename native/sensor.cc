@@ -81,15 +81,15 @@ void ThrowStatus(Napi::Env env, const Status& status, const std::string& log) {
 }
 
 Napi::Function Sensor::Init(Napi::Env env) {
-  return DefineClass(
-      env, "Sensor",
-      {InstanceMethod<&Sensor::JsOpen>("open"), InstanceMethod<&Sensor::JsLoad>("load"),
-       InstanceMethod<&Sensor::JsAttach>("attach"), InstanceMethod<&Sensor::JsDetach>("detach"),
-       InstanceMethod<&Sensor::JsUpdate>("update"), InstanceMethod<&Sensor::JsDelete>("delete"),
-       InstanceMethod<&Sensor::JsLookup>("lookup"), InstanceMethod<&Sensor::JsKeys>("keys"),
-       InstanceMethod<&Sensor::JsReadIterator>("readIterator"), InstanceMethod<&Sensor::JsStart>("start"),
-       InstanceMethod<&Sensor::JsRelease>("release"), InstanceMethod<&Sensor::JsNudge>("nudge"),
-       InstanceMethod<&Sensor::JsStats>("stats"), InstanceMethod<&Sensor::JsClose>("close")});
+  return DefineClass(env, "Sensor",
+                     {InstanceMethod<&Sensor::JsOpen>("open"), InstanceMethod<&Sensor::JsLoad>("load"),
+                      InstanceMethod<&Sensor::JsAttach>("attach"), InstanceMethod<&Sensor::JsDetach>("detach"),
+                      InstanceMethod<&Sensor::JsUpdate>("update"), InstanceMethod<&Sensor::JsDelete>("delete"),
+                      InstanceMethod<&Sensor::JsLookup>("lookup"), InstanceMethod<&Sensor::JsKeys>("keys"),
+                      InstanceMethod<&Sensor::JsReadIterator>("readIterator"),
+                      InstanceMethod<&Sensor::JsStart>("start"), InstanceMethod<&Sensor::JsRelease>("release"),
+                      InstanceMethod<&Sensor::JsNudge>("nudge"), InstanceMethod<&Sensor::JsStats>("stats"),
+                      InstanceMethod<&Sensor::JsPrograms>("programs"), InstanceMethod<&Sensor::JsClose>("close")});
 }
 
 Sensor::Sensor(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Sensor>(info), env_(info.Env()) {
@@ -352,6 +352,26 @@ Napi::Value Sensor::JsStats(const Napi::CallbackInfo& info) {
   out.Set("waitsForSlabCount", static_cast<double>(stats.waits_for_slab_count));
   out.Set("wakeupsCount", static_cast<double>(stats.wakeups_count));
   out.Set("waitingBytes", static_cast<double>(waiting_bytes));
+  return out;
+}
+
+Napi::Value Sensor::JsPrograms(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!Require(env, State::kLoaded, "programs")) return env.Undefined();
+  std::vector<ProgramFacts> programs;
+  const Status status = object_.ReadPrograms(&programs);
+  if (!status.ok()) {
+    ThrowStatus(env, status, "");
+    return env.Undefined();
+  }
+  Napi::Array out = Napi::Array::New(env, programs.size());
+  for (uint32_t i = 0; i < programs.size(); i++) {
+    Napi::Object facts = Napi::Object::New(env);
+    facts.Set("name", programs[i].name);
+    facts.Set("verifiedCount", programs[i].verified_count);
+    facts.Set("recursionMissesCount", static_cast<double>(programs[i].recursion_misses_count));
+    out.Set(i, facts);
+  }
   return out;
 }
 

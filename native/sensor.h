@@ -33,6 +33,7 @@ class Sensor : public Napi::ObjectWrap<Sensor> {
   void JsStart(const Napi::CallbackInfo& info);
   Napi::Value JsRelease(const Napi::CallbackInfo& info);
   void JsNudge(const Napi::CallbackInfo& info);
+  Napi::Value JsPrograms(const Napi::CallbackInfo& info);
   Napi::Value JsStats(const Napi::CallbackInfo& info);
   void JsClose(const Napi::CallbackInfo& info);
 

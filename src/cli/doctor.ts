@@ -6,6 +6,7 @@ import type { CommandSpec } from './command.js'
 import { alignColumns } from './table.js'
 
 const EXIT_FOUND = 1
+const WIDTH_MAX_CHARS = 100
 
 export const doctorCommand: CommandSpec = {
   name: 'doctor',
@@ -45,10 +46,40 @@ function toText(report: HostReport, cgroup: string): string {
     ['lockdown', report.lockdown],
     ['capabilities missing', report.missingCapabilities.join(', ') || 'none'],
   ]
-  const rows = report.events.map((event) => [event.event, event.rung || 'NONE', can(event), event.cost, event.note])
-  const table = rows.length === 0 ? '' : `\n${alignColumns([['EVENT', 'HOOK', 'CAN', 'COST', 'NOTE'], ...rows])}`
-  const fault = report.fault === '' ? '' : `\nnothing can be watched here: ${report.fault}\n`
-  return `${alignColumns(facts)}${fault}${table}\nblind spots:\n${report.blindSpots.map((spot) => `  ${spot}\n`).join('')}`
+  const table = report.events.length === 0 ? '' : `\n${toTable(report.events)}`
+  const fault = report.fault === '' ? '' : `\n${wrap(`nothing can be watched here: ${report.fault}`, '')}`
+  return `${alignColumns(facts)}${fault}${table}\nblind spots:\n${report.blindSpots.map((spot) => wrap(spot, '  ')).join('')}`
+}
+
+/** A row per hook, the decision's before the result's; what is said of several events stands once, below. */
+function toTable(events: readonly EventReport[]): string {
+  const notes: string[] = []
+  const numberOf = (note: string): string => {
+    if (note === '') return ''
+    if (!notes.includes(note)) notes.push(note)
+    return `[${notes.indexOf(note) + 1}]`
+  }
+  const rows = events.flatMap((event) => {
+    const [first = 'NONE', ...others] = event.rung.split(' + ').filter(Boolean)
+    const numbers = event.note.split('; ').map(numberOf).join('')
+    return [[event.event, first, can(event), event.cost, numbers], ...others.map((hook) => ['', hook])]
+  })
+  const footnotes = notes.map((note, index) => wrap(`[${index + 1}] ${note}`, '  ')).join('')
+  const table = alignColumns([['EVENT', 'HOOK', 'CAN', 'COST', 'NOTE'], ...rows])
+  return notes.length === 0 ? table : `${table}\n${footnotes}`
+}
+
+/** Lines of at most a terminal's usual width, at blanks. */
+function wrap(text: string, indent: string): string {
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(' ')) {
+    if (line !== '' && indent.length + line.length + 1 + word.length > WIDTH_MAX_CHARS) {
+      lines.push(line)
+      line = `  ${word}`
+    } else line = line === '' ? word : `${line} ${word}`
+  }
+  return [...lines, line].map((one) => `${indent}${one}\n`).join('')
 }
 
 function can({ deny, kill }: EventReport): string {

@@ -22,6 +22,14 @@ export interface NativeSensorStats {
   waitingBytes: number
 }
 
+export interface NativeProgram {
+  name: string
+  /** Instructions that the verifier walked; 0 where the kernel does not say (before 5.16). */
+  verifiedCount: number
+  /** Runs that the kernel left out because the program was running on that CPU already. */
+  recursionMissesCount: number
+}
+
 /** Methods throw a NativeError; one in the wrong state throws with errno EINVAL and changes nothing. */
 export interface NativeSensor {
   open(path: string, options: NativeSensorOptions): void
@@ -46,6 +54,8 @@ export interface NativeSensor {
   release(slab: number): boolean
   nudge(): void
   stats(): NativeSensorStats
+  /** Of the programs that are loaded. */
+  programs(): NativeProgram[]
   close(): void
 }
 

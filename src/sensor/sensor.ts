@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Counters } from '../telemetry/counters.js'
 import { findPackageRoot } from '../telemetry/package-root.js'
-import { isNativeError, loadAddon, type NativeSensor, type NativeSensorStats } from './addon.js'
+import { isNativeError, loadAddon, type NativeProgram, type NativeSensor, type NativeSensorStats } from './addon.js'
 import { Attachments, type HookChange } from './attachments.js'
 import { BatchWalker, type EventHandler } from './batch.js'
 import { CALL_PROGRAMS, hooksOfActs, recipeEntries } from './call-recipes.js'
@@ -138,6 +138,11 @@ export class Sensor {
       'sensor_kernel_drops_total',
       'counter',
       'Events or state lost in the kernel, by cause and kind',
+    )
+    options.counters.define(
+      'sensor_recursion_misses_total',
+      'counter',
+      'Runs of a probe that the kernel left out because the probe was running on that CPU already',
     )
     options.counters.define('sensor_ring_waiting_bytes', 'gauge', 'Bytes that wait in the ring')
     options.counters.define('sensor_slab_waits_total', 'counter', 'Times the reader waited for a free slab')
@@ -379,10 +384,18 @@ export class Sensor {
           })
       }
     }
+    for (const { name, recursionMissesCount } of this.programs())
+      if (recursionMissesCount > 0)
+        counters.set('sensor_recursion_misses_total', recursionMissesCount, { program: name })
     const stats = this.stats()
     counters.set('sensor_ring_waiting_bytes', stats.waitingBytes)
     counters.set('sensor_slab_waits_total', stats.waitsForSlabCount)
     counters.set('sensor_wakeups_total', stats.wakeupsCount)
+  }
+
+  /** What the kernel says of the loaded programs. */
+  programs(): NativeProgram[] {
+    return this.#native.programs()
   }
 
   stats(): NativeSensorStats {

@@ -19,6 +19,20 @@ export function noteKernel(name: string, said: readonly Record<string, unknown>[
   if (doctor === undefined) throw new Error(`${name}: the guest printed no report`)
   const known = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>) : {}
   const { kernel, lsm, lockdown, fault, events } = doctor
-  known[name] = { kernel, lsm, lockdown, fault, events, acts: said.filter((line) => 'act' in line) }
+  known[name] = {
+    kernel,
+    lsm,
+    lockdown,
+    fault,
+    events,
+    acts: said.filter((line) => 'act' in line),
+    verifier: countsOf(said),
+  }
   writeFileSync(file, `${JSON.stringify(known, null, 2)}\n`)
+}
+
+/** Instructions that the verifier walked, by program; empty where nothing was loaded. */
+export function countsOf(said: readonly Record<string, unknown>[]): Record<string, number> {
+  const counts = said.find((line) => 'verifier' in line)?.verifier as [string, number][] | undefined
+  return Object.fromEntries(counts ?? [])
 }

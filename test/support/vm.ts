@@ -93,6 +93,7 @@ export async function makeInitramfs(dir: string, guest: string, cgroup: 'v1' | '
     'true',
     'head',
     'id',
+    'httpd',
   ])
     symlinkSync('busybox', join(root, 'bin', name))
   const addon = join(ROOT, 'dist/native/hullguard_native.node')

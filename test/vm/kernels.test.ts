@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { noteKernel } from '../support/kernel-results.js'
+import { countsOf, noteKernel } from '../support/kernel-results.js'
 import { makeTempDir, removeDir, requires } from '../support/process.js'
+import { verifierFaults } from '../support/verifier-counts.js'
 import { bootGuest, kernelImage, makeInitramfs } from '../support/vm.js'
+import { ACTS } from './guest/act-table.js'
 
 interface Check {
   check: string
@@ -15,7 +17,10 @@ const BOOTS: readonly Boot[] = [
   boot('5.10', '5.10', { expects: 'refusal', checks: 1 }),
   boot('6.1', '6.1'),
   // Debian's 6.12 has no memory controller on v1 any more (CONFIG_MEMCG_V1).
-  boot('6.1, cgroup v1', '6.1', { cgroup: 'v1', checks: 16 }),
+  boot('6.1, cgroup v1', '6.1', {
+    cgroup: 'v1',
+    checks: 16 + ACTS.filter(({ needsNetworkHooks }) => needsNetworkHooks !== true).length,
+  }),
   boot('6.12', '6.12'),
   boot('6.12, bpf not among the LSMs', '6.12', {
     expects: 'tracepoints',
@@ -61,6 +66,7 @@ describe('the probes on stock Debian kernels', { skip, concurrency: 1 }, () => {
       )
       assert.equal(checks.length, boot.checks)
       noteKernel(boot.name, said)
+      if (boot.expects !== 'refusal') assert.deepEqual(verifierFaults(boot.name, countsOf(said)), [])
     })
   }
 })
@@ -76,5 +82,5 @@ interface Boot {
 }
 
 function boot(name: string, series: string, rest: Partial<Boot> = {}): Boot {
-  return { name, series, cgroup: 'v2', expects: 'lsm', append: '', checks: 18, ...rest }
+  return { name, series, cgroup: 'v2', expects: 'lsm', append: '', checks: 18 + ACTS.length, ...rest }
 }
