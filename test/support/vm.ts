@@ -94,6 +94,10 @@ export async function makeInitramfs(dir: string, guest: string, cgroup: 'v1' | '
     'head',
     'id',
     'httpd',
+    'mv',
+    'chmod',
+    'rmdir',
+    'chroot',
   ])
     symlinkSync('busybox', join(root, 'bin', name))
   const addon = join(ROOT, 'dist/native/hullguard_native.node')

@@ -3,7 +3,8 @@
  * A row says how its event is known among those seen, by which hook it came and what came of the act. To add an act, make the
  * script do it and add a row.
  */
-import { Action, Kind } from '../../../src/sensor/generated/abi.js'
+import type { CallKind } from '../../../src/record/model.js'
+import { Act, Action, Kind } from '../../../src/sensor/generated/abi.js'
 
 export interface Seen {
   kind: string
@@ -35,11 +36,19 @@ export const ACT_SCRIPT = [
   'wget -q -O - http://127.0.0.1:82/',
   'wget -q -O - http://127.0.0.1:90/missing',
   '/bin/true',
+  'mkdir /tmp/made',
+  'mv /tmp/made /tmp/moved',
+  'chmod 700 /tmp/moved',
+  'rmdir /tmp/moved',
+  'chroot / /bin/true',
   'exit 7',
 ].join('; ')
 
 const exec = { event: 'exec', hook: 'tp_btf/sched_process_exec', upperHook: 'lsm/bprm_check_security' }
 const connect = { event: 'connect', hook: 'cgroup/connect4', needsNetworkHooks: true }
+/** Acts that are syscalls, which the guest asks for. */
+export const CALL_ACTS = ['mkdir', 'rename', 'chmod', 'rmdir', 'chroot'] as const satisfies readonly CallKind[]
+const call = { hook: 'tp_btf/sys_exit' }
 const SOCKET_STATE = 'tp_btf/inet_sock_set_state'
 
 export const ACTS: readonly ActRow[] = [
@@ -71,6 +80,26 @@ export const ACTS: readonly ActRow[] = [
     hook: 'tp_btf/sys_enter',
     isEvent: ({ kind }) => kind === 'syscall',
   },
+  {
+    ...call,
+    event: 'mkdir',
+    act: 'make a directory',
+    isEvent: ({ kind, code }) => kind === 'call' && code === Act.MKDIR,
+  },
+  { ...call, event: 'rename', act: 'rename', isEvent: ({ kind, code }) => kind === 'call' && code === Act.RENAME },
+  {
+    ...call,
+    event: 'chmod',
+    act: 'change permissions',
+    isEvent: ({ kind, code }) => kind === 'call' && code === Act.CHMOD,
+  },
+  {
+    ...call,
+    event: 'rmdir',
+    act: 'remove a directory',
+    isEvent: ({ kind, code }) => kind === 'call' && code === Act.RMDIR,
+  },
+  { ...call, event: 'chroot', act: 'chroot', isEvent: ({ kind, code }) => kind === 'call' && code === Act.CHROOT },
   { ...connect, act: 'connect', isEvent: ({ kind, text }) => kind === 'connect' && text.endsWith(':82') },
   { ...connect, act: 'deny a connect', isEvent: ({ kind, text }) => kind === 'connect' && text.endsWith(':81') },
   {

@@ -15,11 +15,12 @@ import { BREAKER_DEFAULTS, CircuitBreaker } from '../../../src/respond/breaker.j
 import { KernelPolicy } from '../../../src/respond/kernel-policy.js'
 import { isNativeError } from '../../../src/sensor/addon.js'
 import type { EventHandler } from '../../../src/sensor/batch.js'
+import { actBit, hooksOfActs } from '../../../src/sensor/call-recipes.js'
 import { reportHost } from '../../../src/sensor/capability.js'
 import { Action, CgroupState, EvExec, ExecFlag, Rung, Want } from '../../../src/sensor/generated/abi.js'
 import { decodeText, Sensor } from '../../../src/sensor/sensor.js'
 import { Counters } from '../../../src/telemetry/counters.js'
-import { ACT_SCRIPT, ACTS, hookOf, outcomeOf, type Seen } from './act-table.js'
+import { ACT_SCRIPT, ACTS, CALL_ACTS, hookOf, outcomeOf, type Seen } from './act-table.js'
 
 const POLICY = `policy: guest
 containers: all
@@ -105,9 +106,18 @@ async function main(): Promise<void> {
   const refusesExec = process.env.GUEST_EXPECTS === 'lsm'
   check('an exec can be refused where bpf is among the LSMs, and only there', sensor.canRefuseExec === refusesExec)
   const want = Want.PROCESS | Want.CONNECT | Want.SYSCALL_FIRST
-  const entry = { rootId: id, profile: [profile.id, profile.id], rootLevel: 1, state: CgroupState.CONTAINER, want }
+  const acts = CALL_ACTS.reduce((mask, kind) => mask | actBit(kind), 0n)
+  sensor.setActs({ wanted: acts })
+  const entry = {
+    rootId: id,
+    profile: [profile.id, profile.id],
+    rootLevel: 1,
+    state: CgroupState.CONTAINER,
+    want,
+    acts,
+  }
   sensor.setCgroup(id, entry)
-  sensor.prepareHooks(new Set(['on_sys_enter', ...kernelPolicy.hooksOf(profile.id)])).commit()
+  sensor.prepareHooks(new Set(['on_sys_enter', ...hooksOfActs(acts), ...kernelPolicy.hooksOf(profile.id)])).commit()
   sensor.setControl({ version: 1, blocking: 1 })
 
   // unshare -m: the exec that leaves the mount namespace ends phase setup, as a runtime's start of the entrypoint does.
