@@ -7,7 +7,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <cstring>
+
+#define _Static_assert static_assert  // C11's word, in C++
+#include "../bpf/abi.h"
+#undef _Static_assert
 
 namespace hullguard {
 
@@ -26,22 +31,22 @@ T LoadAcquire(const T* address) {
 
 }  // namespace
 
-Status RingReader::Map(int ring_fd, uint32_t ring_bytes) {
+Status MappedRing::Map(int fd, uint32_t ring_bytes) {
   page_bytes_ = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   ring_bytes_ = ring_bytes;
-  void* consumer = mmap(nullptr, page_bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, ring_fd, 0);
+  void* consumer = mmap(nullptr, page_bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (consumer == MAP_FAILED) return Status::FromErrno("cannot map the ring's consumer page");
   consumer_position_ = static_cast<uint64_t*>(consumer);
   // The data pages are mapped twice in a row, so a record that wraps is contiguous here.
   void* producer =
-      mmap(nullptr, page_bytes_ + 2 * ring_bytes_, PROT_READ, MAP_SHARED, ring_fd, static_cast<off_t>(page_bytes_));
+      mmap(nullptr, page_bytes_ + 2 * ring_bytes_, PROT_READ, MAP_SHARED, fd, static_cast<off_t>(page_bytes_));
   if (producer == MAP_FAILED) return Status::FromErrno("cannot map the ring");
   producer_position_ = static_cast<const uint64_t*>(producer);
   data_ = static_cast<const uint8_t*>(producer) + page_bytes_;
   return Status::Ok();
 }
 
-void RingReader::Unmap() {
+void MappedRing::Unmap() {
   if (consumer_position_ != nullptr) (void)munmap(consumer_position_, page_bytes_);
   if (producer_position_ != nullptr)
     (void)munmap(const_cast<uint64_t*>(producer_position_), page_bytes_ + 2 * ring_bytes_);
@@ -50,9 +55,26 @@ void RingReader::Unmap() {
   data_ = nullptr;
 }
 
-Status RingReader::Start(int ring_fd, uint32_t ring_bytes, uint8_t* pool, uint32_t slab_bytes, uint32_t slab_count,
+uint32_t MappedRing::StrideAt(uint64_t position) const {
+  const uint32_t length = LoadAcquire(reinterpret_cast<const uint32_t*>(At(position)));
+  return (length & BPF_RINGBUF_BUSY_BIT) != 0 ? 0 : Stride(length & kLengthMask);
+}
+
+uint64_t MappedRing::BootNsAt(uint64_t position) const {
+  uint64_t boot_ns = 0;
+  std::memcpy(&boot_ns, At(position) + kRecordHeaderBytes + offsetof(ev_header, boot_ns), sizeof(boot_ns));
+  return boot_ns;
+}
+
+void RingReader::Unmap() {
+  bulk_.Unmap();
+  critical_.Unmap();
+}
+
+Status RingReader::Start(RingSource bulk, RingSource critical, uint8_t* pool, uint32_t slab_bytes, uint32_t slab_count,
                          uint32_t batch_delay_ms, const uint64_t* urgent_count, HandOff hand_off) {
-  Status status = Map(ring_fd, ring_bytes);
+  Status status = bulk_.Map(bulk.fd, bulk.ring_bytes);
+  if (status.ok()) status = critical_.Map(critical.fd, critical.ring_bytes);
   if (!status.ok()) {
     Unmap();
     return status;
@@ -78,7 +100,8 @@ Status RingReader::Start(int ring_fd, uint32_t ring_bytes, uint8_t* pool, uint32
   epoll_event nudge_event{};
   nudge_event.events = EPOLLIN;
   nudge_event.data.u32 = 1;
-  if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, ring_fd, &ring_event) != 0 ||
+  if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, bulk.fd, &ring_event) != 0 ||
+      epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, critical.fd, &ring_event) != 0 ||
       epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, nudge_.get(), &nudge_event) != 0) {
     status = Status::FromErrno("cannot watch the ring");
     Unmap();
@@ -131,37 +154,53 @@ int RingReader::TakeFreeSlab() {
   return static_cast<int>(slab);
 }
 
-uint32_t RingReader::CopyRun(uint8_t* slab) {
-  const uint64_t start = *consumer_position_;  // written by this thread only
-  const uint64_t end = LoadAcquire(producer_position_);
-  uint64_t position = start;
-  while (position < end) {
-    const uint8_t* record = data_ + (position & (ring_bytes_ - 1));
-    const uint32_t length = LoadAcquire(reinterpret_cast<const uint32_t*>(record));
-    if ((length & BPF_RINGBUF_BUSY_BIT) != 0) break;
-    const uint32_t stride = Stride(length & kLengthMask);
-    if (position + stride - start > slab_bytes_) break;
+// The ends are read in an order that keeps causes before effects. What is in critical before bulk's end is read has all its
+// bulk predecessors in bulk by then, so it may be taken when bulk is used up; what came to critical later only goes before
+// bulk events that are younger.
+//
+//   critical  ----------- settled_end ------ critical_end      bulk  ------------ bulk_end
+//              (1) read                   (3) read                    (2) read
+uint32_t RingReader::FillSlab(uint8_t* slab) {
+  uint64_t critical = critical_.Consumed();  // written by this thread only
+  uint64_t bulk = bulk_.Consumed();
+  uint64_t settled_end, bulk_end, critical_end;
+  do {
+    settled_end = critical_.Produced();
+    bulk_end = bulk_.Produced();
+    critical_end = critical_.Produced();
+  } while (settled_end == critical && bulk_end == bulk && critical_end != critical);
+  uint32_t filled_bytes = 0;
+  while (critical < critical_end || bulk < bulk_end) {
+    const bool has_critical = critical < critical_end, has_bulk = bulk < bulk_end;
+    if (!has_bulk && critical >= settled_end) break;
+    const uint32_t critical_stride = has_critical ? critical_.StrideAt(critical) : 0;
+    const uint32_t bulk_stride = has_bulk ? bulk_.StrideAt(bulk) : 0;
+    // One that is being written holds up both rings, since its time is not known; its commit wakes this thread.
+    if ((has_critical && critical_stride == 0) || (has_bulk && bulk_stride == 0)) break;
+    const bool takes_critical = has_critical && (!has_bulk || critical_.BootNsAt(critical) <= bulk_.BootNsAt(bulk));
+    const uint32_t stride = takes_critical ? critical_stride : bulk_stride;
+    if (filled_bytes + stride > slab_bytes_) break;
+    uint64_t& position = takes_critical ? critical : bulk;
+    std::memcpy(slab + filled_bytes, (takes_critical ? critical_ : bulk_).At(position), stride);
+    filled_bytes += stride;
     position += stride;
   }
-  const uint64_t run_bytes = position - start;
-  if (run_bytes == 0) return 0;
-  std::memcpy(slab, data_ + (start & (ring_bytes_ - 1)), run_bytes);
-  bytes_count_.fetch_add(run_bytes);  // before the position: bytes that have left the ring are counted
-  // A full barrier, not a release: the kernel wakes only a reader that had caught up, so this store must be out before Drain()
-  // looks for more, or a record that is committed in between wakes nobody (the ring's event is edge-triggered).
-  __atomic_store_n(consumer_position_, position, __ATOMIC_SEQ_CST);
-  return static_cast<uint32_t>(run_bytes);
+  if (filled_bytes == 0) return 0;
+  bytes_count_.fetch_add(filled_bytes);  // before the positions: bytes that have left a ring are counted
+  critical_.Consume(critical);
+  bulk_.Consume(bulk);
+  return filled_bytes;
 }
 
 bool RingReader::Drain() {
   for (;;) {
-    if (LoadAcquire(producer_position_) == *consumer_position_) return true;
+    if (critical_.Produced() == critical_.Consumed() && bulk_.Produced() == bulk_.Consumed()) return true;
     const int slab = TakeFreeSlab();
     if (slab < 0) {
       waits_for_slab_count_.fetch_add(1, std::memory_order_relaxed);
       return false;
     }
-    const uint32_t size_bytes = CopyRun(pool_ + static_cast<size_t>(slab) * slab_bytes_);
+    const uint32_t size_bytes = FillSlab(pool_ + static_cast<size_t>(slab) * slab_bytes_);
     if (size_bytes == 0) {  // the oldest record is not committed yet; its commit wakes us
       (void)Release(static_cast<uint32_t>(slab));
       return true;
@@ -173,14 +212,14 @@ bool RingReader::Drain() {
 
 void RingReader::Run() {
   uint64_t urgent_seen = 0;
-  epoll_event events[2];
+  epoll_event events[3];
   while (!is_stopping_) {
-    const int count = epoll_wait(epoll_.get(), events, 2, /* timeout_ms= */ -1);
+    const int count = epoll_wait(epoll_.get(), events, 3, /* timeout_ms= */ -1);
     if (count < 0) continue;  // EINTR
     wakeups_count_.fetch_add(1, std::memory_order_relaxed);
     const uint64_t urgent = urgent_count_ == nullptr ? 0 : LoadAcquire(urgent_count_);
     const bool is_urgent = urgent != urgent_seen || is_nudged_;
-    if (!is_urgent && !is_stopping_) (void)epoll_wait(epoll_.get(), events, 2, static_cast<int>(batch_delay_ms_));
+    if (!is_urgent && !is_stopping_) (void)epoll_wait(epoll_.get(), events, 3, static_cast<int>(batch_delay_ms_));
     uint64_t ignored = 0;
     (void)!read(nudge_.get(), &ignored, sizeof(ignored));  // EAGAIN when it was the ring
     is_nudged_ = false;
@@ -194,8 +233,8 @@ RingReaderStats RingReader::Stats() const {
 }
 
 uint64_t RingReader::WaitingBytes() const {
-  if (producer_position_ == nullptr) return 0;
-  return LoadAcquire(producer_position_) - LoadAcquire(consumer_position_);
+  if (!bulk_.mapped() || !critical_.mapped()) return 0;
+  return bulk_.Produced() - bulk_.Consumed() + critical_.Produced() - critical_.Consumed();
 }
 
 }  // namespace hullguard

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Drains a BPF ring buffer on a thread of its own into slabs of a caller-owned pool.
+// Drains two BPF ring buffers on a thread of its own into slabs of a caller-owned pool: bulk events, and critical ones that
+// bulk must not push out. They are merged by their events' boot_ns, so the numbers of a CPU, which run on over both, come in
+// order and a jump is a loss in its place.
 //
 //   pool:  | slab 0 | slab 1 | … | slab n-1 |      a slab holds whole ring records as they lie in the ring:
 //   slab:  | u32 length, u32 page offset | event … pad to 8 | next record … |
@@ -28,6 +30,36 @@ struct RingReaderStats {
   uint64_t wakeups_count = 0;
 };
 
+// One mapped ring. Reading thread: one.
+class MappedRing {
+ public:
+  Status Map(int fd, uint32_t ring_bytes);
+  void Unmap();
+  bool mapped() const { return producer_position_ != nullptr; }
+  uint64_t Produced() const { return __atomic_load_n(producer_position_, __ATOMIC_ACQUIRE); }
+  uint64_t Consumed() const { return __atomic_load_n(consumer_position_, __ATOMIC_ACQUIRE); }
+  // A full barrier, not a release: the kernel wakes only a reader that had caught up, so this store must be out before the
+  // reader looks for more, or a record that is committed in between wakes nobody (the ring's event is edge-triggered).
+  void Consume(uint64_t position) { __atomic_store_n(consumer_position_, position, __ATOMIC_SEQ_CST); }
+  const uint8_t* At(uint64_t position) const { return data_ + (position & (ring_bytes_ - 1)); }
+  // Bytes of the record there with its header and padding; 0: it is not committed yet.
+  uint32_t StrideAt(uint64_t position) const;
+  // When its event happened.
+  uint64_t BootNsAt(uint64_t position) const;
+
+ private:
+  uint64_t* consumer_position_ = nullptr;
+  const uint64_t* producer_position_ = nullptr;
+  const uint8_t* data_ = nullptr;
+  size_t ring_bytes_ = 0;
+  size_t page_bytes_ = 0;
+};
+
+struct RingSource {
+  int fd;
+  uint32_t ring_bytes;
+};
+
 class RingReader {
  public:
   // Thread: reader. Called with a full slab; must not block. False: the other side is gone, the reader ends.
@@ -39,7 +71,7 @@ class RingReader {
   ~RingReader() { Stop(); }
 
   // Thread: JavaScript. `pool` outlives Stop(); `urgent_count` may be nullptr.
-  Status Start(int ring_fd, uint32_t ring_bytes, uint8_t* pool, uint32_t slab_bytes, uint32_t slab_count,
+  Status Start(RingSource bulk, RingSource critical, uint8_t* pool, uint32_t slab_bytes, uint32_t slab_count,
                uint32_t batch_delay_ms, const uint64_t* urgent_count, HandOff hand_off);
   // Thread: JavaScript. False for a slab that is not handed out.
   [[nodiscard]] bool Release(uint32_t slab);
@@ -48,24 +80,20 @@ class RingReader {
   // Thread: JavaScript. Returns when the thread has ended. Idempotent.
   void Stop();
   RingReaderStats Stats() const;
-  // Bytes that wait in the ring.
+  // Bytes that wait in the rings.
   uint64_t WaitingBytes() const;
   bool running() const { return thread_.joinable(); }
 
  private:
-  Status Map(int ring_fd, uint32_t ring_bytes);
   void Unmap();
   void Run();
   // Drains all that is committed; false when it has to wait for a slab.
   bool Drain();
-  uint32_t CopyRun(uint8_t* slab);
+  // Copies as many events as a slab holds, merged; 0 when none is committed.
+  uint32_t FillSlab(uint8_t* slab);
   int TakeFreeSlab();
 
-  uint64_t* consumer_position_ = nullptr;
-  const uint64_t* producer_position_ = nullptr;
-  const uint8_t* data_ = nullptr;
-  size_t ring_bytes_ = 0;
-  size_t page_bytes_ = 0;
+  MappedRing bulk_, critical_;
 
   uint8_t* pool_ = nullptr;
   uint32_t slab_bytes_ = 0;

@@ -120,13 +120,13 @@ bool Sensor::Require(Napi::Env env, State least, const char* method) {
   return false;
 }
 
-bpf_map* Sensor::MapArgument(const Napi::CallbackInfo& info) {
+bpf_map* Sensor::MapArgument(const Napi::CallbackInfo& info, size_t index) {
   if (!Require(info.Env(), State::kLoaded, "map access")) return nullptr;
-  if (info.Length() < 1 || !info[0].IsString()) {
+  if (info.Length() <= index || !info[index].IsString()) {
     Napi::TypeError::New(info.Env(), "expected a string for `map`").ThrowAsJavaScriptException();
     return nullptr;
   }
-  const std::string name = info[0].As<Napi::String>();
+  const std::string name = info[index].As<Napi::String>();
   bpf_map* map = object_.FindMap(name);
   if (map == nullptr) ThrowStatus(info.Env(), Status::Fail(ENOENT, "no map " + name), "");
   return map;
@@ -275,30 +275,32 @@ Napi::Value Sensor::JsReadIterator(const Napi::CallbackInfo& info) {
   return Napi::Buffer<uint8_t>::Copy(info.Env(), bytes.data(), bytes.size());
 }
 
-// start(ring, pool: ArrayBuffer, slabBytes, batchDelayMs, onSlab: (slab, sizeBytes) => void)
+// start(ring, criticalRing, pool: ArrayBuffer, slabBytes, batchDelayMs, onSlab: (slab, sizeBytes) => void)
 void Sensor::JsStart(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  bpf_map* map = MapArgument(info);
+  bpf_map* map = MapArgument(info, 0);
   if (map == nullptr) return;
   if (state_ == State::kRunning) {
     ThrowStatus(env, Status::Fail(EINVAL, "start in state running"), "");
     return;
   }
-  if (info.Length() < 5 || !info[1].IsArrayBuffer() || !info[2].IsNumber() || !info[3].IsNumber() ||
-      !info[4].IsFunction()) {
-    Napi::TypeError::New(env, "expected (ring, pool: ArrayBuffer, slabBytes, batchDelayMs, onSlab)")
+  bpf_map* critical = MapArgument(info, 1);
+  if (critical == nullptr) return;
+  if (info.Length() < 6 || !info[2].IsArrayBuffer() || !info[3].IsNumber() || !info[4].IsNumber() ||
+      !info[5].IsFunction()) {
+    Napi::TypeError::New(env, "expected (ring, criticalRing, pool: ArrayBuffer, slabBytes, batchDelayMs, onSlab)")
         .ThrowAsJavaScriptException();
     return;
   }
-  auto pool = info[1].As<Napi::ArrayBuffer>();
-  const uint32_t slab_bytes = info[2].As<Napi::Number>().Uint32Value();
+  auto pool = info[2].As<Napi::ArrayBuffer>();
+  const uint32_t slab_bytes = info[3].As<Napi::Number>().Uint32Value();
   const size_t slab_count = slab_bytes == 0 ? 0 : pool.ByteLength() / slab_bytes;
   if (slab_bytes < kSlabBytesMin || slab_bytes % 8 != 0 || slab_count == 0 || slab_count > kSlabsMax) {
     Napi::RangeError::New(env, "`slabBytes` must be a multiple of 8, at least 65536, and the pool 1 to 64 slabs")
         .ThrowAsJavaScriptException();
     return;
   }
-  on_slab_ = Napi::ThreadSafeFunction::New(env, info[4].As<Napi::Function>(), "hullguard ring", 0, 1);
+  on_slab_ = Napi::ThreadSafeFunction::New(env, info[5].As<Napi::Function>(), "hullguard ring", 0, 1);
   has_on_slab_ = true;
   pool_ = Napi::Reference<Napi::ArrayBuffer>::New(pool, 1);
   size_t globals_bytes = 0;
@@ -309,9 +311,9 @@ void Sensor::JsStart(const Napi::CallbackInfo& info) {
           ? reinterpret_cast<const uint64_t*>(globals + urgent_offset)
           : nullptr;
   const Status status = reader_.Start(
-      bpf_map__fd(map), bpf_map__max_entries(map), static_cast<uint8_t*>(pool.Data()), slab_bytes,
-      static_cast<uint32_t>(slab_count), info[3].As<Napi::Number>().Uint32Value(), urgent,
-      [this](uint32_t slab, uint32_t size_bytes) {
+      {bpf_map__fd(map), bpf_map__max_entries(map)}, {bpf_map__fd(critical), bpf_map__max_entries(critical)},
+      static_cast<uint8_t*>(pool.Data()), slab_bytes, static_cast<uint32_t>(slab_count),
+      info[4].As<Napi::Number>().Uint32Value(), urgent, [this](uint32_t slab, uint32_t size_bytes) {
         // Bounded by the number of slabs, so the queue needs no bound of its own.
         const uint64_t packed = static_cast<uint64_t>(slab) << 32 | size_bytes;
         return on_slab_.NonBlockingCall(

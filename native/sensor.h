@@ -38,8 +38,8 @@ class Sensor : public Napi::ObjectWrap<Sensor> {
   void JsClose(const Napi::CallbackInfo& info);
 
   [[nodiscard]] bool Require(Napi::Env env, State least, const char* method);
-  // The map named by argument 0, or nullptr with an exception pending.
-  bpf_map* MapArgument(const Napi::CallbackInfo& info);
+  // The map named by argument `index`, or nullptr with an exception pending.
+  bpf_map* MapArgument(const Napi::CallbackInfo& info, size_t index = 0);
   // Argument `index` as bytes of exactly `size_bytes`, or nullptr with an exception pending.
   uint8_t* BytesArgument(const Napi::CallbackInfo& info, size_t index, size_t size_bytes, const char* name);
   void CloseAll();

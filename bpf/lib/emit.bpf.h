@@ -58,16 +58,25 @@ __u64 urgent_events_count = 0;
 
 /* The reader sleeps a little after each wake-up to batch; `urgent` (user space has to act) wakes it at once, and so does a
  * ring that fills. Otherwise the kernel wakes only for the first event in an empty ring. */
-static __always_inline __u64 emit__wake_flags(bool urgent, __u32 size_bytes)
+static __always_inline __u64 emit__wake_flags(__u64 waiting_bytes, __u32 wake_bytes, bool urgent, __u32 size_bytes)
 {
-	__u64 waiting_bytes = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
-
 	/* Once at each quarter of the ring, not for every event beyond the first. */
-	if (urgent || (waiting_bytes + size_bytes) / cfg_wake_bytes != waiting_bytes / cfg_wake_bytes) {
+	if (urgent || (waiting_bytes + size_bytes) / wake_bytes != waiting_bytes / wake_bytes) {
 		__sync_fetch_and_add(&urgent_events_count, 1);
 		return BPF_RB_FORCE_WAKEUP;
 	}
 	return 0;
+}
+
+#define CRITICAL_KINDS                                                                                                 \
+	(1U << HG_KIND_EXEC | 1U << HG_KIND_FORK | 1U << HG_KIND_EXIT | 1U << HG_KIND_OOM |                            \
+	 1U << HG_KIND_CGROUP_MKDIR | 1U << HG_KIND_CGROUP_RMDIR | 1U << HG_KIND_CGROUP_JOIN)
+
+/* Events that a flood of others must not push out. */
+static __always_inline bool emit__is_critical(const struct ev_header *header)
+{
+	return (header->kind < 32 && (CRITICAL_KINDS >> header->kind & 1)) || header->action != HG_ACTION_NONE ||
+	       header->violated != 0;
 }
 
 /* size_bytes is bounded by the caller for the verifier. A full ring is counted; an action that then goes unreported, twice. */
@@ -75,8 +84,20 @@ static __always_inline void emit__output(struct ev_header *header, __u32 size_by
 {
 	__u16 kind = header->kind;
 	__u8 action = header->action;
+	__u64 waiting_bytes;
+	long error;
 
-	if (bpf_ringbuf_output(&events, header, size_bytes, emit__wake_flags(urgent, size_bytes)) == 0)
+	if (emit__is_critical(header)) {
+		waiting_bytes = bpf_ringbuf_query(&critical, BPF_RB_AVAIL_DATA);
+		error = bpf_ringbuf_output(
+			&critical, header, size_bytes,
+			emit__wake_flags(waiting_bytes, cfg_critical_wake_bytes, urgent, size_bytes));
+	} else {
+		waiting_bytes = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
+		error = bpf_ringbuf_output(&events, header, size_bytes,
+					   emit__wake_flags(waiting_bytes, cfg_wake_bytes, urgent, size_bytes));
+	}
+	if (error == 0)
 		return;
 	emit__count_drop(HG_DROP_RING_FULL, kind);
 	if (action != HG_ACTION_NONE)

@@ -14,7 +14,9 @@ const volatile __u32 cfg_hierarchy_id =
 	0; /* of the cgroup hierarchy that identifies containers; 0 is the unified one */
 const volatile __u32 cfg_use_memory_css = 0; /* 1: cgroup v1 only, identity from the memory controller's hierarchy */
 const volatile __u32 cfg_page_bytes = 4096;
-const volatile __u32 cfg_wake_bytes = 1 << 20; /* wake the reader when this much waits: a quarter of the default ring */
+/* Wake the reader when this much waits: a quarter of the ring. */
+const volatile __u32 cfg_wake_bytes = 1 << 20;
+const volatile __u32 cfg_critical_wake_bytes = 1 << 18;
 
 /* Per process (on the thread group's leader, copied to threads for an exec from one). */
 struct task_state {
@@ -251,9 +253,17 @@ struct {
 	__type(value, __u64);
 } drops SEC(".maps");
 
+/* Bulk events: all but those of `critical`. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4 << 20); /* cfg */
 } events SEC(".maps");
+
+/* Life of processes and containers, OOM kills, and whatever was acted on or violates a rule: bulk events cannot fill it. The
+ * reader merges the two by boot_ns; the numbers of a CPU run on over both. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20); /* cfg */
+} critical SEC(".maps");
 
 #endif

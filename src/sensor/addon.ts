@@ -43,8 +43,10 @@ export interface NativeSensor {
   lookup(map: string, key: Uint8Array, value: Uint8Array): boolean
   keys(map: string): Uint8Array
   readIterator(program: string): Uint8Array
+  /** Merges the two rings by their events' boot times. */
   start(
     ring: string,
+    criticalRing: string,
     pool: ArrayBuffer,
     slabBytes: number,
     batchDelayMs: number,

@@ -32,7 +32,13 @@ const SLAB_COUNT = 8
 const BATCH_DELAY_MS = 10
 /** How often a congested downstream is asked again. */
 const CONGESTION_POLL_MS = 10
+/** All events but those of the critical ring. */
 const RING = 'events'
+/** Life of processes and containers and what was acted on: a ring of its own, which no flood of other events fills. */
+const CRITICAL_RING = 'critical'
+/** Part of the ring's size, and at least as much as holds one of the largest events. */
+const CRITICAL_RING_PART = 4
+const CRITICAL_RING_MIN_BYTES = 64 * 1024
 const BPF_NOEXIST = 1
 const EXEC_DECISION = 'on_bprm_check'
 
@@ -152,6 +158,7 @@ export class Sensor {
   /** Loads the object; nothing is attached yet. Throws HullguardError addon_missing, no_btf, not_permitted or probe_load_failed. */
   static open(options: SensorOptions): Sensor {
     const cpus = readPossibleCpuCount()
+    const criticalBytes = Math.max(options.ringBytes / CRITICAL_RING_PART, CRITICAL_RING_MIN_BYTES)
     const make = (skip: readonly string[]): NativeSensor => {
       const native = new (loadAddon().Sensor)()
       try {
@@ -160,12 +167,14 @@ export class Sensor {
             cfg_hierarchy_id: options.hierarchyId,
             cfg_use_memory_css: options.useMemoryCss ? 1 : 0,
             cfg_wake_bytes: options.ringBytes / 4,
+            cfg_critical_wake_bytes: criticalBytes / 4,
             cfg_iterator_scratch: cpus,
             cfg_lsm_scratch: cpus + 1,
             cfg_lsm_scratches_count: cpus,
           },
           mapEntries: {
             [RING]: options.ringBytes,
+            [CRITICAL_RING]: criticalBytes,
             // One a CPU, one for the iterators, and those that hooks which can be preempted claim.
             scratches: cpus + 1 + (skip.includes(EXEC_DECISION) ? 0 : cpus),
             scratch_claims: 2 * cpus + 1,
@@ -190,7 +199,7 @@ export class Sensor {
   /** Starts the reader, then attaches every base hook; on a failure detaches what was attached and throws. */
   start(handler: EventHandler, onBatchDone: () => void): void {
     this.#writeControl()
-    this.#native.start(RING, this.#pool, SLAB_BYTES, BATCH_DELAY_MS, (slab, sizeBytes) => {
+    this.#native.start(RING, CRITICAL_RING, this.#pool, SLAB_BYTES, BATCH_DELAY_MS, (slab, sizeBytes) => {
       try {
         const count = this.#walker.walkRing(slab * SLAB_BYTES, sizeBytes, handler)
         this.#options.counters.add('sensor_events_total', count)

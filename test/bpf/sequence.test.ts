@@ -17,6 +17,11 @@ const RING_BYTES = 64 * 1024
 const FLOOD_FORKS_COUNT = 5000
 const FLOODS_COUNT = 2
 
+/** Bulk events, some times what ring and slabs hold. */
+const FLOOD_CONNECTS_COUNT = 20_000
+/** Few enough for the critical ring, which must then lose none. */
+const CRITICAL_FORKS_COUNT = 100
+
 interface Tally {
   seen: Map<number, bigint>
   highest: Map<number, bigint>
@@ -43,14 +48,26 @@ function numbersGiven(sensor: TestSensor): bigint[] {
   return [...value]
 }
 
+function dropsOfKind(sensor: TestSensor, cause: number, kind: number): bigint {
+  const value = new BigUint64Array(sensor.cpus)
+  assert.ok(sensor.sensor.lookup('drops', encodeU32(cause * Kind.MAX + kind), new Uint8Array(value.buffer)))
+  return value.reduce((total, count) => total + count, 0n)
+}
+
 function dropsOf(sensor: TestSensor, cause: number): bigint {
   let total = 0n
-  for (let kind = 0; kind < Kind.MAX; kind++) {
-    const value = new BigUint64Array(sensor.cpus)
-    assert.ok(sensor.sensor.lookup('drops', encodeU32(cause * Kind.MAX + kind), new Uint8Array(value.buffer)))
-    for (const count of value) total += count
-  }
+  for (let kind = 0; kind < Kind.MAX; kind++) total += dropsOfKind(sensor, cause, kind)
   return total
+}
+
+/** Events of both rings lie in the order of their times. */
+async function assertOneOrder(sensor: TestSensor, cgroup: TestCgroup) {
+  const times = sensor.all.filter(({ event }) => event.cgroupId === cgroup.id).map(({ event }) => event.bootNs)
+  const connectsCount = (await sensor.eventsOf(cgroup, 'connect')).length
+  assert.ok(connectsCount > 0 && connectsCount < times.length)
+  times.forEach((time, index) => {
+    assert.ok(index === 0 || time >= (times[index - 1] ?? 0n), `event ${index} is older than the one before`)
+  })
 }
 
 describe('numbers and loss', { skip }, () => {
@@ -95,6 +112,32 @@ describe('numbers and loss', { skip }, () => {
     assert.equal(dropsOf(sensor, Drop.RING_FULL), lostCount)
     for (const cause of [Drop.SCRATCH, Drop.TASKS_FULL, Drop.CGROUPS_FULL, Drop.HELPER])
       assert.equal(dropsOf(sensor, cause), 0n)
+    await sensor.close()
+  })
+
+  test('a flood of bulk events loses none of the life of processes, and both rings are read as one order', async () => {
+    sensor = new TestSensor({ ringBytes: RING_BYTES })
+    const tally = tallyOf(sensor)
+    const cgroup = sensor.makeContainer()
+    sensor.isCongested = true
+    await act(program, 'join', cgroup.dir, 'repeat', FLOOD_CONNECTS_COUNT, 'udp-connect', '127.0.0.1', 9)
+    await act(program, 'join', cgroup.dir, 'forks', CRITICAL_FORKS_COUNT)
+    sensor.isCongested = false
+    await sensor.settle()
+    await actOnEveryCpu(cgroup)
+    assert.ok(await sensor.sensor.drain(10_000))
+    await sensor.settle()
+    tally.lost.push(...tally.gaps.flush())
+    const lostCount = tally.lost.reduce((sum, range) => sum + countOf(range), 0n)
+    const lostConnectsCount = dropsOfKind(sensor, Drop.RING_FULL, Kind.CONNECT)
+    assert.ok(lostConnectsCount > FLOOD_CONNECTS_COUNT / 4, `the flood must lose events; lost ${lostConnectsCount}`)
+    assert.equal(dropsOf(sensor, Drop.RING_FULL), lostConnectsCount)
+    assert.equal(lostCount, lostConnectsCount)
+    const forks = await sensor.eventsOf(cgroup, 'fork')
+    const exits = new Set((await sensor.eventsOf(cgroup, 'exit')).map(({ pid }) => pid))
+    assert.ok(forks.length >= CRITICAL_FORKS_COUNT, `${forks.length} forks`)
+    for (const { childPid } of forks) assert.ok(exits.has(childPid), `exit of ${childPid}`)
+    await assertOneOrder(sensor, cgroup)
     await sensor.close()
   })
 

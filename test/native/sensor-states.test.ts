@@ -65,7 +65,7 @@ const METHODS: Record<keyof NativeSensor, { call: (sensor: NativeSensor) => unkn
   keys: { call: (sensor) => sensor.keys('cgroups'), works: LOADED },
   readIterator: { call: (sensor) => sensor.readIterator('on_memory'), works: LOADED },
   start: {
-    call: (sensor) => sensor.start('events', new ArrayBuffer(SLAB_BYTES), SLAB_BYTES, 1, () => {}),
+    call: (sensor) => sensor.start('events', 'critical', new ArrayBuffer(SLAB_BYTES), SLAB_BYTES, 1, () => {}),
     works: ['loaded'],
   },
   release: { call: (sensor) => sensor.release(0), works: ALWAYS },
@@ -120,9 +120,12 @@ describe('methods and states', () => {
 
   test('a refused start leaves a sensor that can still start', { skip: needsBpf }, () => {
     const sensor = loadSensor()
-    assert.throws(() => sensor.start('cgroups', new ArrayBuffer(SLAB_BYTES), SLAB_BYTES, 1, () => {}), isNativeError)
+    assert.throws(
+      () => sensor.start('cgroups', 'critical', new ArrayBuffer(SLAB_BYTES), SLAB_BYTES, 1, () => {}),
+      isNativeError,
+    )
     assert.equal(stateOf(sensor), 'loaded')
-    sensor.start('events', new ArrayBuffer(SLAB_BYTES), SLAB_BYTES, 1, () => {})
+    sensor.start('events', 'critical', new ArrayBuffer(SLAB_BYTES), SLAB_BYTES, 1, () => {})
     assert.equal(stateOf(sensor), 'running')
     sensor.close()
   })
@@ -283,11 +286,11 @@ describe('wrong arguments', () => {
       [new ArrayBuffer(SLAB_BYTES), Number.NaN],
     ]
     for (const [pool, slabBytes] of pools)
-      assert.throws(() => callWith(sensor, 'start', 'events', pool, slabBytes, 1, nothing), RangeError)
+      assert.throws(() => callWith(sensor, 'start', 'events', 'critical', pool, slabBytes, 1, nothing), RangeError)
     for (const pool of [new Uint8Array(SLAB_BYTES), new SharedArrayBuffer(SLAB_BYTES), {}, null])
-      assert.throws(() => callWith(sensor, 'start', 'events', pool, SLAB_BYTES, 1, nothing), TypeError)
+      assert.throws(() => callWith(sensor, 'start', 'events', 'critical', pool, SLAB_BYTES, 1, nothing), TypeError)
     assert.throws(
-      () => callWith(sensor, 'start', 'events', new ArrayBuffer(SLAB_BYTES), SLAB_BYTES, 1, null),
+      () => callWith(sensor, 'start', 'events', 'critical', new ArrayBuffer(SLAB_BYTES), SLAB_BYTES, 1, null),
       TypeError,
     )
     assert.equal(stateOf(sensor), 'loaded')

@@ -15,7 +15,7 @@ export function nativeOptions(ringBytes = 1 << 20): NativeSensorOptions {
   const cpus = readPossibleCpuCount()
   return {
     knobs: { cfg_hierarchy_id: 0, cfg_wake_bytes: ringBytes / 4, cfg_iterator_scratch: cpus },
-    mapEntries: { events: ringBytes, scratches: cpus + 1, cgroup_scratches: cpus },
+    mapEntries: { events: ringBytes, critical: ringBytes, scratches: cpus + 1, cgroup_scratches: cpus },
     skip: OPTIONAL_PROGRAMS.map(({ program }) => program),
   }
 }
@@ -49,7 +49,7 @@ export function startSensor(
 ): Running {
   const sensor = loadSensor(options)
   const pool = new ArrayBuffer(slabsCount * SLAB_BYTES)
-  sensor.start('events', pool, SLAB_BYTES, 1, onSlab)
+  sensor.start('events', 'critical', pool, SLAB_BYTES, 1, onSlab)
   return { sensor, pool }
 }
 
