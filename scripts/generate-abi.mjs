@@ -204,7 +204,7 @@ ${named('STRUCT', /^map_/).map(mapStruct).join('\n\n')}
 `
 // For captures: read by another build, they say which fields differ.
 const layout = ordered.map((struct) => {
-  const fields = membersOf(struct)
+  const fields = flattened(struct)
     .filter(({ name, shape }) => name !== 'reserved' && shape.kind !== 'struct')
     .map(
       ({ name, offset, shape }) =>

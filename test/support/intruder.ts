@@ -1,6 +1,7 @@
 /**
  * Acts of an intruder, done for real in a container that has no more rights than others: each line of the script is one act
- * and names the rules of the standard set that it must fire. Many of them fail in such a container; trying is what counts.
+ * and names the rules of the standard set that it must fire. Many of them fail in such a container; trying is what counts. Applets whose name a rule
+ * reads from the process go by their path: given the bare name, this shell runs itself anew, as `exe`.
  */
 import { compileStatic } from './static-program.js'
 
@@ -88,8 +89,8 @@ const NAMES = [
 
 /** A server of the edge that was taken over: it starts what it never starts. */
 const TAKEN_OVER = `#!/bin/sh
-sh -c 'exit 0'
-id
+/bin/sh -c 'exit 0'
+/bin/id
 exit 0
 `
 
@@ -141,7 +142,7 @@ export const INTRUDER_ACTS: readonly IntruderAct[] = [
   act('kubectl auth can-i --list', 'client of a container engine or cluster', 'own permissions asked of the cluster'),
   act('deepce.sh', 'attack tool for containers'),
   act(
-    'nc -l -p 31337 -e /bin/true & sleep 1; nc -w 1 127.0.0.1 31337 < /dev/null; sleep 1',
+    '/bin/nc -l -p 31337 -e /bin/true & sleep 1; /bin/nc -w 1 127.0.0.1 31337 < /dev/null; sleep 1',
     'netcat or socat runs a program',
     'shell tied to a connection',
     'shell or tool listens for connections',
@@ -193,8 +194,8 @@ export const INTRUDER_ACTS: readonly IntruderAct[] = [
   act('cat /run/secrets/kubernetes.io/serviceaccount/token', 'token of the pod read by a tool'),
   act('cat /proc/1/environ', 'environment of another process read by a tool'),
   act('gcore 1', 'memory of a process read for secrets'),
-  act('nc -w 1 169.254.169.254 80', 'cloud metadata asked by a tool'),
-  act('find /root -name id_rsa', 'search for keys and passwords'),
+  act('/bin/nc -w 1 169.254.169.254 80', 'cloud metadata asked by a tool'),
+  act('/bin/find /root -name id_rsa', 'search for keys and passwords'),
   // discovery
   act('nmap 10.0.0.0/24', 'network scanner run'),
   act('tcpdump -i any', 'network traffic recorded'),
@@ -203,14 +204,14 @@ export const INTRUDER_ACTS: readonly IntruderAct[] = [
   // lateral movement, command and control
   act('ssh root@10.0.0.7', 'SSH client run'),
   act('chisel client', 'tunnel or proxy tool run'),
-  act('wget -q -O /tmp/x http://127.0.0.1:9/x', 'file fetched into a temporary folder'),
+  act('/bin/wget -q -O /tmp/x http://127.0.0.1:9/x', 'file fetched into a temporary folder'),
   act('chmod 755 /tmp/x', 'file in a temporary folder made executable'),
   // defence evasion
   act('rm /var/log/auth.log', 'system log deleted'),
   act('rm /root/.bash_history', 'shell history deleted'),
   act('chattr +i /etc/passwd', 'file made unchangeable'),
-  act('touch -r /bin/busybox /etc/passwd', 'time of a system file set'),
-  act('killall -9 falco', 'protection switched off'),
+  act('/bin/touch -r /bin/busybox /etc/passwd', 'time of a system file set'),
+  act('/bin/killall -9 falco', 'protection switched off'),
   act('intrude thread', 'program with the face of a kernel thread'),
   act('echo > /etc/falco/falco.yaml', 'security agent disturbed'),
   // impact
@@ -218,6 +219,6 @@ export const INTRUDER_ACTS: readonly IntruderAct[] = [
   act('app -o stratum+tcp://pool.example:14444', 'command line of a miner'),
   act('nc -w 1 203.0.113.9 14444', 'port of mining pools contacted'),
   act('mkfs.ext4 /dev/sda1', 'disk wiped or formatted'),
-  act('rm -rf /srv/data --no-preserve-root', 'whole trees deleted'),
+  act('/bin/rm -rf /srv/data --no-preserve-root', 'whole trees deleted'),
   act('hping3 --flood 127.0.0.1', 'tool for overloading run'),
 ]

@@ -122,6 +122,34 @@ test('a test that cannot be run has failed, and says what is wrong with it', () 
   assert.match(faults('{ tls: {} }') ?? '', /an event of kind `tls` cannot be made up yet/)
 })
 
+test('a process has the name, the terminal and the environment that a test gives it', () => {
+  const loaded = loadPolicies([
+    {
+      file: 'web.yaml',
+      bytes: new TextEncoder().encode(`policy: web
+containers: all
+rules:
+  - rule: named
+    condition: evt.type = execve and proc.name = worker
+  - rule: at a terminal
+    condition: evt.type = execve and proc.tty != 0
+  - rule: preloaded
+    condition: evt.type = execve and proc.env[LD_PRELOAD] startswith /tmp/
+tests:
+  - { test: by path, event: { exec: { path: /opt/bin/worker } }, expect: named }
+  - { test: by comm, event: { exec: { path: /x }, process: { comm: worker } }, expect: named }
+  - { test: cut at 15 bytes, event: { exec: { path: /opt/worker-of-the-shop } }, expect: none }
+  - { test: terminal, event: { exec: { path: /x }, process: { tty: 34816 } }, expect: at a terminal }
+  - { test: preload, event: { exec: { path: /x }, process: { env: { LD_PRELOAD: /tmp/x.so, A: b } } }, expect: preloaded }
+  - { test: other variable, event: { exec: { path: /x }, process: { env: { A: /tmp/x.so } } }, expect: none }
+`),
+    },
+  ])
+  assert.equal(renderDiagnostics(loaded), '')
+  for (const { test, passed, hits, fault } of runPolicyTests(loaded.policies))
+    assert.ok(passed, `${test.name}: ${hits.join(', ')} ${fault}`)
+})
+
 test('what is printed of failures', () => {
   const outcomes = withTests(`
   - test: a shell is fine
@@ -153,7 +181,7 @@ FAILED web: a test without a name
   at       web.yaml:20:5
   event    exec {"pid":7}, setup
   expected no shells, root shells
-  not run  \`exec\` has no \`pid\` that a test can give: known are args, file, foreign_root, memfd, multicall, path, script, upper_layer
+  not run  \`exec\` has no \`pid\` that a test can give: known are args, comm, file, foreign_root, memfd, multicall, path, script, upper_layer
 4 tests of 1 policy: 1 passed, 3 failed
 `,
   )

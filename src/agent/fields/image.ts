@@ -22,6 +22,17 @@ export interface ImageParts {
   env: Uint8Array | undefined
 }
 
+/** `comm` empty or absent: not known; `env`, `NAME=value` each, absent: was not read. */
+export interface ProcessTexts {
+  comm?: string
+  exe: string
+  cwd: string
+  args: readonly string[]
+  env?: readonly string[]
+}
+
+const terminated = (words: readonly string[]) => Buffer.from(words.map((word) => `${word}\0`).join(''))
+
 export class ProcessImage {
   readonly #parts: ImageParts
   #name: InternedText | undefined
@@ -55,14 +66,14 @@ export class ProcessImage {
   }
 
   /** Of a process whose exec was not seen; without a comm its name is that of the file. */
-  static ofTexts(facts: { comm?: string; exe: string; cwd: string; args: readonly string[] }): ProcessImage {
-    const { comm, exe, cwd, args } = facts
+  static ofTexts(facts: ProcessTexts): ProcessImage {
+    const { comm = '', exe, cwd, args, env } = facts
     return new ProcessImage({
-      comm: Buffer.from(comm ?? exe.slice(exe.lastIndexOf('/') + 1)).subarray(0, 15),
+      comm: Buffer.from(comm === '' ? exe.slice(exe.lastIndexOf('/') + 1) : comm).subarray(0, 15),
       file: Buffer.from(exe),
       cwd: Buffer.from(cwd),
-      args: Buffer.from(args.map((argument) => `${argument}\0`).join('')),
-      env: undefined,
+      args: terminated(args),
+      env: env === undefined ? undefined : terminated(env),
     })
   }
 

@@ -13,9 +13,10 @@ import { BREAKER_DEFAULTS, CircuitBreaker } from '../../respond/breaker.js'
 import { BatchWalker } from '../../sensor/batch.js'
 import { Counters } from '../../telemetry/counters.js'
 import { composePipeline } from '../compose.js'
+import { ProcessImage } from '../fields/image.js'
 import { HeldEvents } from '../held-events.js'
 import { PolicySet } from '../policies.js'
-import { type ProcessEntry, ProcessTable } from '../process-table.js'
+import { type ProcessEntry, type ProcessFacts, ProcessTable } from '../process-table.js'
 import { type Actor, eventBytes, TARGET_PID } from './test-event.js'
 import { TestFault, TestValues } from './test-values.js'
 
@@ -118,13 +119,24 @@ function actorOf({ event }: PolicyTest, processes: ProcessTable): { actor: Actor
     uid: values.number('uid', 0),
     gid: values.number('gid', 0),
     phase: event.setup ? 'setup' : 'run',
+    comm: values.text('comm', ''),
+    env: Object.entries(values.below('env.')).map(([name, value]) => `${name}=${value}`),
+    tty: values.number('tty', 0),
   }
+  actor.facts = { ...NO_FACTS, tty: actor.tty }
+  actor.image = ProcessImage.ofTexts(actor)
   const user = values.text('user', actor.uid === 0 ? 'root' : '')
   values.done()
   processes.set(parent)
   processes.set(actor)
   processes.set(entryOf(TARGET_PID, '/bin/sleep', ['/bin/sleep', '600']))
   return { actor, user }
+}
+
+/** What a process has that no exec told of. */
+const NO_FACTS: ProcessFacts = {
+  ...{ flags: 0, inode: 0n, capPermitted: 0n, capEffective: 0n, capInheritable: 0n },
+  ...{ loginuid: 0xffff_ffff, tty: 0, vpgid: 0, sid: 0 },
 }
 
 function entryOf(pid: number, exe: string, args: readonly string[]): ProcessEntry {

@@ -22,10 +22,17 @@ export interface Actor {
   cwd: string
   uid: number
   gid: number
+  comm: string
+  /** `NAME=value` each. */
+  env: readonly string[]
+  /** Of the terminal; 0: none. */
+  tty: number
 }
 
 const text = (value: string) => Buffer.from(value, 'utf8')
 const BOOT_NS = 1_000_000_000n
+/** Without the NUL behind it. */
+const COMM_BYTES_MAX = 15
 
 /** Throws TestFault when the event cannot be made up. */
 export function eventBytes({ kind, body, setup }: TestEvent, actor: Actor, cgroupId: bigint): Uint8Array<ArrayBuffer> {
@@ -77,14 +84,19 @@ function withKind(header: Record<string, FieldInput>, kind: string): Record<stri
   return { ...header, kind: enumNumber('hg_kind', `HG_KIND_${kind}`) }
 }
 
+const terminated = (words: readonly string[]) => words.map((word) => `${word}\0`).join('')
+
+/** The name that the kernel gives a process of this program. */
+const commOf = (path: string) => text(path.slice(path.lastIndexOf('/') + 1)).subarray(0, COMM_BYTES_MAX)
+
 function execEvent(values: TestValues, header: Record<string, FieldInput>, actor: Actor): Uint8Array<ArrayBuffer> {
   const script = values.text('script', '')
   const path = values.text('path', script === '' ? actor.exe : script)
   const file = values.text('file', path)
   const args = values.texts('args', actor.args)
   const flag = (name: string, isSet: boolean) => (isSet ? enumNumber('hg_exec_flag', `HG_EXEC_${name}`) : 0)
-  const strings = [path, file, actor.cwd, args.map((arg) => `${arg}\0`).join('')].map(text)
-  const [invoked, resolved, cwd, argument] = strings.map(({ length }) => length)
+  const strings = [path, file, actor.cwd, terminated(args), terminated(actor.env)].map(text)
+  const [invoked, resolved, cwd, argument, environment] = strings.map(({ length }) => length)
   return buildEvent(
     'ev_exec',
     {
@@ -103,6 +115,9 @@ function execEvent(values: TestValues, header: Record<string, FieldInput>, actor
       file_bytes: resolved ?? 0,
       cwd_bytes: cwd ?? 0,
       args_bytes: argument ?? 0,
+      env_bytes: environment ?? 0,
+      comm: commOf(values.text('comm', actor.comm === '' ? path : actor.comm)),
+      tty: actor.tty,
     },
     strings,
   )
