@@ -134,8 +134,9 @@ enum hg_act {
 enum hg_access {
 	HG_ACCESS_READ = 1,
 	HG_ACCESS_WRITE = 2,
-	HG_ACCESS_CREATE = 4, /* O_CREAT or O_TMPFILE was asked for */
-	HG_ACCESS_FAILED = 8, /* filter only: opens that failed, whatever they asked for */
+	HG_ACCESS_CREATE = 4,	/* O_CREAT or O_TMPFILE was asked for */
+	HG_ACCESS_FAILED = 8,	/* filter only: opens that failed, whatever they asked for */
+	HG_ACCESS_NEITHER = 16, /* filter only: opens that succeeded and can neither read nor write (O_PATH) */
 };
 
 enum hg_call_flag {

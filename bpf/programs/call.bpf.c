@@ -329,6 +329,14 @@ __noinline int call__is_due(__u32 slot)
 	return 1;
 }
 
+/* What filters compare of an open. */
+static __always_inline __u32 call__filter_access(const struct ev_call *call)
+{
+	if (call->result < 0)
+		return HG_ACCESS_FAILED;
+	return call->access & (HG_ACCESS_READ | HG_ACCESS_WRITE) ? call->access : call->access | HG_ACCESS_NEITHER;
+}
+
 /* Does the profile want opens of the path strings[0, path_bytes)? A path that is not whole is reported. */
 __noinline int call__is_path_wanted(__u32 slot)
 {
@@ -348,7 +356,7 @@ __noinline int call__is_path_wanted(__u32 slot)
 	scratch->prefix.prefix_bits = (sizeof(scratch->prefix.profile) + length) * 8;
 	scratch->prefix.profile = scratch->call.header.profile;
 	access = bpf_map_lookup_elem(&open_prefixes, &scratch->prefix);
-	return access && (*access & (scratch->call.access | (scratch->call.result < 0 ? HG_ACCESS_FAILED : 0)));
+	return access && (*access & call__filter_access(&scratch->call));
 }
 
 /* Opens that ask for nothing that the profile wants are not looked at further. */
@@ -356,9 +364,7 @@ static __always_inline bool call__is_access_wanted(const struct ev_call *call, c
 {
 	__u32 wanted = rules ? rules->open_access : 0;
 
-	if (!wanted)
-		return true;
-	return wanted & (call->result < 0 ? HG_ACCESS_FAILED : call->access);
+	return !wanted || (wanted & call__filter_access(call));
 }
 
 static __always_inline void call__read_descriptor(__u32 slot, struct scratch *scratch, const struct map_recipe *recipe)

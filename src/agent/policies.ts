@@ -7,11 +7,13 @@
 
 import type { Identity } from '../container/identity.js'
 import type { ContainerTable } from '../container/table.js'
+import { type OpenWant, opensOfFileRule } from '../match/open-wants.js'
 import { compileProgram } from '../match/program.js'
 import type { Profile, Program } from '../match/types.js'
 import type { Rule } from '../policy/model.js'
 import { type ContainerRef, HOST } from '../record/model.js'
 import type { KernelPolicy } from '../respond/kernel-policy.js'
+import { EVERY_OPEN, lowerOpens } from '../respond/lower-open.js'
 import type { HookChange } from '../sensor/attachments.js'
 import { hooksOfActs } from '../sensor/call-recipes.js'
 import { CgroupState, Want } from '../sensor/generated/abi.js'
@@ -56,6 +58,15 @@ export class PolicySet {
   /** What the rules for this container have to see. */
   actsFor(ref: ContainerRef): bigint {
     return actsOfRules(this.rulesOf(this.profileFor(ref))) | actsOfKinds(this.conditions.kindsFor(ref))
+  }
+
+  /** What the rules for this container have to see of opens. */
+  opensFor(ref: ContainerRef): OpenWant[] {
+    const rules = this.rulesOf(this.profileFor(ref))
+    return [
+      ...rules.flatMap((rule) => (rule.kind === 'file' ? opensOfFileRule(rule) : [])),
+      ...this.conditions.opensFor(ref),
+    ]
   }
 
   rulesOf(profile: Profile): Rule[] {
@@ -104,7 +115,7 @@ export class Policies {
     const containers = table.containers()
     let hooks: HookChange
     try {
-      for (const identity of containers) this.#install(next, next.profileFor(identity.ref))
+      for (const { ref } of containers) this.#install(next, ref)
       hooks = sensor.prepareHooks(this.#hooksFor(next, containers))
       this.#askForActs(this.#current, next)
     } catch (error) {
@@ -134,7 +145,7 @@ export class Policies {
   /** A container was identified, changed, or grew a cgroup: its cgroups get its profile. True: the kernel did not know it. */
   apply(identity: Identity): boolean {
     if (!identity.confirmed) return false
-    this.#install(this.#current, this.#current.profileFor(identity.ref))
+    this.#install(this.#current, identity.ref)
     this.#options.sensor.prepareHooks(this.#hooksFor(this.#current, this.#options.table.containers())).commit()
     const isNew = this.#options.sensor.addContainer(identity.rootCgroupId)
     this.#writeCgroups(identity)
@@ -187,9 +198,12 @@ export class Policies {
     return this.#current.program.rules.some((rule) => rule.kind === 'memory' && rule.enabled) ? 1000 : 10_000
   }
 
-  #install(set: PolicySet, profile: Profile): void {
+  /** A profile is that of the policies which select a container, so all containers of one want the same opens. */
+  #install(set: PolicySet, ref: ContainerRef): void {
+    const profile = set.profileFor(ref)
     if (set.installed.has(profile.id)) return
-    this.#options.kernel.install(set.program, profile)
+    const isRecorded = this.#options.activity.has('file')
+    this.#options.kernel.install(set.program, profile, isRecorded ? EVERY_OPEN : lowerOpens(set.opensFor(ref)))
     set.installed.add(profile.id)
   }
 

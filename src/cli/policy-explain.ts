@@ -2,14 +2,20 @@
  * hullguard policy explain: where each rule is answered and what its action can guarantee, and the compiled indexes that
  * answer. Needs neither root nor the addon.
  */
+import { kindsNeeded } from '../agent/capture/needs.js'
 import type { Rulebook } from '../agent/conditions/rulebook.js'
 import { PolicySet } from '../agent/policies.js'
 import { FALCO_POLICY } from '../agent/verdicts.js'
+import { type OpenSources, opensOf } from '../match/conditions/opens.js'
+import { conditionInForce } from '../match/exceptions.js'
+import { type OpenWant, opensOfFileRule } from '../match/open-wants.js'
 import { compileProgram } from '../match/program.js'
-import type { Policy, RuleKind } from '../policy/model.js'
+import type { Policy, Rule, RuleKind } from '../policy/model.js'
+import { findEventType } from '../record/fields/events.js'
 import { type ContainerRef, HOST } from '../record/model.js'
 import { visible } from '../record/visible.js'
 import { lowerProfile } from '../respond/lower.js'
+import { lowerOpens } from '../respond/lower-open.js'
 import { HullguardError } from '../telemetry/errors.js'
 import type { CommandSpec } from './command.js'
 import { rulebookToTry } from './rulebook.js'
@@ -33,11 +39,12 @@ export const explainCommand: CommandSpec = {
 /** A paragraph a rule. */
 export function rulesToText(rulebook: Rulebook): string {
   return explanations(rulebook)
-    .map(({ policy, rule, where, hook, guarantee, reason }) => {
+    .map(({ policy, rule, where, hook, guarantee, reason, opens }) => {
       const lines = [
         `${visible(policy)}: ${visible(rule)}`,
         `  answered in ${where}${hook === '' ? '' : ` at ${hook}`}; ${guarantee}`,
         ...(reason === '' ? [] : [`  ${reason}`]),
+        ...(opens === '' ? [] : [`  ${opens}`]),
       ]
       return `${lines.join('\n')}\n`
     })
@@ -55,11 +62,12 @@ export function indexesToText(rulebook: Rulebook): string {
 
 function explanations({ policies, falco }: Rulebook): Explanation[] {
   const ofFalco = (falco?.rules ?? []).filter(({ enabled }) => enabled)
+  const sources: OpenSources = { macro: (name) => falco?.macros.get(name), list: (name) => falco?.lists.get(name) }
   return [
     ...policies.flatMap(explain),
-    ...ofFalco.map(({ name }) => ({
+    ...ofFalco.map(({ name, condition, eventTypes }) => ({
       ...{ policy: FALCO_POLICY, rule: name, action: 'alert', where: 'user space' as const, hook: '' },
-      ...{ guarantee: 'alerts only', reason: '' },
+      ...{ guarantee: 'alerts only', reason: '', opens: opensText(eventTypes, () => opensOf(condition, sources)) },
     })),
   ]
 }
@@ -72,6 +80,8 @@ interface Explanation {
   hook: string
   guarantee: string
   reason: string
+  /** Which opens the kernel reports for it; empty: it is about none. */
+  opens: string
 }
 
 const HOOKS: Partial<Record<RuleKind, string>> = {
@@ -101,9 +111,34 @@ function explain(policy: Policy): Explanation[] {
         hook: isKernel ? (HOOKS[rule.kind] ?? '') : '',
         guarantee: guaranteeOf(rule.kind, policy.mode === 'block' ? rule.action : 'alert', isKernel),
         reason: note?.reason ?? '',
+        opens: opensOfRule(rule),
       },
     ]
   })
+}
+
+const NO_SOURCES: OpenSources = { macro: () => undefined, list: () => undefined }
+
+function opensOfRule(rule: Rule): string {
+  if (rule.kind === 'file') return opensText(kindsNeeded(rule), () => opensOfFileRule(rule))
+  if (rule.kind !== 'condition') return ''
+  return opensText(rule.eventTypes, () => opensOf(conditionInForce(rule), NO_SOURCES))
+}
+
+/** Beyond these a line is no longer read. */
+const PATHS_SHOWN_COUNT = 4
+
+function opensText(kinds: readonly string[], wants: () => readonly OpenWant[]): string {
+  if (!kinds.some((name) => name === 'open' || findEventType(name)?.kind === 'open')) return ''
+  const { prefixes } = lowerOpens(wants())
+  const paths = prefixes.map(({ path }) => Buffer.from(path).toString()).filter((path) => path !== '')
+  const failed = prefixes.some(({ path }) => path.length === 0)
+    ? ', and some of every path (failed ones have no resolved path)'
+    : ''
+  if (paths.length === 0) return 'the kernel reports opens of every path for it'
+  const more = paths.length > PATHS_SHOWN_COUNT ? ` and ${paths.length - PATHS_SHOWN_COUNT} more` : ''
+  const shown = paths.slice(0, PATHS_SHOWN_COUNT).map(visible).join(', ')
+  return `the kernel reports opens of paths that begin with ${shown}${more}${failed}`
 }
 
 function guaranteeOf(kind: RuleKind, action: string, isKernel: boolean): string {

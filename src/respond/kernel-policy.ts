@@ -10,6 +10,7 @@ import {
   encodeMapExecKey,
   encodeMapExecPrefixKey,
   encodeMapExecResult,
+  encodeMapOpenPrefixKey,
   encodeMapProfile,
   encodeMapSyscallKey,
   encodeMapSyscallRules,
@@ -22,6 +23,7 @@ import { encodeU32, type Sensor } from '../sensor/sensor.js'
 import { HullguardError, messageOf } from '../telemetry/errors.js'
 import type { CircuitBreaker } from './breaker.js'
 import { type LoweredProfile, lowerProfile } from './lower.js'
+import { EVERY_OPEN, type OpenFilter } from './lower-open.js'
 
 interface Written {
   map: string
@@ -41,8 +43,8 @@ export class KernelPolicy {
     this.#breaker = breaker
   }
 
-  /** Makes the profile's tables; idempotent per profile id. Throws HullguardError kernel_tables_full when a map is full. */
-  install(program: Program, profile: Profile): LoweredProfile {
+  /** Makes the profile's tables, `opens` being what its rules have to see of opens; idempotent per profile id. Throws HullguardError kernel_tables_full when a map is full. */
+  install(program: Program, profile: Profile, opens: OpenFilter = EVERY_OPEN): LoweredProfile {
     const present = this.#lowered.get(profile.id)
     if (present !== undefined) return present
     // The agent's own mode is a switch of its own in the kernel (map_control.blocking), so that it can change at once.
@@ -52,7 +54,7 @@ export class KernelPolicy {
     })
     const written: Written[] = []
     try {
-      this.#write(program, lowered, written)
+      this.#write(program, lowered, opens, written)
     } catch (error) {
       this.#remove(written)
       throw new HullguardError(
@@ -104,7 +106,7 @@ export class KernelPolicy {
     return slot
   }
 
-  #write(program: Program, lowered: LoweredProfile, written: Written[]): void {
+  #write(program: Program, lowered: LoweredProfile, opens: OpenFilter, written: Written[]): void {
     const profile = lowered.profileId
     const put = (map: string, key: Uint8Array, value: Uint8Array) => {
       this.#sensor.update(map, key, value)
@@ -138,6 +140,12 @@ export class KernelPolicy {
     lowered.syscalls.forEach(({ abi, outside, killMask }) => {
       put('syscall_rules', encodeMapSyscallKey({ profile, abi }), encodeMapSyscallRules({ outside, killMask }))
     })
+    for (const { path, access } of opens.prefixes)
+      put(
+        'open_prefixes',
+        encodeMapOpenPrefixKey({ prefixBits: (4 + path.length) * 8, profile, path: padded(path) }),
+        encodeU32(access),
+      )
     const policy = Array.from({ length: RULES_PER_PROFILE }, (_, bit) => {
       const ruleId = lowered.ruleIds[bit]
       const rule = ruleId === undefined ? undefined : program.rules[ruleId]
@@ -159,8 +167,8 @@ export class KernelPolicy {
         urgent:
           (lowered.urgentKinds.has('exec') ? Want.PROCESS : 0) |
           (lowered.urgentKinds.has('connect') ? Want.CONNECT : 0),
-        openAccess: 0,
-        openPrefixesCount: 0,
+        openAccess: opens.access,
+        openPrefixesCount: opens.prefixes.length,
         actsUrgent: 0n,
       }),
     )

@@ -7,14 +7,16 @@ import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { PolicySet } from '../../src/agent/policies.js'
 import { sensorHierarchy } from '../../src/agent/sensor-hierarchy.js'
 import { findHierarchy } from '../../src/container/cgroup-fs.js'
 import { compileProgram } from '../../src/match/program.js'
 import type { Profile, Program } from '../../src/match/types.js'
 import { loadPolicies } from '../../src/policy/load.js'
-import { HOST } from '../../src/record/model.js'
+import { type ContainerRef, HOST } from '../../src/record/model.js'
 import { CircuitBreaker } from '../../src/respond/breaker.js'
 import { KernelPolicy } from '../../src/respond/kernel-policy.js'
+import { lowerOpens } from '../../src/respond/lower-open.js'
 import { loadAddon } from '../../src/sensor/addon.js'
 import { callRanges, type EventHandler, RING_HEADER_BYTES } from '../../src/sensor/batch.js'
 import {
@@ -308,9 +310,10 @@ export function installPolicy(sensor: TestSensor, text: string, limitCount = 5):
   assert.deepEqual(loaded.diagnostics, [])
   const program = compileProgram(loaded.policies)
   const breaker = new CircuitBreaker({ limitCount, windowMs: 60_000, nowMs: () => performance.now() }, () => {})
-  const profile = program.profileFor({ ...HOST, state: 'container', id: 'test', name: 'test', image: 'demo/test' })
+  const ref: ContainerRef = { ...HOST, state: 'container', id: 'test', name: 'test', image: 'demo/test' }
+  const profile = program.profileFor(ref)
   const kernel = new KernelPolicy(sensor.sensor, breaker)
-  kernel.install(program, profile)
+  kernel.install(program, profile, lowerOpens(new PolicySet(1, program).opensFor(ref)))
   return { program, profile, kernel }
 }
 

@@ -4,8 +4,10 @@
  */
 import type { Identity } from '../../container/identity.js'
 import { compileConditions } from '../../match/conditions/compile.js'
+import { opensOf } from '../../match/conditions/opens.js'
 import type { ConditionHits, ConditionProfile, ConditionProgram, ConditionRule } from '../../match/conditions/types.js'
 import { conditionInForce } from '../../match/exceptions.js'
+import type { OpenWant } from '../../match/open-wants.js'
 import { selects } from '../../match/selector.js'
 import type { Program } from '../../match/types.js'
 import type { Expression } from '../../policy/condition/ast.js'
@@ -46,6 +48,8 @@ export class ConditionSet {
   readonly isFirstMatch: boolean
   /** Kinds of events that a rule of each scope asks for. */
   readonly #kinds = new Map<number, ReadonlySet<EventKind>>()
+  /** What the rules of each scope have to see of opens. */
+  readonly #opens = new Map<number, OpenWant[]>()
   /** Fields that are read only where they are asked for. */
   readonly readsEnvironment: boolean
   /** Names of hosts that rules compare with. */
@@ -75,13 +79,16 @@ export class ConditionSet {
       this.program.operands.some(({ name }) => name === 'proc.env') ||
       parts.sources.some((source) => source.from === 'falco' && source.format.fields.has('proc.env'))
     this.hostNames = hostNamesOf(parts)
-    for (const { scope, eventTypes } of parts.rules) {
+    const sources = { macro: (name: string) => parts.macros.get(name), list: (name: string) => parts.lists.get(name) }
+    for (const { scope, eventTypes, condition } of parts.rules) {
       const kinds = new Set(this.#kinds.get(scope))
       for (const name of eventTypes) {
         const kind = findEventType(name)?.kind
         if (kind !== undefined) kinds.add(kind)
       }
       this.#kinds.set(scope, kinds)
+      if (eventTypes.some((name) => findEventType(name)?.kind === 'open'))
+        this.#opens.set(scope, [...(this.#opens.get(scope) ?? []), ...opensOf(condition, sources)])
     }
   }
 
@@ -104,6 +111,11 @@ export class ConditionSet {
     const kinds = new Set<EventKind>()
     for (const scope of this.#scopesOf(ref)) for (const kind of this.#kinds.get(scope) ?? []) kinds.add(kind)
     return kinds
+  }
+
+  /** What the rules for a container have to see of opens. */
+  opensFor(ref: ContainerRef): OpenWant[] {
+    return this.#scopesOf(ref).flatMap((scope) => this.#opens.get(scope) ?? [])
   }
 
   /** Rules that hold for the event that the context stands on: their number; which they are stands in `hits`. */

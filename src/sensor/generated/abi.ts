@@ -1,7 +1,7 @@
 // Generated from the BTF of dist/bpf/hullguard.bpf.o (bpf/abi.h) by scripts/generate-abi.mjs. Do not edit.
 
 /** Changes with every layout or number below: captures carry it. */
-export const ABI_HASH = '225477c70d1224d1'
+export const ABI_HASH = '3b4dcb3b63a068bd'
 export const ABI_VERSION = 1
 export const PATH_MAX_BYTES = 4096
 export const ARGS_MAX_BYTES = 32768
@@ -21,6 +21,7 @@ export const Access = {
   WRITE: 2,
   CREATE: 4,
   FAILED: 8,
+  NEITHER: 16,
 } as const
 export type Access = (typeof Access)[keyof typeof Access]
 
@@ -1622,7 +1623,7 @@ export const EVENT_LAYOUT: Readonly<Record<string, string>> = {
   ev_socket: '192 local_address@88+16 remote_address@104+16 cookie@120+8 duration_ns@128+8 sent_bytes@136+8 received_bytes@144+8 repeats_sent_bytes@152+8 repeats_received_bytes@160+8 netns@168+4 repeats_count@172+4 local_port@176+2 remote_port@178+2 error@180+2 family@182+1 role@183+1 backlog@184+4 flags@188+4',
   ev_syscall: '96 nr@88+4 abi@92+2 flags@94+2',
   ev_task: '184 parent_start_ns@88+8 parent_pid@96+4 file_bytes@100+4 inode@104+8 flags@112+4 cap_permitted@120+8 cap_effective@128+8 cap_inheritable@136+8 loginuid@144+4 tty@148+4 vpid@152+4 vpgid@156+4 sid@160+4 comm@168+16',
-  hg_access: 'HG_ACCESS_READ=1 HG_ACCESS_WRITE=2 HG_ACCESS_CREATE=4 HG_ACCESS_FAILED=8',
+  hg_access: 'HG_ACCESS_READ=1 HG_ACCESS_WRITE=2 HG_ACCESS_CREATE=4 HG_ACCESS_FAILED=8 HG_ACCESS_NEITHER=16',
   hg_act: 'HG_ACT_NONE=0 HG_ACT_OPEN=1 HG_ACT_UNLINK=2 HG_ACT_RENAME=3 HG_ACT_LINK=4 HG_ACT_SYMLINK=5 HG_ACT_CHMOD=6 HG_ACT_CHOWN=7 HG_ACT_MKDIR=8 HG_ACT_RMDIR=9 HG_ACT_TRUNCATE=10 HG_ACT_SIGNAL=11 HG_ACT_SETUID=12 HG_ACT_SETGID=13 HG_ACT_CAPSET=14 HG_ACT_PTRACE=15 HG_ACT_SETNS=16 HG_ACT_UNSHARE=17 HG_ACT_MOUNT=18 HG_ACT_UMOUNT=19 HG_ACT_PIVOT_ROOT=20 HG_ACT_CHROOT=21 HG_ACT_BPF=22 HG_ACT_MODULE=23 HG_ACT_MEMFD=24 HG_ACT_MMAP=25 HG_ACT_MPROTECT=26 HG_ACT_PRCTL=27 HG_ACT_USERFAULTFD=28 HG_ACT_SOCKET=29 HG_ACT_BIND=30 HG_ACT_LISTEN=31 HG_ACT_ACCEPT=32 HG_ACT_SEND=33 HG_ACT_RECV=34 HG_ACT_DUP=35 HG_ACT_MAX=36',
   hg_action: 'HG_ACTION_NONE=0 HG_ACTION_DENIED=1 HG_ACTION_KILLED=2 HG_ACTION_FAILED=3 HG_ACTION_SPARED=4 HG_ACTION_DENIED_KILL_PENDING=5',
   hg_call_flag: 'HG_CALL_HAS_RESULT=1 HG_CALL_UPPER_LAYER=2 HG_CALL_MEMFD=4 HG_CALL_PATH_TRUNCATED=8 HG_CALL_PATH_UNRESOLVED=16 HG_CALL_IO_URING=32 HG_CALL_DECISION=64 HG_CALL_CREATED=128 HG_CALL_USER_MEMORY=256 HG_CALL_DELETED=512',

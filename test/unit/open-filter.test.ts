@@ -1,0 +1,120 @@
+/** What rules have to see of opens, and what the kernel is told of it. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ConditionSet } from '../../src/agent/conditions/condition-set.js'
+import { PolicySet } from '../../src/agent/policies.js'
+import { compileProgram } from '../../src/match/program.js'
+import { loadPolicies } from '../../src/policy/load.js'
+import { renderDiagnostics } from '../../src/policy/render-diagnostics.js'
+import { HOST } from '../../src/record/model.js'
+import { lowerOpens, type OpenFilter } from '../../src/respond/lower-open.js'
+import { Access } from '../../src/sensor/generated/abi.js'
+
+const { READ, WRITE, CREATE, FAILED, NEITHER } = Access
+const ANY_SUCCESS = READ | WRITE | CREATE | NEITHER
+
+function filterOf(rules: string): OpenFilter {
+  const text = `policy: p\ncontainers: all\nrules:\n${rules}`
+  const loaded = loadPolicies([{ file: 'test.yaml', bytes: new TextEncoder().encode(text) }])
+  assert.equal(renderDiagnostics(loaded), '')
+  const set = new PolicySet(1, compileProgram(loaded.policies))
+  assert.ok(set.conditions instanceof ConditionSet)
+  return lowerOpens(set.opensFor({ ...HOST, state: 'container', id: 'c' }))
+}
+
+const file = (body: string) => filterOf(`  - rule: r\n    file: ${body}\n`)
+const when = (condition: string) => filterOf(`  - rule: r\n    condition: ${JSON.stringify(condition)}\n`)
+const shown = ({ access, prefixes }: OpenFilter) => [
+  access,
+  ...prefixes.map((prefix) => [Buffer.from(prefix.path).toString('latin1'), prefix.access]),
+]
+
+test('entries of file rules become prefixes with their accesses; patterns, what they begin with', () => {
+  assert.deepEqual(shown(file('{ deny: [{ path: /etc/shadow, access: [read] }] }')), [READ, ['/etc/shadow', READ]])
+  assert.deepEqual(
+    shown(
+      file(
+        '{ deny: [{ path: "/etc/**", access: [write] }, { path: "/opt/*/key", access: [read] }, { path: "/a/b[0-9]", access: [read] }] }',
+      ),
+    ),
+    [READ | WRITE, ['/etc', WRITE], ['/a/b', READ], ['/opt/', READ]].sort((a, b) =>
+      typeof a === 'number' ? -1 : typeof b === 'number' ? 1 : String(a[0]).length - String(b[0]).length,
+    ),
+  )
+})
+
+test('a name at any depth, or an allow list, has to see opens of every path', () => {
+  assert.deepEqual(shown(file('{ deny: [{ path: id_rsa, access: [read] }] }')), [READ])
+  assert.deepEqual(shown(file('{ allow: [{ path: "/srv/**", access: [write] }] }')), [WRITE])
+})
+
+test('a deeper entry says what shorter ones say too; one that adds nothing is left out', () => {
+  const filter = filterOf(`
+  - rule: a
+    file: { deny: [{ path: "/etc/**", access: [write] }, { path: /etc/shadow, access: [read] }, { path: "/etc/cron.d/**", access: [write] }] }
+  - rule: b
+    file: { deny: [{ path: "**/*.key", access: [read] }] }
+`)
+  assert.deepEqual(shown(filter), [READ | WRITE, ['', READ], ['/etc', READ | WRITE]])
+})
+
+test('conditions: type, access, result and the beginning of the path, through and, or, lists and negation', () => {
+  const write = `evt.type in (open, openat, openat2) and evt.is_open_write = true and fd.typechar = f and fd.num >= 0`
+  assert.deepEqual(
+    shown(when(`${write} and fd.name startswith /etc/`)),
+    [ANY_SUCCESS & ~0, ['/etc/', WRITE]].map((entry, index) => (index === 0 ? WRITE : entry)),
+  )
+  assert.deepEqual(shown(when(`${write} and (fd.name in (/etc/a, "/b c") or fd.directory = /root/.ssh)`)), [
+    WRITE,
+    ['/b c', WRITE],
+    ['/etc/a', WRITE],
+    ['/root/.ssh', WRITE],
+  ])
+  assert.deepEqual(shown(when(`${write} and fd.name startswith /etc/ and not fd.name startswith /etc/x`)), [
+    WRITE,
+    ['/etc/', WRITE],
+  ])
+  assert.deepEqual(shown(when(`${write} and fd.name contains shadow`)), [WRITE])
+  assert.deepEqual(shown(when(`${write} and fd.name startswith /etc/ and fd.name = /etc/passwd`)), [
+    WRITE,
+    ['/etc/passwd', WRITE],
+  ])
+  assert.deepEqual(shown(when('evt.type = open and fd.name pmatch ("/proc//sys/", /dev/*)')), [
+    0,
+    ['', FAILED],
+    ['/dev', 31],
+    ['/proc/sys', 31],
+  ])
+})
+
+test('what may hold for a failed open sees failed opens of every path, whose path is not resolved', () => {
+  assert.deepEqual(shown(when('evt.type = openat and fd.name = /etc/shadow')), [0, ['', FAILED], ['/etc/shadow', 31]])
+  assert.deepEqual(shown(when('evt.type = openat and evt.failed = false and fd.name = /etc/shadow')), [
+    ANY_SUCCESS,
+    ['/etc/shadow', ANY_SUCCESS],
+  ])
+})
+
+test('what is not understood holds for every open', () => {
+  for (const condition of [
+    'evt.type = open',
+    'evt.type = open and not fd.name startswith /etc/',
+    'evt.type = open and tolower(fd.name) = /etc/shadow',
+    'evt.type = open and (fd.name = /a or proc.name = x)',
+    'evt.type = open and fd.name endswith .key',
+    'evt.type = open and fd.name = val(proc.exepath)',
+  ])
+    assert.deepEqual(shown(when(condition)), [0], condition)
+})
+
+test('rules about other events want no opens', () => {
+  assert.deepEqual(shown(when('evt.type = execve or (evt.type = openat and fd.name = /a and fd.num >= 0)')), [
+    ANY_SUCCESS,
+    ['/a', ANY_SUCCESS],
+  ])
+})
+
+test('more entries than a profile may have are no entries', () => {
+  const many = Array.from({ length: 5000 }, (_, index) => `{ path: /srv/${index}/x, access: [read] }`).join(', ')
+  assert.deepEqual(shown(file(`{ deny: [${many}] }`)), [READ])
+})
