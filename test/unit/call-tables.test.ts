@@ -1,0 +1,28 @@
+/** Rules name calls by one table and the sensor looks at them by another: the same calls, as the same acts. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { CALL_KINDS } from '../../src/record/call-model.js'
+import { EVENT_TYPES, findEventType } from '../../src/record/fields/events.js'
+import { actOfCall, callNames } from '../../src/sensor/call-recipes.js'
+
+/** ia32 has calls of these names with a number at the end, which are told as those without. */
+const toldAs = (name: string) => name.replace(/(?<=\D)(?:32|64)$/, '')
+const isAct = (kind: string): boolean => CALL_KINDS.some((act) => act === kind)
+
+test('each call that a rule can name and that the probes report is the same act to the sensor', () => {
+  let count = 0
+  for (const { name, kind } of EVENT_TYPES) {
+    if (kind === undefined)
+      assert.equal(actOfCall(name), undefined, `${name} is reported, yet rules are told it is not`)
+    else if (isAct(kind)) {
+      assert.equal(actOfCall(name), kind, name)
+      count++
+    }
+  }
+  assert.ok(count >= 70, `${count} calls`)
+})
+
+test('each call that the sensor looks at can be named by a rule, as the same act', () => {
+  for (const act of CALL_KINDS)
+    for (const name of callNames(act)) assert.equal(findEventType(toldAs(name))?.kind, act, name)
+})
