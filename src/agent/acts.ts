@@ -1,6 +1,7 @@
 /**
  * Which acts the kernel is asked to report: those that the loaded rules judge, each time; and those of the classes that
- * `--activity` names, with repeats counted instead of reported one by one.
+ * `--activity` names, with repeats counted instead of reported one by one. Of the first, only what a rule holds for is
+ * recorded.
  */
 import type { Rule } from '../policy/model.js'
 import { CALL_KINDS, type CallKind } from '../record/call-model.js'
@@ -47,6 +48,13 @@ export function actsOfActivity(classes: Iterable<ActivityClass>): bigint {
   let acts = 0n
   for (const name of classes) for (const act of ACTS_OF_CLASS[name]) acts |= actBit(act)
   return acts
+}
+
+/** Is an act (enum hg_act) recorded, whether a rule holds for it or not? One that is not known is, so that it is counted. */
+export function actRecorder(classes: Iterable<ActivityClass>): (act: number) => boolean {
+  const acts = actsOfActivity(classes)
+  const isRecorded = [true, ...CALL_KINDS.map((kind) => (acts & actBit(kind)) !== 0n)]
+  return (act) => isRecorded[act] ?? true
 }
 
 const isCallKind = (name: string): name is CallKind => CALL_KINDS.some((kind) => kind === name)

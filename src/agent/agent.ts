@@ -18,7 +18,7 @@ import type { LostRange } from '../sensor/gaps.js'
 import { Sensor } from '../sensor/sensor.js'
 import type { Counters } from '../telemetry/counters.js'
 import { HullguardError, messageOf } from '../telemetry/errors.js'
-import { type ActivityClass, ALWAYS_ON, actsOfActivity, kindsOfActs } from './acts.js'
+import { type ActivityClass, ALWAYS_ON, actRecorder, actsOfActivity, kindsOfActs } from './acts.js'
 import { Recording, type RecordingOptions } from './capture/recording.js'
 import { BootClock } from './clock.js'
 import { composePipeline } from './compose.js'
@@ -256,6 +256,7 @@ class Agent implements RunningAgent {
       hostNames: this.#hostNames,
       isOwnFile,
       judgesFirstUses: false,
+      isActRecorded: actRecorder(this.#options.activity),
       append,
       onCgroup: (identity, cgroupId) => this.#place(identity, [cgroupId]),
       onLost: (range) => this.#lost(range),
@@ -373,7 +374,12 @@ class Agent implements RunningAgent {
   #readTasks(): void {
     const tasks = this.#sensor?.readTasks() ?? []
     const isHostWanted = this.#policies?.isHostWanted ?? false
-    readExistingProcesses(tasks, this.#processes, (id) => isHostWanted || (this.#table.lookup(id)?.confirmed ?? false))
+    const identify = (id: bigint) => this.#table.lookup(id)
+    readExistingProcesses(tasks, this.#processes, {
+      isConfirmed: (id) => isHostWanted || (identify(id)?.confirmed ?? false),
+      isReported: (id) => isHostWanted || (identify(id)?.ref.state ?? 'host') !== 'host',
+      nowBootNs: this.#clock.nowBootNs(),
+    })
     this.#sensor?.adoptSockets()
   }
 

@@ -10,14 +10,27 @@ import type { ProcessTable } from './process-table.js'
 /** As much as an exec event carries. */
 const ARGS_MAX_BYTES = 32 * 1024
 
+/** How the agent stands to the processes of a cgroup. */
+export interface Standing {
+  /** They are watched for sure: arguments and directory are read too. */
+  isConfirmed: (cgroupId: bigint) => boolean
+  /** What they execute is reported. */
+  isReported: (cgroupId: bigint) => boolean
+  nowBootNs: bigint
+}
+
+/** A process so young may be about to execute something, which nobody reports where its cgroup is not watched. */
+const SETTLED_NS = 1_000_000_000n
+
 export function readExistingProcesses(
   tasks: readonly TaskSnapshot[],
   processes: ProcessTable,
-  isWatched: (cgroupId: bigint) => boolean,
+  { isConfirmed, isReported, nowBootNs }: Standing,
 ): void {
   for (const task of tasks) {
     if (processes.find(task.pid, task.startNs) !== undefined) continue
-    const isRead = isWatched(task.cgroupId)
+    const isRead = isConfirmed(task.cgroupId)
+    if (!isReported(task.cgroupId) && nowBootNs - task.startNs < SETTLED_NS) continue
     const args = isRead ? readArguments(task.pid) : []
     const cwd = isRead ? readCwd(task.pid) : ''
     const { comm, exe, vpid } = task

@@ -77,6 +77,8 @@ export interface PipelineOptions {
   isOwnFile: OwnFileCheck
   /** A first use of a syscall is judged too. The live kernel reports what violates a rule; a capture knows first uses only. */
   judgesFirstUses: boolean
+  /** Acts (enum hg_act) that are recorded whether a rule holds for them or not. */
+  isActRecorded: (act: number) => boolean
   verdicts: Verdicts
   held: HeldEvents
   append: (draft: RecordDraft) => { seq: bigint }
@@ -283,14 +285,16 @@ export class Pipeline implements EventHandler {
     const eventType = CALL_TYPES.get(callName(event)) ?? UNTOLD_TYPE
     this.#matchConditions(set, identity, eventType)
     if (!this.#isRecorded(identity) && this.#senderOnHost(event) === undefined) return
+    const target = this.#options.table.lookup(event.targetCgroupId)
+    const call = { event, entry, identity, target: target?.ref.state === 'container' ? target : undefined }
+    const judgedFor = matchCall(set, call, context.sources.users, this.#hits)
+    const isHit = this.#hits.count > 0 || this.#conditionHits > 0
+    if (!isHit && !this.#options.isActRecorded(event.act)) return
     const draft = this.#options.drafts.call(event, identity.ref, entry, (id) => this.#options.table.lookup(id)?.ref)
     if (draft === undefined) {
       this.undecodable()
       return
     }
-    const target = this.#options.table.lookup(event.targetCgroupId)
-    const call = { event, entry, identity, target: target?.ref.state === 'container' ? target : undefined }
-    const judgedFor = matchCall(set, call, context.sources.users, this.#hits)
     const hook = event.act === Act.SIGNAL ? 'signal_generate' : 'sys_exit'
     this.#finish(event, draft, judgedFor, set, hook, eventType)
   }

@@ -1,7 +1,9 @@
 /** src/agent/process-table.ts: who a pid is, by pid and start time, within a bound. */
 import assert from 'node:assert/strict'
 import { beforeEach, describe, test } from 'node:test'
+import { readExistingProcesses } from '../../src/agent/existing-processes.js'
 import { type ProcessEntry, ProcessTable } from '../../src/agent/process-table.js'
+import type { TaskSnapshot } from '../../src/sensor/sensor.js'
 import { Counters } from '../../src/telemetry/counters.js'
 
 const entry = (pid: number, startNs: bigint, exe = '/bin/x'): ProcessEntry => ({
@@ -84,4 +86,23 @@ describe('the process table', () => {
     assert.equal(table.sizeCount, 1)
     assert.equal(counters.get('process_table_evicted_total'), 0)
   })
+})
+
+test('of what was there before, a process that may be about to execute something unseen stays unknown', () => {
+  const table = new ProcessTable(new Counters())
+  const task = (pid: number, startNs: bigint, cgroupId: bigint): TaskSnapshot => ({
+    ...{ pid, startNs, cgroupId, parentPid: 1, parentStartNs: 1n, uid: 0, gid: 0, vpid: pid },
+    ...{ comm: 'x', exe: '/bin/x', flags: 0, inode: 0n, tty: 0, vpgid: 0, sid: 0, loginuid: 0xffff_ffff },
+    ...{ capPermitted: 0n, capEffective: 0n, capInheritable: 0n },
+  })
+  const [host, pending] = [1n, 2n]
+  const [old, young] = [1_000_000_000n, 4_500_000_000n]
+  readExistingProcesses(
+    [task(4_000_010, old, host), task(4_000_011, young, host), task(4_000_012, young, pending)],
+    table,
+    { isConfirmed: () => false, isReported: (id) => id === pending, nowBootNs: 5_000_000_000n },
+  )
+  assert.equal(table.find(4_000_010, old)?.exe, '/bin/x')
+  assert.equal(table.find(4_000_011, young), undefined)
+  assert.equal(table.find(4_000_012, young)?.exe, '/bin/x')
 })

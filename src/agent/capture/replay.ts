@@ -159,6 +159,7 @@ export class Replay {
       hostname: '',
       isOwnFile: () => this.#isOwnFile,
       judgesFirstUses: true,
+      isActRecorded: () => true,
       append: (draft) => this.#append(draft),
       onCgroup: () => {},
       onLost: () => {},

@@ -78,6 +78,7 @@ function hitsOf(policy: Policy, set: PolicySet, test: PolicyTest): string[] {
     hostname: '',
     isOwnFile: () => false,
     judgesFirstUses: true,
+    isActRecorded: () => true,
     append: ({ kind, alert }) => {
       if (kind === 'alert' && alert?.policy === policy.name) hits.add(alert.rule)
       return { seq: 1n }
