@@ -204,9 +204,10 @@ function bootOnce(kernel: string, initramfs: string, append: string, limitMs: nu
   return new Promise((resolve, reject) => {
     const qemu = spawn('qemu-system-x86_64', args, { stdio: ['ignore', 'pipe', 'pipe'] })
     let output = ''
+    // a character may come in two pieces
     for (const stream of [qemu.stdout, qemu.stderr])
-      stream.on('data', (chunk: Buffer) => {
-        output += chunk.toString('utf8')
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        output += text
       })
     const timer = setTimeout(() => qemu.kill('SIGKILL'), limitMs)
     const startTimer = setTimeout(() => {
