@@ -47,6 +47,11 @@ const MESSAGE_FLAGS = table(
 )
 const USERFAULTFD_FLAGS = table('O_NONBLOCK=0x800 O_CLOEXEC=0x80000 UFFD_USER_MODE_ONLY=1')
 
+/** Of a chmod. */
+export const MODE_FLAGS = table(
+  'S_IXOTH=1 S_IWOTH=2 S_IROTH=4 S_IXGRP=0x8 S_IWGRP=0x10 S_IRGRP=0x20 S_IXUSR=0x40 S_IWUSR=0x80 S_IRUSR=0x100 S_ISVTX=0x200 S_ISGID=0x400 S_ISUID=0x800',
+)
+
 const byNumber = (text: string): ReadonlyMap<number, string> =>
   new Map(table(text).map(([name, value]) => [value, name]))
 
@@ -227,6 +232,27 @@ export function readArguments(
   texts: CallTexts,
 ): Readonly<Record<string, string>> {
   return READERS[act](event, call, texts)
+}
+
+/** Arguments that stand for themselves, by act and name. */
+const WORDS: Readonly<Record<string, FlagTable>> = {
+  'setns flags': CLONE_FLAGS,
+  'unshare flags': CLONE_FLAGS,
+  'ptrace request': [...PTRACE_REQUESTS].map(([value, name]) => [name, value] as const),
+  'socket domain': [...DOMAINS].map(([value, name]) => [name, value] as const),
+}
+
+/** What readArguments() shows as that text: names joined by `|`, or a number. Undefined: there is no such name. */
+export function argumentNumber(act: CallKind, name: string, text: string): number | undefined {
+  const words = WORDS[`${act} ${name}`]
+  let number = 0
+  for (const part of text.split('|')) {
+    const value =
+      words?.find(([word]) => word === part)?.[1] ?? (/^(?:0x[0-9a-f]+|\d+)$/.test(part) ? Number(part) : undefined)
+    if (value === undefined) return undefined
+    number = (number | value) >>> 0
+  }
+  return number
 }
 
 /** `sendto` … for a call of ia32's socketcall, whose own name says nothing. */

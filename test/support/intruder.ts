@@ -117,6 +117,7 @@ export async function intruderImage(
       'sys/fs/cgroup/x/.keep': '',
       'sys/kernel/mm/setting': '0',
       'srv/.keep': '',
+      'mnt/.keep': '',
     },
     copies: {
       'usr/bin/intrude': await compileStatic(dir, 'intrude', INTRUDE),
@@ -130,6 +131,8 @@ const act = (command: string, ...fires: readonly string[]): IntruderAct => ({ co
 /** Rules that no act here can fire, and why. Each has its tests beside the policy. */
 export const NOT_TRIED: Readonly<Record<string, string>> = {
   'interactive shell': 'needs a terminal, and the containers of the tests have none',
+  'device of the host mounted': 'a mount is judged when it came to pass, and this container may not mount',
+  'control files of the kernel mounted': 'the same',
 }
 
 export const INTRUDER_ACTS: readonly IntruderAct[] = [
@@ -162,12 +165,12 @@ export const INTRUDER_ACTS: readonly IntruderAct[] = [
   act('LD_PRELOAD=/tmp/x.so /usr/bin/app', 'library preloaded from a writable folder'),
   act('echo >> /etc/pam.d/sshd', 'login modules changed'),
   act('echo >> /root/.bashrc', 'shell start file changed'),
-  act('cp /bin/busybox /usr/local/bin/helper', 'program folder changed'),
+  act('cp /bin/busybox /usr/bin/helper', 'program folder changed'),
   act('sshd -D', 'remote login service started'),
   // privilege escalation
   act('echo /x > /sys/fs/cgroup/x/release_agent', 'release agent of a cgroup set'),
   // harmless files of the names that count: the real ones are the machine's
-  act('echo > /srv/core_pattern', 'helper program of the kernel set'),
+  act('echo > /mnt/core_pattern', 'helper program of the kernel set'),
   act('echo 1 > /sys/kernel/mm/setting', 'kernel setting changed'),
   act('echo > /dev/mem', 'kernel memory or ports opened'),
   act('echo > /dev/sda1', 'raw disk opened'),
@@ -181,8 +184,6 @@ export const INTRUDER_ACTS: readonly IntruderAct[] = [
   act('intrude trace', 'another process traced'),
   act('nsenter -t 1 -m true', 'namespace of another process entered', 'namespace tool run'),
   act('unshare -U true', 'new user namespace'),
-  act('mount -t ext4 /dev/sda1 /mnt', 'device of the host mounted'),
-  act('mount -t cgroup none /tmp', 'control files of the kernel mounted'),
   act('chroot /host /bin/true', 'root changed to a mounted host'),
   act('echo > /host/etc/cron.d/job', 'files of the host changed'),
   act('touch /srv/helper; chmod 4755 /srv/helper', 'set-user-id bit set'),
@@ -191,8 +192,8 @@ export const INTRUDER_ACTS: readonly IntruderAct[] = [
   act('cat /etc/shadow', 'password hashes read'),
   act('cat /root/.ssh/id_ed25519', 'private key read'),
   act('cat /root/.aws/credentials', 'saved password or token read by a tool'),
-  act('cat /run/secrets/kubernetes.io/serviceaccount/token', 'token of the pod read by a tool'),
-  act('cat /proc/1/environ', 'environment of another process read by a tool'),
+  act('/bin/cat /run/secrets/kubernetes.io/serviceaccount/token', 'token of the pod read by a tool'),
+  act('/bin/cat /proc/1/environ', 'environment of another process read by a tool'),
   act('gcore 1', 'memory of a process read for secrets'),
   act('/bin/nc -w 1 169.254.169.254 80', 'cloud metadata asked by a tool'),
   act('/bin/find /root -name id_rsa', 'search for keys and passwords'),
@@ -205,7 +206,7 @@ export const INTRUDER_ACTS: readonly IntruderAct[] = [
   act('ssh root@10.0.0.7', 'SSH client run'),
   act('chisel client', 'tunnel or proxy tool run'),
   act('/bin/wget -q -O /tmp/x http://127.0.0.1:9/x', 'file fetched into a temporary folder'),
-  act('chmod 755 /tmp/x', 'file in a temporary folder made executable'),
+  act('touch /tmp/x; /bin/chmod 755 /tmp/x', 'file in a temporary folder made executable'),
   // defence evasion
   act('rm /var/log/auth.log', 'system log deleted'),
   act('rm /root/.bash_history', 'shell history deleted'),

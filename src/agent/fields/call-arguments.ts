@@ -4,7 +4,7 @@ import { CALL_KINDS, type CallKind } from '../../record/call-model.js'
 import { callRanges } from '../../sensor/batch.js'
 import { EvCall } from '../../sensor/generated/abi.js'
 import { decodeText } from '../../sensor/sensor.js'
-import { readArguments } from '../call-arguments.js'
+import { flagNames, MODE_FLAGS, readArguments } from '../call-arguments.js'
 import { callName, tagOf } from '../call-drafts.js'
 import { TEXTS } from './texts.js'
 
@@ -27,7 +27,7 @@ const path2 = (call: EvCall) => text(call, call.pathBytes, call.path2Bytes)
 
 /** Falco's names of arguments that records name otherwise. */
 const ALIASES: Readonly<Partial<Record<string, readonly string[]>>> = {
-  mode: ['create_mode', 'set_mode'],
+  mode: ['create_mode'],
   uid: ['uid', 'set_uid'],
   gid: ['gid', 'set_gid'],
   target: ['target_path'],
@@ -73,6 +73,8 @@ export function callArgument(call: EvCall, name: string): InternedText | undefin
   if (read !== undefined) return read(call)
   if (name === 'fd') return call.fd < 0 ? undefined : TEXTS.ofString(`${call.fd}`)
   const args = argumentsOf(call, act)
+  if (name === 'mode' && args.set_mode !== undefined)
+    return TEXTS.ofString(flagNames(MODE_FLAGS, Number.parseInt(args.set_mode, 8)))
   const value = (ALIASES[name] ?? [name]).map((own) => args[own]).find((found) => found !== undefined)
   return value === undefined ? undefined : TEXTS.ofString(value)
 }

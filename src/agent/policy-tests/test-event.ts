@@ -8,6 +8,7 @@ import { parseHost } from '../../policy/net-pattern.js'
 import { syscallNumber } from '../../policy/syscalls.js'
 import { CALL_KINDS, type CallKind } from '../../record/call-model.js'
 import { buildEvent, enumNumber, type FieldInput } from '../../sensor/event-builder.js'
+import { argumentNumber } from '../call-arguments.js'
 import { TestFault, TestValues } from './test-values.js'
 
 /** Who acts in a test: the event's header, and the process table's entry of it. */
@@ -203,6 +204,7 @@ const OPENED_FD = 3
 const OPENS: ReadonlySet<CallKind> = new Set(['open', 'memfd', 'userfaultfd', 'socket', 'accept', 'dup'])
 const SOCKETS: ReadonlySet<CallKind> = new Set(['socket', 'bind', 'listen', 'accept', 'send', 'recv'])
 const NEAR_END: ReadonlySet<CallKind> = new Set(['bind', 'listen'])
+const FD_SOCKET = enumNumber('hg_fd_kind', 'HG_FD_SOCKET')
 const O_CREAT = 0o100
 const SOCK_STREAM = 1
 const SOCK_DGRAM = 2
@@ -220,8 +222,8 @@ function callEvent(act: CallKind, values: TestValues, header: Record<string, Fie
   const flag = (name: string, isSet: boolean) => (isSet ? enumNumber('hg_call_flag', `HG_CALL_${name}`) : 0)
   const fields: Record<string, FieldInput> = {
     ...withKind(header, 'CALL'),
+    ...(SOCKETS.has(act) || (act === 'dup' && values.has('remote_ip')) ? socketOf(act, values) : {}),
     ...argumentsOf(act, values),
-    ...(SOCKETS.has(act) ? socketOf(act, values) : {}),
     act: enumNumber('hg_act', `HG_ACT_${act.toUpperCase()}`),
     nr,
     flags:
@@ -245,7 +247,7 @@ function argumentsOf(act: CallKind, values: TestValues): Record<string, FieldInp
     case 'open':
       return accessOf(values.texts('access', ['read']))
     case 'chmod':
-      return { args: [0n, 0n, BigInt(values.number('set_mode', 0o644))] }
+      return { args: [0n, 0n, octalOf(values, 'set_mode', '0644')] }
     case 'chown':
       return { args: [0n, 0n, BigInt(values.number('set_uid', 0)), BigInt(values.number('set_gid', 0))] }
     case 'signal':
@@ -259,11 +261,40 @@ function argumentsOf(act: CallKind, values: TestValues): Record<string, FieldInp
       return {
         facts: ['effective', 'permitted', 'inheritable', 'ambient'].map((name) => BigInt(values.text(name, '0'))),
       }
+    case 'setns':
+      return { args: [0n, flagsOf(act, values, '0')] }
+    case 'unshare':
+      return { args: [flagsOf(act, values, '0')] }
+    case 'ptrace':
+      return { args: [wordOf(act, 'request', values, 'PTRACE_ATTACH')] }
+    case 'socket':
+      return domainOf(values)
     case 'mount':
       return { tag: text(values.text('type', '')) }
     default:
       return {}
   }
+}
+
+/** Octal digits, as chmod takes them. */
+function octalOf(values: TestValues, key: string, preset: string): bigint {
+  const digits = values.text(key, preset)
+  if (!/^[0-7]{1,5}$/.test(digits)) throw new TestFault(`expected octal digits for \`${key}\`, received \`${digits}\``)
+  return BigInt(`0o${digits}`)
+}
+
+function wordOf(act: CallKind, key: string, values: TestValues, preset: string): bigint {
+  const text = values.text(key, preset)
+  const number = argumentNumber(act, key, text)
+  if (number === undefined) throw new TestFault(`there is no \`${key}\` \`${text}\` of \`${act}\``)
+  return BigInt(number)
+}
+
+const flagsOf = (act: CallKind, values: TestValues, preset: string) => wordOf(act, 'flags', values, preset)
+
+function domainOf(values: TestValues): Record<string, FieldInput> {
+  const domain = wordOf('socket', 'domain', values, 'AF_INET')
+  return { args: [domain], family: domain }
 }
 
 function accessOf(names: readonly string[]): Record<string, FieldInput> {
@@ -272,7 +303,12 @@ function accessOf(names: readonly string[]): Record<string, FieldInput> {
     (name) => (access & enumNumber('hg_access', `HG_ACCESS_${name}`)) !== 0,
   )
   const flags = (read && write ? 2 : write ? 1 : 0) | (create ? O_CREAT : 0)
-  return { access, facts: [BigInt(flags), create ? 0o644n : 0n], args: [0n, 0n, BigInt(flags)] }
+  return {
+    fd_kind: enumNumber('hg_fd_kind', 'HG_FD_FILE'),
+    access,
+    facts: [BigInt(flags), create ? 0o644n : 0n],
+    args: [0n, 0n, BigInt(flags)],
+  }
 }
 
 function accessName(name: string): string {
@@ -300,6 +336,7 @@ function socketOf(act: CallKind, values: TestValues): Record<string, FieldInput>
   }
   const [local, remote] = [side('local'), side('remote')]
   return {
+    fd_kind: FD_SOCKET,
     family: isIPv6(local.ip) || isIPv6(remote.ip) ? 10 : 2,
     proto,
     socket_type: proto === PROTOS.udp ? SOCK_DGRAM : SOCK_STREAM,
