@@ -14,7 +14,7 @@ import { type BenchOptions, CannotRun, type Emit, type Row } from './support/row
 import { toTable } from './support/table.js'
 
 /** In order of running: what needs no privilege comes first. */
-const CASES = ['matcher', 'delivery', 'pipeline', 'overhead', 'kill', 'memory'] as const
+const CASES = ['matcher', 'delivery', 'pipeline', 'overhead', 'kill', 'saturation', 'memory'] as const
 type Case = (typeof CASES)[number]
 type Run = (emit: Emit, options: BenchOptions) => Promise<void>
 
@@ -30,6 +30,7 @@ const LOAD: Readonly<Record<Case, () => Promise<{ run: Run }>>> = {
   pipeline: () => import('./cases/pipeline.js'),
   overhead: () => import('./cases/overhead.js'),
   kill: () => import('./cases/kill.js'),
+  saturation: () => import('./cases/saturation.js'),
   memory: () => import('./cases/memory.js'),
 }
 

@@ -12,10 +12,12 @@
 //   kill N PATH US   N times: fork, execve(PATH), which must be killed; US between        -> N latencies in ns, act to waitpid
 //   live N PATH US   the same with a program that must end well
 //   spin S           computes for S seconds                                               -> 0
+//   opens N E P Q    N times open (read) and close P, but Q each E-th time                -> total ns, opens of Q
 // A command that fails prints `error TEXT`.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -190,6 +192,26 @@ static int do_spin(long seconds)
 	return 0;
 }
 
+static int do_opens(long count, long every, const char *plain, const char *sensitive)
+{
+	long long start = now_ns();
+	long sensitive_count = 0;
+
+	if (every < 1)
+		return fail("opens");
+	for (long i = 1; i <= count; i++) {
+		int is_sensitive = i % every == 0;
+		int fd = open(is_sensitive ? sensitive : plain, O_RDONLY | O_CLOEXEC);
+
+		if (fd < 0)
+			return fail(is_sensitive ? sensitive : plain);
+		close(fd);
+		sensitive_count += is_sensitive;
+	}
+	printf("%lld %ld\n", now_ns() - start, sensitive_count);
+	return 0;
+}
+
 static int do_command(int count, char **words)
 {
 	long first = count > 1 ? atol(words[1]) : 0;
@@ -210,6 +232,8 @@ static int do_command(int count, char **words)
 		return do_kill(first, words[2], atol(words[3]), 0);
 	if (count == 2 && !strcmp(words[0], "spin"))
 		return do_spin(first);
+	if (count == 5 && !strcmp(words[0], "opens"))
+		return do_opens(first, atol(words[2]), words[3], words[4]);
 	printf("error unknown command\n");
 	return 2;
 }
