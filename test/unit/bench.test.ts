@@ -54,7 +54,7 @@ describe('bench command line', () => {
     const { code, stderr, stdout } = await run(process.execPath, [BENCH, '--only', 'matcher,nonsense'])
     assert.equal(code, 2)
     assert.match(stderr, /no case `nonsense`/)
-    assert.match(stderr, /cases: matcher, delivery, pipeline, overhead, kill, memory/)
+    assert.match(stderr, /cases: matcher, delivery, pipeline, overhead, kill, saturation, memory/)
     assert.equal(stdout, '')
   })
 
