@@ -61,7 +61,9 @@ async function settled(port: number, dataDir: string): Promise<Record<Lane, numb
     async () => {
       const before = await counted()
       const { stdout } = await hullguard(['agents', '--data-dir', dataDir, '--json'])
-      const row = JSON.parse(stdout.split('\n')[0] ?? '') as { last_alert_seq: string; last_activity_seq: string }
+      const [line] = stdout.split('\n')
+      if (line === undefined || line === '') return false // the store does not know the agent yet, or is being opened
+      const row = JSON.parse(line) as { last_alert_seq: string; last_activity_seq: string }
       const stored = { alert: Number(row.last_alert_seq), activity: Number(row.last_activity_seq) }
       const after = await counted()
       return LANES.every((lane) => before[lane] === stored[lane] && after[lane] === stored[lane]) && stored
