@@ -80,7 +80,8 @@ enum hg_drop {
 	HG_DROP_UNREPORTED_ACTION = 6, /* denied or killed, but the event found no room */
 	HG_DROP_REPEAT = 7,	       /* a send counted in the repeats_count of a later event, if one comes */
 	HG_DROP_SOCKETS_FULL = 8,      /* a socket's owner could not be kept */
-	HG_DROP_MAX = 9,
+	HG_DROP_TRUNCATED = 9,	       /* an event with a part cut off: its flags say which */
+	HG_DROP_MAX = 10,
 };
 
 /* Flags of a cgroup's entry. */
@@ -547,6 +548,14 @@ struct map_syscalls_seen {
 	__u64 seen[HG_ABIS][HG_SYSCALL_WORDS];
 };
 
+/* Key of `losses`: whose events were lost or cut. */
+struct map_loss_key {
+	__u64 cgroup_id; /* ev_header.cgroup_id */
+	__u32 profile;
+	__u16 cause; /* enum hg_drop */
+	__u16 kind;  /* enum hg_kind */
+};
+
 /* Never used: keeps every type of this contract in the object's BTF (by value: a pointer would leave only a name there). */
 struct abi_anchor {
 	struct ev_exec ev_exec;
@@ -579,6 +588,7 @@ struct abi_anchor {
 	enum hg_recipe_flag recipe_flag;
 	struct map_recipe map_recipe;
 	struct map_open_prefix_key map_open_prefix_key;
+	struct map_loss_key map_loss_key;
 };
 
 _Static_assert(sizeof(struct ev_header) == 88, "ev_header: no implicit padding");

@@ -17,6 +17,24 @@ static __always_inline void emit__count_drop(enum hg_drop cause, enum hg_kind ki
 		__sync_fetch_and_add(count, 1);
 }
 
+/* A loss of an event whose owner is known. Rare by nature, so it may cost a look-up more. */
+__noinline int emit__count_loss(__u64 cgroup_id, __u32 profile, __u32 cause, __u32 kind)
+{
+	struct map_loss_key key = {.cgroup_id = cgroup_id, .profile = profile, .cause = cause, .kind = kind};
+	__u64 one = 1, *count;
+
+	emit__count_drop(cause, kind);
+	count = bpf_map_lookup_elem(&losses, &key);
+	if (!count) {
+		if (bpf_map_update_elem(&losses, &key, &one, BPF_NOEXIST) == 0)
+			return 0;
+		count = bpf_map_lookup_elem(&losses, &key);
+	}
+	if (count)
+		__sync_fetch_and_add(count, 1);
+	return 0;
+}
+
 static __always_inline struct map_control *emit__control(void)
 {
 	__u32 zero = 0;
@@ -82,9 +100,10 @@ static __always_inline bool emit__is_critical(const struct ev_header *header)
 /* size_bytes is bounded by the caller for the verifier. A full ring is counted; an action that then goes unreported, twice. */
 static __always_inline void emit__output(struct ev_header *header, __u32 size_bytes, bool urgent)
 {
+	__u64 cgroup_id = header->cgroup_id, waiting_bytes;
+	__u32 profile = header->profile;
 	__u16 kind = header->kind;
 	__u8 action = header->action;
-	__u64 waiting_bytes;
 	long error;
 
 	if (emit__is_critical(header)) {
@@ -99,9 +118,9 @@ static __always_inline void emit__output(struct ev_header *header, __u32 size_by
 	}
 	if (error == 0)
 		return;
-	emit__count_drop(HG_DROP_RING_FULL, kind);
+	emit__count_loss(cgroup_id, profile, HG_DROP_RING_FULL, kind);
 	if (action != HG_ACTION_NONE)
-		emit__count_drop(HG_DROP_UNREPORTED_ACTION, kind);
+		emit__count_loss(cgroup_id, profile, HG_DROP_UNREPORTED_ACTION, kind);
 }
 
 #endif

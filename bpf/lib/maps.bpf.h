@@ -253,6 +253,14 @@ struct {
 	__type(value, __u64);
 } drops SEC(".maps");
 
+/* Of the drops of events, whose they were. An entry that is pushed out takes only this attribution with it: `drops` has the sum. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct map_loss_key);
+	__type(value, __u64);
+} losses SEC(".maps");
+
 /* Bulk events: all but those of `critical`. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

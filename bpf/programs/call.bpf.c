@@ -489,6 +489,8 @@ static __always_inline void call__output(struct scratch *scratch, const struct t
 	}
 	size_bytes = sizeof(*call) + strings_bytes;
 	call->header.size_bytes = size_bytes;
+	if (call->flags & HG_CALL_PATH_TRUNCATED)
+		emit__count_loss(home, profile, HG_DROP_TRUNCATED, HG_KIND_CALL);
 	emit__output(&call->header, size_bytes, rules && (rules->acts_urgent & (1ULL << (call->act & 63))));
 }
 

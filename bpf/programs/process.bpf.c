@@ -408,6 +408,8 @@ static __always_inline void process__finish_exec(__u32 slot, struct scratch *scr
 	}
 	size_bytes = sizeof(*event) + offset;
 	event->header.size_bytes = size_bytes;
+	if (event->flags & (HG_EXEC_ARGS_TRUNCATED | HG_EXEC_PATH_TRUNCATED | HG_EXEC_ENV_TRUNCATED))
+		emit__count_loss(event->header.cgroup_id, event->header.profile, HG_DROP_TRUNCATED, HG_KIND_EXEC);
 	emit__output(&event->header, size_bytes, urgent);
 }
 

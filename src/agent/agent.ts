@@ -28,6 +28,7 @@ import { readExistingProcesses } from './existing-processes.js'
 import { HostNames } from './fields/host-names.js'
 import { HeldEvents } from './held-events.js'
 import { lockHost } from './host-lock.js'
+import { defineLosses, publishLosses } from './losses.js'
 import { MemoryLoop } from './memory-loop.js'
 import { noDelivery } from './no-delivery.js'
 import { isOwnFile } from './own-file.js'
@@ -129,6 +130,7 @@ class Agent implements RunningAgent {
     this.#users = new UserNames(options.hostRoot ?? '/')
     this.#hostNames = new HostNames(counters)
     this.#held = new HeldEvents(counters)
+    defineLosses(counters)
     counters.define('kernel_events_lost_total', 'counter', 'Events that found no room in the ring, by their numbers')
     this.#breaker = new CircuitBreaker({ ...BREAKER_DEFAULTS, nowMs: () => performance.now() }, (policy) => {
       const message = `policy ${policy} acted on more than ${BREAKER_DEFAULTS.limitCount} containers within a minute: it observes from now on; \`hullguard mode block\` re-arms it`
@@ -422,6 +424,7 @@ class Agent implements RunningAgent {
 
   #renderMetrics(): string {
     this.#sensor?.publishCounters()
+    if (this.#sensor !== undefined) publishLosses(this.#options.counters, this.#sensor, this.#table)
     return this.#options.counters.render()
   }
 

@@ -13,14 +13,17 @@ import { BatchWalker, type EventHandler } from './batch.js'
 import { CALL_PROGRAMS, hooksOfActs, recipeEntries } from './call-recipes.js'
 import {
   Drop,
+  decodeMapLossKey,
   EvMemory,
   EvTask,
   encodeMapCgroup,
   encodeMapContainer,
   encodeMapControl,
   Kind,
+  MAP_LOSS_KEY_BYTES,
   type MapCgroup,
   type MapControl,
+  type MapLossKey,
 } from './generated/abi.js'
 import { loadByTrying, type Reasons } from './ladder.js'
 import { explainLoadError } from './load-error.js'
@@ -106,6 +109,21 @@ export interface MemoryReading {
 
 const EEXIST = 17
 const NO_LIMIT = 0xffff_ffff_ffff_ffffn
+
+/** So many events of a cgroup were lost or cut for one cause. */
+export interface Loss extends MapLossKey {
+  count: number
+}
+
+/** Names of a kernel drop's cause and kind, as the counters label them. */
+export function dropLabels(causeIndex: number, kindIndex: number): { cause: string; kind: string } {
+  return { cause: nameIn(Drop, causeIndex), kind: nameIn(Kind, kindIndex) }
+}
+
+function nameIn(table: Readonly<Record<string, number>>, value: number): string {
+  const entry = Object.entries(table).find(([, number]) => number === value)
+  return entry === undefined ? String(value) : entry[0].toLowerCase()
+}
 
 export class Sensor {
   /** Optional programs that this kernel refused, with the reason. */
@@ -379,18 +397,12 @@ export class Sensor {
     const key = new Uint8Array(4)
     const value = new BigUint64Array(this.#possibleCpus)
     const valueBytes = new Uint8Array(value.buffer)
-    const kinds = Object.entries(Kind).filter(([, kind]) => kind !== Kind.MAX)
-    for (const [cause, causeIndex] of Object.entries(Drop)) {
-      if (causeIndex === Drop.MAX) continue
-      for (const [kind, kindIndex] of kinds) {
+    for (let causeIndex = 0; causeIndex < Drop.MAX; causeIndex++) {
+      for (let kindIndex = 0; kindIndex < Kind.MAX; kindIndex++) {
         new DataView(key.buffer).setUint32(0, causeIndex * Kind.MAX + kindIndex, true)
         if (!this.#native.lookup('drops', key, valueBytes)) continue
         const total = value.reduce((sum, one) => sum + one, 0n)
-        if (total > 0n)
-          counters.set('sensor_kernel_drops_total', Number(total), {
-            cause: cause.toLowerCase(),
-            kind: kind.toLowerCase(),
-          })
+        if (total > 0n) counters.set('sensor_kernel_drops_total', Number(total), dropLabels(causeIndex, kindIndex))
       }
     }
     for (const { name, recursionMissesCount } of this.programs())
@@ -400,6 +412,19 @@ export class Sensor {
     counters.set('sensor_ring_waiting_bytes', stats.waitingBytes)
     counters.set('sensor_slab_waits_total', stats.waitsForSlabCount)
     counters.set('sensor_wakeups_total', stats.wakeupsCount)
+  }
+
+  /** Whose events were lost or cut, as far as that was known when it happened (4,096 owners and causes; the oldest go). */
+  losses(): Loss[] {
+    const keys = this.#native.keys('losses')
+    const value = new Uint8Array(8)
+    const losses: Loss[] = []
+    for (let at = 0; at + MAP_LOSS_KEY_BYTES <= keys.length; at += MAP_LOSS_KEY_BYTES) {
+      const key = keys.subarray(at, at + MAP_LOSS_KEY_BYTES)
+      if (!this.#native.lookup('losses', key, value)) continue
+      losses.push({ ...decodeMapLossKey(key), count: Number(new DataView(value.buffer).getBigUint64(0, true)) })
+    }
+    return losses
   }
 
   /** What the kernel says of the loaded programs. */

@@ -29,6 +29,16 @@ export class Counters {
     this.#metric(name).series.set(renderLabels(labels), value)
   }
 
+  /** What this metric has now, and nothing else: for series whose owners come and go. */
+  replace(name: string, series: Iterable<readonly [labels: Labels, value: number]>): void {
+    const values = this.#metric(name).series
+    values.clear()
+    for (const [labels, value] of series) {
+      const key = renderLabels(labels)
+      values.set(key, (values.get(key) ?? 0) + value)
+    }
+  }
+
   get(name: string, labels?: Labels): number {
     return this.#metric(name).series.get(renderLabels(labels)) ?? 0
   }

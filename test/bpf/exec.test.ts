@@ -4,7 +4,7 @@ import { copyFileSync, mkdirSync, readFileSync, realpathSync, statSync, symlinkS
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { loadAddon } from '../../src/sensor/addon.js'
-import { ExecFlag, Kind, Phase, Rung, Want } from '../../src/sensor/generated/abi.js'
+import { Drop, ExecFlag, Kind, Phase, Rung, Want } from '../../src/sensor/generated/abi.js'
 import { findCommand, makeTempDir, requires, runOk } from '../support/process.js'
 import { capabilitiesOf, loginuidOf } from '../support/process-facts.js'
 import { latin1, TestSensor, unforeseen } from '../support/sensor.js'
@@ -235,6 +235,8 @@ describe('exec', { skip }, () => {
     const path = findCommand('true') ?? ''
     const whole = `${path}\0${`${'a'.repeat(1000)}\0`.repeat(50)}`
     assert.equal(event.args, whole.slice(0, 32_768))
+    const cut = sensor.sensor.losses().filter(({ cgroupId }) => cgroupId === event.cgroupId)
+    assert.deepEqual(cut, [{ cgroupId: event.cgroupId, profile: 0, cause: Drop.TRUNCATED, kind: Kind.EXEC, count: 1 }])
   })
 
   test('arguments of exactly 32 KiB are whole, without the flag', async () => {

@@ -110,6 +110,11 @@ describe('numbers and loss', { skip }, () => {
       assert.equal(tally.highest.get(cpu) ?? 0n, given, `CPU ${cpu}`)
     })
     assert.equal(dropsOf(sensor, Drop.RING_FULL), lostCount)
+    const owned = sensor.sensor.losses().filter(({ cause }) => cause === Drop.RING_FULL)
+    const countOfOwner = (id?: bigint) =>
+      owned.reduce((sum, { cgroupId, count }) => (id === undefined || cgroupId === id ? sum + count : sum), 0)
+    assert.equal(BigInt(countOfOwner()), lostCount, 'each lost event has its owner')
+    assert.ok(countOfOwner(cgroup.id) > FLOOD_FORKS_COUNT)
     for (const cause of [Drop.SCRATCH, Drop.TASKS_FULL, Drop.CGROUPS_FULL, Drop.HELPER])
       assert.equal(dropsOf(sensor, cause), 0n)
     await sensor.close()

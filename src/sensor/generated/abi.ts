@@ -1,7 +1,7 @@
 // Generated from the BTF of dist/bpf/hullguard.bpf.o (bpf/abi.h) by scripts/generate-abi.mjs. Do not edit.
 
 /** Changes with every layout or number below: captures carry it. */
-export const ABI_HASH = '3b4dcb3b63a068bd'
+export const ABI_HASH = 'c5b94aa9e7bc5258'
 export const ABI_VERSION = 1
 export const PATH_MAX_BYTES = 4096
 export const ARGS_MAX_BYTES = 32768
@@ -106,7 +106,8 @@ export const Drop = {
   UNREPORTED_ACTION: 6,
   REPEAT: 7,
   SOCKETS_FULL: 8,
-  MAX: 9,
+  TRUNCATED: 9,
+  MAX: 10,
 } as const
 export type Drop = (typeof Drop)[keyof typeof Drop]
 
@@ -1379,6 +1380,41 @@ export function decodeMapExecResult(bytes: Uint8Array): MapExecResult {
   return readMapExecResult(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
 }
 
+export interface MapLossKey {
+  cgroupId: bigint
+  profile: number
+  cause: number
+  kind: number
+}
+
+export const MAP_LOSS_KEY_BYTES = 16
+
+function writeMapLossKey(view: DataView, at: number, value: MapLossKey): void {
+  view.setBigUint64(at + 0, value.cgroupId, true)
+  view.setUint32(at + 8, value.profile, true)
+  view.setUint16(at + 12, value.cause, true)
+  view.setUint16(at + 14, value.kind, true)
+}
+
+export function encodeMapLossKey(value: MapLossKey): Uint8Array {
+  const bytes = new Uint8Array(16)
+  writeMapLossKey(new DataView(bytes.buffer), 0, value)
+  return bytes
+}
+
+function readMapLossKey(view: DataView, at: number): MapLossKey {
+  return {
+    cgroupId: view.getBigUint64(at + 0, true),
+    profile: view.getUint32(at + 8, true),
+    cause: view.getUint16(at + 12, true),
+    kind: view.getUint16(at + 14, true),
+  }
+}
+
+export function decodeMapLossKey(bytes: Uint8Array): MapLossKey {
+  return readMapLossKey(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
+}
+
 export interface MapOpenPrefixKey {
   prefixBits: number
   profile: number
@@ -1628,7 +1664,7 @@ export const EVENT_LAYOUT: Readonly<Record<string, string>> = {
   hg_action: 'HG_ACTION_NONE=0 HG_ACTION_DENIED=1 HG_ACTION_KILLED=2 HG_ACTION_FAILED=3 HG_ACTION_SPARED=4 HG_ACTION_DENIED_KILL_PENDING=5',
   hg_call_flag: 'HG_CALL_HAS_RESULT=1 HG_CALL_UPPER_LAYER=2 HG_CALL_MEMFD=4 HG_CALL_PATH_TRUNCATED=8 HG_CALL_PATH_UNRESOLVED=16 HG_CALL_IO_URING=32 HG_CALL_DECISION=64 HG_CALL_CREATED=128 HG_CALL_USER_MEMORY=256 HG_CALL_DELETED=512',
   hg_cgroup_state: 'HG_CGROUP_PENDING=0 HG_CGROUP_CONTAINER=1',
-  hg_drop: 'HG_DROP_RING_FULL=0 HG_DROP_SCRATCH=1 HG_DROP_TASKS_FULL=2 HG_DROP_CGROUPS_FULL=3 HG_DROP_HELPER=4 HG_DROP_SYSCALLS_FULL=5 HG_DROP_UNREPORTED_ACTION=6 HG_DROP_REPEAT=7 HG_DROP_SOCKETS_FULL=8 HG_DROP_MAX=9',
+  hg_drop: 'HG_DROP_RING_FULL=0 HG_DROP_SCRATCH=1 HG_DROP_TASKS_FULL=2 HG_DROP_CGROUPS_FULL=3 HG_DROP_HELPER=4 HG_DROP_SYSCALLS_FULL=5 HG_DROP_UNREPORTED_ACTION=6 HG_DROP_REPEAT=7 HG_DROP_SOCKETS_FULL=8 HG_DROP_TRUNCATED=9 HG_DROP_MAX=10',
   hg_exec_flag: 'HG_EXEC_SCRIPT=1 HG_EXEC_ARGS_TRUNCATED=2 HG_EXEC_PATH_TRUNCATED=4 HG_EXEC_MEMFD=8 HG_EXEC_FOREIGN_ROOT=16 HG_EXEC_KERNEL_UNDECIDED=32 HG_EXEC_MULTICALL=64 HG_EXEC_UPPER_LAYER=128 HG_EXEC_ENV_TRUNCATED=256 HG_EXEC_REFUSED=512',
   hg_exit_flag: 'HG_EXIT_CORE=1',
   hg_fd_kind: 'HG_FD_NONE=0 HG_FD_FILE=1 HG_FD_DIRECTORY=2 HG_FD_FIFO=3 HG_FD_CHAR_DEVICE=4 HG_FD_BLOCK_DEVICE=5 HG_FD_SOCKET=6 HG_FD_SYMLINK=7 HG_FD_ANON=8 HG_FD_NAMESPACE=9 HG_FD_MAX=10',
