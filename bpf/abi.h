@@ -271,6 +271,7 @@ struct ev_exec {
 	__u32 reserved;
 	struct process_facts facts;
 	char comm[HG_COMM_BYTES];
+	__u64 cap_gained; /* permitted now and not before; 0 for the exec that ends setup, and where it is not known */
 };
 
 /* header: the parent (who acted). */
@@ -279,6 +280,7 @@ struct ev_fork {
 	__u64 child_start_ns;
 	__u32 child_pid;
 	__u32 child_vpid; /* in the child's own pid namespace */
+	__u64 cap_gained; /* permitted to the child and not to its parent: it was made in a user namespace of its own */
 };
 
 struct ev_exit {
@@ -365,6 +367,7 @@ struct ev_call {
 	__u32 path2_bytes;
 	__u32 raw_bytes;
 	__u32 raw2_bytes;
+	__u64 cap_gained; /* of setns, unshare: permitted after the call and not before; 0 where it is not known */
 };
 
 /* header: the victim. */
@@ -592,13 +595,13 @@ struct abi_anchor {
 };
 
 _Static_assert(sizeof(struct ev_header) == 88, "ev_header: no implicit padding");
-_Static_assert(sizeof(struct ev_exec) == 88 + 128, "ev_exec: no implicit padding");
-_Static_assert(sizeof(struct ev_fork) == 88 + 16, "ev_fork");
+_Static_assert(sizeof(struct ev_exec) == 88 + 136, "ev_exec: no implicit padding");
+_Static_assert(sizeof(struct ev_fork) == 88 + 24, "ev_fork");
 _Static_assert(sizeof(struct ev_exit) == 88 + 16, "ev_exit");
 _Static_assert(sizeof(struct ev_connect) == 88 + 32, "ev_connect");
 _Static_assert(sizeof(struct ev_socket) == 88 + 104, "ev_socket");
 _Static_assert(sizeof(struct ev_syscall) == 88 + 8, "ev_syscall");
-_Static_assert(sizeof(struct ev_call) == 88 + 216, "ev_call");
+_Static_assert(sizeof(struct ev_call) == 88 + 224, "ev_call");
 _Static_assert(sizeof(struct ev_oom) == 88 + 16, "ev_oom");
 _Static_assert(sizeof(struct ev_cgroup) == 88 + 24, "ev_cgroup");
 _Static_assert(sizeof(struct ev_task) == 88 + 96, "ev_task");

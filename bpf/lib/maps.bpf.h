@@ -24,7 +24,8 @@ struct task_state {
 	__u32 phase;	   /* enum hg_phase */
 	__u32 join_mnt_ns; /* mount namespace of the runtime that put it there: setup lasts while an exec is in it */
 	__u32 setup_execs_count;
-	__u32 has_ended; /* its exit was reported */
+	__u32 has_ended;   /* its exit was reported */
+	__u64 cap_lacking; /* what it was not permitted when last looked at, see task__follow_caps(); 0 until then */
 };
 
 struct {

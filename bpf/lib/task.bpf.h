@@ -125,6 +125,25 @@ static __always_inline void task__read_facts(struct process_facts *out, const st
 	out->reserved = 0;
 }
 
+static __always_inline __u64 task__permitted(const struct task_struct *task)
+{
+	return task__read_caps(BPF_CORE_READ(task, cred), bpf_core_field_offset(struct cred, cap_permitted));
+}
+
+/*
+ * Takes over what the task is permitted now. Returns what it was not permitted when last looked at: nothing where that never
+ * was. Permitted, not effective: what is permitted can be made effective at any time. More is permitted only by exec, by a new
+ * user namespace and by entering one (capabilities(7)); less also by setuid and capset, which are followed while
+ * somebody wants these acts.
+ */
+static __always_inline __u64 task__follow_caps(struct task_state *state, const struct task_struct *task)
+{
+	__u64 permitted = task__permitted(task), gained = permitted & state->cap_lacking;
+
+	state->cap_lacking = ~permitted;
+	return gained;
+}
+
 #define OVERLAYFS_SUPER_MAGIC 0x794c7630 /* linux/magic.h */
 
 /* Of an inode of overlayfs: struct ovl_inode (fs/overlayfs/ovl_entry.h) has its upper dentry right behind the VFS inode. */

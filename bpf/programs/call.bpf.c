@@ -26,6 +26,7 @@
 #define PTRACED_MAX 32			  /* tasks of one tracer that are looked through for the target */
 #define REPEAT_INTERVAL_NS 10000000000ULL /* as for sends: one report in 10 s, with an exact count */
 #define SOCKADDR_BYTES 110		  /* sizeof(struct sockaddr_un) */
+#define CAP_ACTS (1ULL << HG_ACT_SETUID | 1ULL << HG_ACT_CAPSET | 1ULL << HG_ACT_SETNS | 1ULL << HG_ACT_UNSHARE)
 
 /* Arguments count from 1; 0 has none. */
 static __always_inline __u64 call__arg(const struct ev_call *call, __u32 number)
@@ -597,6 +598,8 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 		return 0;
 	}
 	call__begin(scratch, task, state, entry, settings);
+	if (state && (bit & CAP_ACTS))
+		scratch->call.cap_gained = task__follow_caps(state, task);
 	scratch->call.act = recipe->act;
 	scratch->call.nr = nr;
 	scratch->call.abi = abi;

@@ -115,6 +115,9 @@ int on_task(struct bpf_iter__task *context)
 		if (state)
 			state->home = cgroup_id;
 	}
+	/* Always: while no rule asked for the acts that take capabilities away, they were not followed. */
+	if (state)
+		(void)task__follow_caps(state, task);
 	if (entry) {
 		container = bpf_map_lookup_elem(&containers, &entry->root_id);
 		if (container && container->mnt_ns == 0) {

@@ -418,9 +418,10 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 {
 	struct task_state *state = task__state(task);
 	__u32 slot = bpf_get_smp_processor_id(), phase = HG_PHASE_RUN;
+	bool was_setup = state && state->phase == HG_PHASE_SETUP;
 	struct map_cgroup *entry = NULL;
 	struct scratch *scratch;
-	__u64 home = 0;
+	__u64 home = 0, gained = 0;
 
 	if (!state && old_pid != task->pid) {
 		/* Executed from a thread that is now the leader and was there before the process was watched. */
@@ -436,6 +437,7 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	}
 	if (state) {
 		phase = state->phase;
+		gained = task__follow_caps(state, task);
 	}
 	if (!task__wanted(entry, HG_WANT_PROCESS))
 		return 0;
@@ -447,6 +449,8 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 		return 0;
 	}
 	process__fill_exec(&scratch->event, task, bprm, entry, home, phase);
+	/* What a container's process begins with is given by the runtime. */
+	scratch->event.cap_gained = was_setup ? 0 : gained;
 	process__finish_exec(slot, scratch, task, bprm, entry);
 	return 0;
 }
@@ -457,7 +461,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	struct task_state *parent_state = task__state(parent);
 	struct css_set *parent_set = parent->cgroups, *child_set = child->cgroups;
 	bool is_thread = child->tgid == parent->tgid;
-	struct task_state *child_state;
+	struct task_state *child_state = NULL;
 	struct map_cgroup *entry = NULL;
 	struct ev_fork event = {};
 
@@ -466,6 +470,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	if (parent_set != child_set && task__css_set_cgroup_id(parent_set) != task__css_set_cgroup_id(child_set)) {
 		/* clone3(CLONE_INTO_CGROUP): no attach tracepoint fires for it. */
 		cgroup__join(child, parent_state, task__css_set_cgroup_id(child_set));
+		child_state = task__state(child);
 	} else if (parent_state) {
 		child_state = task__make_state(child, HG_KIND_FORK);
 		if (child_state) {
@@ -475,6 +480,8 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 			child_state->setup_execs_count = parent_state->setup_execs_count;
 		}
 	}
+	if (child_state)
+		(void)task__follow_caps(child_state, child);
 	if (is_thread)
 		return 0;
 	if (parent_state)
@@ -489,6 +496,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	event.child_pid = child->tgid;
 	event.child_vpid = task__vpid(child);
 	event.child_start_ns = child->start_boottime;
+	event.cap_gained = task__permitted(child) & ~task__permitted(parent);
 	emit__output(&event.header, sizeof(event), false);
 	return 0;
 }

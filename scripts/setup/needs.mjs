@@ -64,6 +64,7 @@ const needs = [
   [TEST, '', 'iproute2', 'iproute', 'test networks', command('ip')],
   [TEST, '', 'qemu-system-x86', 'qemu-system-x86-core', 'boots other kernels', command('qemu-system-x86_64')],
   [TEST, '', 'cpio', 'cpio', 'packs what they boot into', command('cpio')],
+  [TEST, '', 'libcap2-bin', 'libcap', 'gives test programs capabilities', command('setcap')],
   [TEST, '', 'procps', 'procps-ng', 'ps, for tests', command('ps')],
 ].map(([purposes, stages, debian, fedora, why, found]) => ({
   purposes: purposes.split(' '),

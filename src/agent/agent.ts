@@ -353,8 +353,8 @@ class Agent implements RunningAgent {
     const wasHostWanted = policies.isHostWanted
     policies.activate(rulebook)
     this.#hostNames.follow(policies.current.conditions.hostNames)
-    // the host's own processes are of interest only now
-    if (policies.isHostWanted && !wasHostWanted) this.#readTasks()
+    // the host's own processes are of interest only now; what processes hold was not followed until now
+    if ((policies.isHostWanted && !wasHostWanted) || policies.followsCapabilities) this.#readTasks()
   }
 
   /** Tells the kernel what a cgroup is. An unknown one stays observed there as it was made: pending. */

@@ -1,15 +1,38 @@
 /** The sentence of an alert, when its rule gives none: what was done, by whom, where. */
 import type { Rule } from '../policy/model.js'
 import type { RecordDraft } from '../record/model.js'
+import { capabilityNames } from './fields/capabilities.js'
 
-/** `reading`: what was found, when it was no event. */
-export function describe(rule: Rule, draft: RecordDraft, reading?: string): string {
-  return `${rule.name}: ${reading ?? actOf(draft)} in ${whereOf(draft)}`
+/** What a record does not hold. */
+export interface Found {
+  /** What was found, when it was no event. */
+  reading?: string
+  /** Capabilities that the process came to hold; bit n: capability n. */
+  gained?: bigint
 }
 
-function actOf({ exec, connect, syscall, sample, process }: RecordDraft): string {
-  const who =
-    process === undefined ? 'a process' : `${process.invoked || process.exe || 'a process'} (pid ${process.pid})`
+export function describe(rule: Rule, draft: RecordDraft, { reading, gained = 0n }: Found = {}): string {
+  const act = rule.kind === 'capability' ? gainOf(draft, gained) : actOf(draft)
+  return `${rule.name}: ${reading ?? act} in ${whereOf(draft)}`
+}
+
+function gainOf(draft: RecordDraft, gained: bigint): string {
+  const { process, exec, fork, call } = draft
+  const names = capabilityNames(gained).join(', ')
+  const user = process?.user || process?.uid
+  if (fork !== undefined)
+    return `${whoOf(draft)} made process ${fork.childPid} with ${names}, in a user namespace of its own`
+  const by = exec === undefined ? (call?.call ?? 'a call') : `executing ${exec.path}`
+  return `${whoOf(draft)} gained ${names} by ${by} as ${user}`
+}
+
+function whoOf({ process }: RecordDraft): string {
+  return process === undefined ? 'a process' : `${process.invoked || process.exe || 'a process'} (pid ${process.pid})`
+}
+
+function actOf(draft: RecordDraft): string {
+  const { exec, connect, syscall, sample, process } = draft
+  const who = whoOf(draft)
   if (exec !== undefined) {
     const via = exec.file === exec.path ? '' : ` (${exec.script === '' ? 'is' : 'run by'} ${exec.file})`
     return `executed ${exec.path}${via} [${process?.args.join(' ') ?? ''}] as ${process?.user || process?.uid}`

@@ -38,6 +38,7 @@ import { matchCall } from './call-rules.js'
 import { Connections } from './connections.js'
 import type { Draft, Drafts } from './drafts.js'
 import type { EventContext } from './fields/context.js'
+import { GainedRules, gainedBy } from './gained.js'
 import type { HeldEvents } from './held-events.js'
 import type { PolicySet } from './policies.js'
 import type { ProcessEntry } from './process-table.js'
@@ -109,6 +110,7 @@ export class Pipeline implements EventHandler {
   readonly #options: PipelineOptions
   readonly #gaps = new GapTracker()
   readonly #hits: Hits = { rules: new Uint32Array(HITS_FIRST_COUNT), count: 0 }
+  readonly #gained = new GainedRules()
   readonly #connections: Connections
   /** While held events are handed on they are not held again. */
   #releasing: Identity | undefined
@@ -168,6 +170,7 @@ export class Pipeline implements EventHandler {
       this.#hits.count = 0
       set.program.matchExec(profile, { ...names, verified: true }, isSetup, this.#hits)
     }
+    this.#gained.match(set, identity.ref, event, this.#hits)
     const hook = hookName(event.rung === Rung.LSM ? 'on_bprm_check' : 'on_exec')
     this.#finish(event, draft, identity, set, hook, EXEC_TYPE)
   }
@@ -181,6 +184,7 @@ export class Pipeline implements EventHandler {
     this.#matchConditions(set, identity, FORK_TYPE)
     if (!this.#isRecorded(identity)) return
     const draft = this.#options.drafts.fork(event, identity.ref, entry)
+    this.#gained.match(set, identity.ref, event, this.#hits)
     this.#finish(event, draft, identity, set, 'sched_process_fork', FORK_TYPE)
   }
 
@@ -288,6 +292,7 @@ export class Pipeline implements EventHandler {
     const target = this.#options.table.lookup(event.targetCgroupId)
     const call = { event, entry, identity, target: target?.ref.state === 'container' ? target : undefined }
     const judgedFor = matchCall(set, call, context.sources.users, this.#hits)
+    this.#gained.match(set, identity.ref, event, this.#hits)
     const isHit = this.#hits.count > 0 || this.#conditionHits > 0
     if (!isHit && !this.#options.isActRecorded(event.act)) return
     const draft = this.#options.drafts.call(event, identity.ref, entry, (id) => this.#options.table.lookup(id)?.ref)
@@ -426,6 +431,7 @@ export class Pipeline implements EventHandler {
       hook,
       pid: event.pid,
       startNs: event.startNs,
+      gained: gainedBy(event),
     }
     const native = [...this.#hits.rules.subarray(0, this.#hits.count)]
     const { hits, sources, isFirstMatch } = set.conditions

@@ -103,6 +103,11 @@ export class Policies {
     return this.#current.conditions.isForHost
   }
 
+  /** Some rule is about what processes come to hold. */
+  get followsCapabilities(): boolean {
+    return this.#current.program.rules.some(({ kind, enabled }) => kind === 'capability' && enabled)
+  }
+
   /** The set that an event's header names; the current one for a version that is gone. */
   forVersion(version: number): PolicySet {
     return this.#previous?.version === version ? this.#previous : this.#current

@@ -60,6 +60,8 @@ export interface Judged {
   startNs: bigint
   /** What was found, in words, when it was no event. */
   reading?: string
+  /** Capabilities that the process came to hold by the event; bit n: capability n. */
+  gained?: bigint
 }
 
 /** What became of the act; the same for all rules that asked for an action. */
@@ -206,8 +208,9 @@ export class Verdicts {
     counters.add('alerts_total', 1, { policy: FALCO_POLICY, rule: rule.name })
   }
 
-  #outputOf({ draft, eventType, identity, reading }: Judged, rule: Rule): string {
-    if (rule.output === undefined) return describe(rule, draft, reading)
+  #outputOf(judged: Judged, rule: Rule): string {
+    const { draft, eventType, identity } = judged
+    if (rule.output === undefined) return describe(rule, draft, judged)
     let format = this.#formats.get(rule)
     if (format === undefined) {
       format = new OutputFormat(rule.output)

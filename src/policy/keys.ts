@@ -80,7 +80,7 @@ const KIND_KEYS: Record<RuleKind, KeySpec> = {
   signal: { shape: map('signal'), note: 'Who may end processes of the container.' },
   syscall: { shape: map('syscall'), note: 'System calls that may or may not be made.' },
   mount: { shape: map('mount'), note: 'What may be mounted where.' },
-  capability: { shape: map('capability'), note: 'Capabilities that a process may come to hold.' },
+  capability: { shape: map('capability'), note: 'Capabilities that a process may gain.' },
   memory: { shape: map('memory'), note: 'A bound of the memory in use.' },
   cpu: { shape: map('cpu'), note: 'A bound of the processor time in use.' },
   pids: { shape: map('pids'), note: 'A bound of the number of processes and threads.' },

@@ -26,7 +26,7 @@ const EVENTS: Partial<Record<RuleKind, readonly string[]>> = {
   signal: ['kill'],
   syscall: ['syscall'],
   mount: ['mount'],
-  capability: ['capset'],
+  capability: ['execve'],
 }
 
 /** Kinds that the agent judges on events or readings. */
@@ -38,6 +38,7 @@ const JUDGED: ReadonlySet<RuleKind> = new Set([
   'signal',
   'mount',
   'syscall',
+  'capability',
   'memory',
   'cpu',
   'pids',

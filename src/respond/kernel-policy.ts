@@ -165,7 +165,7 @@ export class KernelPolicy {
         setup: lowered.setup,
         policy,
         urgent:
-          (lowered.urgentKinds.has('exec') ? Want.PROCESS : 0) |
+          (lowered.urgentKinds.has('exec') || lowered.urgentKinds.has('capability') ? Want.PROCESS : 0) |
           (lowered.urgentKinds.has('connect') ? Want.CONNECT : 0),
         openAccess: opens.access,
         openPrefixesCount: opens.prefixes.length,

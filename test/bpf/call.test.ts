@@ -89,6 +89,7 @@ describe('acts on files', { skip }, () => {
     path2: '',
     raw: '',
     raw2: '',
+    capGained: 0n,
   }
   /** Everything that is not given is as `nothing`; lengths follow from the strings. */
   const expected = (event: CallFields, since: bigint, given: Partial<CallFields>): CallFields => {
@@ -105,7 +106,7 @@ describe('acts on files', { skip }, () => {
       path2Bytes: path2.length,
       rawBytes: raw.length,
       raw2Bytes: raw2.length,
-      sizeBytes: 304 + path.length + path2.length + raw.length + raw2.length,
+      sizeBytes: 312 + path.length + path2.length + raw.length + raw2.length,
     } as CallFields
   }
   const fileFacts = (path: string) => {

@@ -12,8 +12,8 @@ import { Act, act, actWord, compileAct } from '../support/sensor-acts.js'
 
 const skip = requires({ root: true, commands: ['gcc', 'busybox'], files: ['/sys/kernel/btf/vmlinux'] })
 
-/** header 18, exec 22 of its own, and the five strings. */
-const EXEC_FIELDS_COUNT = 45
+/** header 18, exec 23 of its own, and the five strings. */
+const EXEC_FIELDS_COUNT = 46
 
 describe('exec', { skip }, () => {
   let dir: string
@@ -55,7 +55,7 @@ describe('exec', { skip }, () => {
     assert.equal(Object.keys(event).length, EXEC_FIELDS_COUNT)
     assert.deepEqual(event, {
       ...unforeseen(event, since),
-      sizeBytes: 216 + 2 * program.length + dir.length + args.length,
+      sizeBytes: 224 + 2 * program.length + dir.length + args.length,
       kind: Kind.EXEC,
       phase: Phase.RUN,
       action: 0,
@@ -89,6 +89,7 @@ describe('exec', { skip }, () => {
       vpgid: Number(stat[4]),
       sid: Number(stat[5]),
       comm: 'act'.padEnd(16, '\0'),
+      capGained: 0n,
       invoked: program,
       file: program,
       cwd: dir,

@@ -10,7 +10,7 @@ import { act, compileAct } from '../support/sensor-acts.js'
 const skip = requires({ root: true, commands: ['gcc'], files: ['/sys/kernel/btf/vmlinux'] })
 
 /** header 17 and three of its own. */
-const FORK_FIELDS_COUNT = 21
+const FORK_FIELDS_COUNT = 22
 
 describe('fork', { skip }, () => {
   let dir: string
@@ -38,7 +38,7 @@ describe('fork', { skip }, () => {
     assert.equal(Object.keys(event).length, FORK_FIELDS_COUNT)
     assert.deepEqual(event, {
       ...unforeseen(event, since),
-      sizeBytes: 104,
+      sizeBytes: 112,
       kind: Kind.FORK,
       phase: Phase.RUN,
       action: 0,
@@ -55,6 +55,7 @@ describe('fork', { skip }, () => {
       childPid: child.pid,
       childVpid: child.pid,
       childStartNs: child.startNs,
+      capGained: 0n,
     })
     const own = exits.find(({ pid }) => pid === parent.pid)
     assert.equal(event.startNs, own?.startNs)

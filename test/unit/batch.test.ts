@@ -185,6 +185,6 @@ describe('batches', () => {
     const sizes = [EvExec, EvFork, EvExit, EvConnect, EvSocket, EvSyscall, EvOom, EvCgroup, EvTask, EvMemory].map(
       (type) => type.SIZE_BYTES,
     )
-    assert.deepEqual(sizes, [216, 104, 104, 120, 192, 96, 104, 112, 184, 120])
+    assert.deepEqual(sizes, [224, 112, 104, 120, 192, 96, 104, 112, 184, 120])
   })
 })

@@ -181,7 +181,7 @@ FAILED web: a test without a name
   at       web.yaml:20:5
   event    exec {"pid":7}, setup
   expected no shells, root shells
-  not run  \`exec\` has no \`pid\` that a test can give: known are args, comm, file, foreign_root, memfd, multicall, path, script, upper_layer
+  not run  \`exec\` has no \`pid\` that a test can give: known are args, comm, file, foreign_root, gains, memfd, multicall, path, script, upper_layer
 4 tests of 1 policy: 1 passed, 3 failed
 `,
   )

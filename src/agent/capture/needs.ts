@@ -21,7 +21,8 @@ export function kindsNeeded(rule: Rule): readonly string[] {
     case 'file':
       return fileKinds([...(rule.allow ?? []), ...rule.deny])
     case 'capability':
-      return ['capset']
+      // more is held by exec, clone, setns and unshare; what was held before is known where the acts that lessen it are seen
+      return ['exec', 'fork', 'setns', 'unshare', 'setuid', 'capset']
     case 'memory':
     case 'cpu':
     case 'pids':

@@ -3,6 +3,7 @@
  * What a test does not say gets what a plain act has: it succeeded, through the usual call.
  */
 import { isIPv4, isIPv6 } from 'node:net'
+import { capabilityNumber } from '../../policy/capabilities.js'
 import type { TestEvent } from '../../policy/model.js'
 import { parseHost } from '../../policy/net-pattern.js'
 import { syscallNumber } from '../../policy/syscalls.js'
@@ -68,6 +69,7 @@ function make(
       ...withKind(header, 'FORK'),
       child_pid: values.number('child_pid', actor.pid + 1),
       child_start_ns: actor.startNs + 1n,
+      cap_gained: gainsOf(values),
     })
   if (kind === 'exit')
     return buildEvent('ev_exit', {
@@ -119,9 +121,19 @@ function execEvent(values: TestValues, header: Record<string, FieldInput>, actor
       env_bytes: environment ?? 0,
       comm: commOf(values.text('comm', actor.comm === '' ? path : actor.comm)),
       tty: actor.tty,
+      cap_gained: gainsOf(values),
     },
     strings,
   )
+}
+
+/** Names of capabilities that the process comes to hold. */
+function gainsOf(values: TestValues): bigint {
+  return values.texts('gains', []).reduce((set, name) => {
+    const number = capabilityNumber(name)
+    if (number === undefined) throw new TestFault(`there is no capability \`${name}\``)
+    return set | (1n << BigInt(number))
+  }, 0n)
 }
 
 const PROTOS: Readonly<Record<string, number>> = { tcp: 6, udp: 17, other: 132 }
@@ -262,9 +274,9 @@ function argumentsOf(act: CallKind, values: TestValues): Record<string, FieldInp
         facts: ['effective', 'permitted', 'inheritable', 'ambient'].map((name) => BigInt(values.text(name, '0'))),
       }
     case 'setns':
-      return { args: [0n, flagsOf(act, values, '0')] }
+      return { args: [0n, flagsOf(act, values, '0')], cap_gained: gainsOf(values) }
     case 'unshare':
-      return { args: [flagsOf(act, values, '0')] }
+      return { args: [flagsOf(act, values, '0')], cap_gained: gainsOf(values) }
     case 'ptrace':
       return { args: [wordOf(act, 'request', values, 'PTRACE_ATTACH')] }
     case 'socket':

@@ -1,7 +1,7 @@
 // Generated from the BTF of dist/bpf/hullguard.bpf.o (bpf/abi.h) by scripts/generate-abi.mjs. Do not edit.
 
 /** Changes with every layout or number below: captures carry it. */
-export const ABI_HASH = 'c5b94aa9e7bc5258'
+export const ABI_HASH = '118dccdafc64c11e'
 export const ABI_VERSION = 1
 export const PATH_MAX_BYTES = 4096
 export const ARGS_MAX_BYTES = 32768
@@ -354,7 +354,7 @@ export class EvHeader {
 }
 
 export class EvCall extends EvHeader {
-  static override readonly SIZE_BYTES: number = 304
+  static override readonly SIZE_BYTES: number = 312
 
   get result(): bigint {
     return this.view.getBigInt64(this.at + 88, true)
@@ -506,6 +506,18 @@ export class EvCall extends EvHeader {
   get raw2Bytes(): number {
     return this.view.getUint32(this.at + 300, true)
   }
+
+  get capGained(): bigint {
+    return this.view.getBigUint64(this.at + 304, true)
+  }
+
+  get capGainedLow(): number {
+    return this.view.getUint32(this.at + 304, true)
+  }
+
+  get capGainedHigh(): number {
+    return this.view.getUint32(this.at + 308, true)
+  }
 }
 
 export class EvCgroup extends EvHeader {
@@ -582,7 +594,7 @@ export class EvConnect extends EvHeader {
 }
 
 export class EvExec extends EvHeader {
-  static override readonly SIZE_BYTES: number = 216
+  static override readonly SIZE_BYTES: number = 224
 
   get inode(): bigint {
     return this.view.getBigUint64(this.at + 88, true)
@@ -712,6 +724,18 @@ export class EvExec extends EvHeader {
   get comm(): Uint8Array {
     return this.bytes.subarray(this.at + 200, this.at + 216)
   }
+
+  get capGained(): bigint {
+    return this.view.getBigUint64(this.at + 216, true)
+  }
+
+  get capGainedLow(): number {
+    return this.view.getUint32(this.at + 216, true)
+  }
+
+  get capGainedHigh(): number {
+    return this.view.getUint32(this.at + 220, true)
+  }
 }
 
 export class EvExit extends EvHeader {
@@ -731,7 +755,7 @@ export class EvExit extends EvHeader {
 }
 
 export class EvFork extends EvHeader {
-  static override readonly SIZE_BYTES: number = 104
+  static override readonly SIZE_BYTES: number = 112
 
   get childStartNs(): bigint {
     return this.view.getBigUint64(this.at + 88, true)
@@ -751,6 +775,18 @@ export class EvFork extends EvHeader {
 
   get childVpid(): number {
     return this.view.getUint32(this.at + 100, true)
+  }
+
+  get capGained(): bigint {
+    return this.view.getBigUint64(this.at + 104, true)
+  }
+
+  get capGainedLow(): number {
+    return this.view.getUint32(this.at + 104, true)
+  }
+
+  get capGainedHigh(): number {
+    return this.view.getUint32(this.at + 108, true)
   }
 }
 
@@ -1648,12 +1684,12 @@ export function decodeMapSyscallsSeen(bytes: Uint8Array): MapSyscallsSeen {
 /** Of each event: its size, and each field as name@offset+bytes; of each enumeration: its names and values. */
 export const EVENT_LAYOUT: Readonly<Record<string, string>> = {
   ev_header: '88 size_bytes@0+4 kind@4+2 phase@6+1 action@7+1 cpu@8+4 program_version@12+4 cpu_seq@16+8 boot_ns@24+8 cgroup_id@32+8 start_ns@40+8 pid@48+4 tid@52+4 uid@56+4 gid@60+4 profile@64+4 rung@68+4 decided@72+8 violated@80+8',
-  ev_call: '304 result@88+8 args@96+48 facts@144+32 inode@176+8 target_start_ns@184+8 target_cgroup_id@192+8 target_pid@200+4 nr@204+4 abi@208+2 act@210+2 flags@212+4 fd@216+4 dev@220+4 mode@224+2 fd_kind@226+1 access@227+1 family@228+1 proto@229+1 socket_type@230+2 local_port@232+2 remote_port@234+2 local@236+16 remote@252+16 tag@268+16 repeats_count@284+4 path_bytes@288+4 path2_bytes@292+4 raw_bytes@296+4 raw2_bytes@300+4',
+  ev_call: '312 result@88+8 args@96+48 facts@144+32 inode@176+8 target_start_ns@184+8 target_cgroup_id@192+8 target_pid@200+4 nr@204+4 abi@208+2 act@210+2 flags@212+4 fd@216+4 dev@220+4 mode@224+2 fd_kind@226+1 access@227+1 family@228+1 proto@229+1 socket_type@230+2 local_port@232+2 remote_port@234+2 local@236+16 remote@252+16 tag@268+16 repeats_count@284+4 path_bytes@288+4 path2_bytes@292+4 raw_bytes@296+4 raw2_bytes@300+4 cap_gained@304+8',
   ev_cgroup: '112 id@88+8 parent_id@96+8 level@104+4 path_bytes@108+4',
   ev_connect: '120 address@88+16 port@104+2 proto@106+1 family@107+1 repeats_count@108+4 cookie@112+8',
-  ev_exec: '216 inode@88+8 parent_start_ns@96+8 parent_pid@104+4 dev@108+4 mnt_ns@112+4 flags@116+4 invoked_bytes@120+4 file_bytes@124+4 cwd_bytes@128+4 args_bytes@132+4 real_uid@136+4 real_gid@140+4 env_bytes@144+4 cap_permitted@152+8 cap_effective@160+8 cap_inheritable@168+8 loginuid@176+4 tty@180+4 vpid@184+4 vpgid@188+4 sid@192+4 comm@200+16',
+  ev_exec: '224 inode@88+8 parent_start_ns@96+8 parent_pid@104+4 dev@108+4 mnt_ns@112+4 flags@116+4 invoked_bytes@120+4 file_bytes@124+4 cwd_bytes@128+4 args_bytes@132+4 real_uid@136+4 real_gid@140+4 env_bytes@144+4 cap_permitted@152+8 cap_effective@160+8 cap_inheritable@168+8 loginuid@176+4 tty@180+4 vpid@184+4 vpgid@188+4 sid@192+4 comm@200+16 cap_gained@216+8',
   ev_exit: '104 code@88+4 signal@92+4 flags@96+4',
-  ev_fork: '104 child_start_ns@88+8 child_pid@96+4 child_vpid@100+4',
+  ev_fork: '112 child_start_ns@88+8 child_pid@96+4 child_vpid@100+4 cap_gained@104+8',
   ev_memory: '120 current_bytes@88+8 peak_bytes@96+8 limit_bytes@104+8 inactive_file_bytes@112+8',
   ev_oom: '104 comm@88+16',
   ev_socket: '192 local_address@88+16 remote_address@104+16 cookie@120+8 duration_ns@128+8 sent_bytes@136+8 received_bytes@144+8 repeats_sent_bytes@152+8 repeats_received_bytes@160+8 netns@168+4 repeats_count@172+4 local_port@176+2 remote_port@178+2 error@180+2 family@182+1 role@183+1 backlog@184+4 flags@188+4',

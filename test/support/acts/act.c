@@ -6,6 +6,7 @@
  *   join DIR | mntns | cd DIR | chroot DIR | pause | fork CODE | forks COUNT | repeat COUNT STEP…
  *   exit CODE | die SIGNAL | threads COUNT CODE | last-thread LEADER-CODE CODE
  *   connect IP PORT | udp-connect IP PORT | send IP PORT COUNT | thread-connect IP PORT
+ *   setuid UID | userns | clone-userns CODE | enter PATH (of a user namespace)
  *   syscall NR | int80 NR | alloc MIB | spawn STEP… (a child does the rest, this one waits)
  *   exec PATH ARGV0 ARG… | thread-exec PATH ARGV0 ARG… | memfd-exec FILE ARGV0 ARG… | fill-exec PATH COUNT BYTES
  *   clone-into DIR PATH ARGV0 ARG…
@@ -106,6 +107,26 @@ static void fork_once(int code)
 	if (child == 0)
 		_exit(code);
 	need(waitpid(child, NULL, 0) == child, "wait");
+}
+
+/* The child is in a user namespace of its own from its first moment on. */
+static void clone_userns(int code)
+{
+	struct clone_args args = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
+	pid_t child = syscall(SYS_clone3, &args, sizeof(args));
+
+	need(child >= 0, "clone3");
+	if (child == 0)
+		_exit(code);
+	need(waitpid(child, NULL, 0) == child, "wait");
+}
+
+static void enter_userns(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	need(fd >= 0 && setns(fd, CLONE_NEWUSER) == 0, path);
+	close(fd);
 }
 
 static int endpoint(const char *ip, int port, struct sockaddr_storage *out)
@@ -369,6 +390,14 @@ static int run_one(char **w)
 			fork_once(0);
 		return 2;
 	}
+	if (is(w[0], "setuid"))
+		return need(setresuid(atoi(w[1]), atoi(w[1]), atoi(w[1])) == 0, "setresuid"), 2;
+	if (is(w[0], "userns"))
+		return need(unshare(CLONE_NEWUSER) == 0, "unshare"), 1;
+	if (is(w[0], "clone-userns"))
+		return clone_userns(atoi(w[1])), 2;
+	if (is(w[0], "enter"))
+		return enter_userns(w[1]), 2;
 	if (is(w[0], "exit"))
 		_exit(atoi(w[1]));
 	if (is(w[0], "die"))
