@@ -1,4 +1,5 @@
 /** The sentence of an alert, when its rule gives none: what was done, by whom, where. */
+import { CAPABILITY_NAMES } from '../policy/capabilities.js'
 import type { Rule } from '../policy/model.js'
 import type { RecordDraft } from '../record/model.js'
 import { capabilityNames } from './fields/capabilities.js'
@@ -18,7 +19,8 @@ export function describe(rule: Rule, draft: RecordDraft, { reading, gained = 0n 
 
 function gainOf(draft: RecordDraft, gained: bigint): string {
   const { process, exec, fork, call } = draft
-  const names = capabilityNames(gained).join(', ')
+  const gains = capabilityNames(gained)
+  const names = gains.length >= CAPABILITY_NAMES.length ? 'every capability' : gains.join(', ')
   const user = process?.user || process?.uid
   if (fork !== undefined)
     return `${whoOf(draft)} made process ${fork.childPid} with ${names}, in a user namespace of its own`

@@ -27,6 +27,8 @@ export interface RuncOptions {
   /** false: no pid namespace of its own, so that pids inside are the host's. */
   pidNamespace?: boolean
   capabilities?: readonly string[]
+  /** false: files may give their process a user or capabilities, as in Docker's containers. */
+  noNewPrivileges?: boolean
   mounts?: readonly { source: string; destination: string; readonly?: boolean }[]
   annotations?: Readonly<Record<string, string>>
 }
@@ -173,7 +175,7 @@ function spec(options: RuncOptions, cgroupsPath: string): object {
       cwd: options.cwd ?? '/',
       // No rlimits: raising a hard limit needs CAP_SYS_RESOURCE, which a test machine may lack.
       capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
-      noNewPrivileges: true,
+      noNewPrivileges: options.noNewPrivileges ?? true,
     },
     root: { path: options.rootfs, readonly: false },
     hostname: 'hullguard-test',

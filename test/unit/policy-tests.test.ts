@@ -122,6 +122,28 @@ test('a test that cannot be run has failed, and says what is wrong with it', () 
   assert.match(faults('{ tls: {} }') ?? '', /an event of kind `tls` cannot be made up yet/)
 })
 
+test('a capability rule is about what an exec, a fork, unshare or setns lets a process gain', () => {
+  const outcomes = outcomesOf(`policy: gains
+containers: all
+rules: [{ rule: low ports only, capability: { allow: [NET_BIND_SERVICE] } }]
+tests:
+  - { test: file, event: { exec: { path: /bin/ping, gains: [net_raw, CAP_NET_BIND_SERVICE] } }, expect: low ports only }
+  - { test: allowed, event: { exec: { path: /bin/server, gains: NET_BIND_SERVICE } }, expect: none }
+  - { test: nothing, event: { exec: { path: /bin/ls } }, expect: none }
+  - { test: high, event: { exec: { path: /bin/x, gains: BPF } }, expect: low ports only }
+  - { test: child, event: { fork: { gains: [SYS_ADMIN] } }, expect: low ports only }
+  - { test: namespace, event: { unshare: { flags: CLONE_NEWUSER, gains: [SYS_ADMIN] } }, expect: low ports only }
+  - { test: entered, event: { setns: { gains: [SYS_ADMIN] } }, expect: low ports only }
+  - { test: failed, event: { setns: { result: -1 } }, expect: none }
+  - { test: setup, event: { exec: { path: /bin/ping, gains: net_raw }, setup: true }, expect: none }
+  - { test: misspelt, event: { exec: { gains: [net_rew] } }, expect: none }
+`)
+  assert.deepEqual(
+    outcomes.filter(({ passed }) => !passed).map((each) => [each.test.name, each.fault]),
+    [['misspelt', 'there is no capability `net_rew`']],
+  )
+})
+
 test('a process has the name, the terminal and the environment that a test gives it', () => {
   const loaded = loadPolicies([
     {
