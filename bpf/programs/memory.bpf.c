@@ -91,6 +91,52 @@ int on_memory(struct bpf_iter__task *context)
 	return 0;
 }
 
+#define ANCESTORS_MAX 32 /* parents that are looked at: deeper than shells nest */
+
+/*
+ * Of a process in no watched cgroup, by its parent: the cgroup of the nearest ancestor in one, if that is a container; else 0.
+ * It left its container before the probes were there; cgroup__join() sees those that leave later. Whoever enters a
+ * container's namespaces from the host has the host's processes as ancestors.
+ */
+__noinline __u64 memory__left_container(__u64 parent)
+{
+	struct task_struct *task = (struct task_struct *)parent;
+	struct map_cgroup *entry;
+	__u64 cgroup_id;
+
+	for (int i = 0; i < ANCESTORS_MAX && task; i++) {
+		if (BPF_CORE_READ(task, pid) <= 1)
+			return 0;
+		cgroup_id = task__cgroup_id(task);
+		entry = task__cgroup_entry(cgroup_id);
+		if (entry)
+			return entry->state == HG_CGROUP_CONTAINER ? cgroup_id : 0;
+		task = BPF_CORE_READ(task, real_parent);
+	}
+	return 0;
+}
+
+/* Gives a process that was there before the probes its state, if it is a container's. */
+static __always_inline struct task_state *memory__adopt(struct task_struct *task, const struct map_cgroup *entry,
+							__u64 cgroup_id)
+{
+	__u64 home = entry ? cgroup_id : memory__left_container((__u64)BPF_CORE_READ(task, real_parent));
+	struct task_state *state;
+	__u32 tgid = task->tgid;
+
+	if (!home)
+		return NULL;
+	state = task__make_state(task, HG_KIND_TASK);
+	if (!state)
+		return NULL;
+	state->home = home;
+	if (!entry) {
+		any_process_moved = 1;
+		bpf_map_update_elem(&moved, &tgid, &home, BPF_ANY);
+	}
+	return state;
+}
+
 SEC("iter/task")
 int on_task(struct bpf_iter__task *context)
 {
@@ -110,11 +156,8 @@ int on_task(struct bpf_iter__task *context)
 	cgroup_id = task__cgroup_id(task);
 	entry = task__cgroup_entry(cgroup_id);
 	state = task__state(task);
-	if (entry && !state) {
-		state = task__make_state(task, HG_KIND_TASK);
-		if (state)
-			state->home = cgroup_id;
-	}
+	if (!state)
+		state = memory__adopt(task, entry, cgroup_id);
 	/* Always: while no rule asked for the acts that take capabilities away, they were not followed. */
 	if (state)
 		(void)task__follow_caps(state, task);

@@ -91,3 +91,71 @@ describe('existing processes', { skip }, () => {
     assert.equal((await sensor.onlyEventOf(fresh, 'exec')).phase, Phase.SETUP)
   })
 })
+
+describe('processes that left their container before the probes were there', { skip }, () => {
+  let dir: string
+  let program: string
+  const cgroups: TestCgroup[] = []
+
+  before(async () => {
+    dir = realpathSync(makeTempDir())
+    program = await compileAct(dir)
+  })
+  after(async () => {
+    for (const { path } of cgroups) await removeCgroup(path)
+    removeDir(dir)
+  })
+
+  /** Without a sensor that sees it made. */
+  function cgroupBefore(): TestCgroup {
+    const path = testCgroupPath()
+    const made = join(cgroupMounts().identity, path)
+    mkdirSync(made, { recursive: true })
+    const cgroup = { path, dir: made, id: cgroupId(path), level: 2, parentId: 0n }
+    cgroups.push(cgroup)
+    return cgroup
+  }
+
+  test('belong to the container of their ancestor: exec, connect and children', async () => {
+    const [container, elsewhere] = [cgroupBefore(), cgroupBefore()]
+    const steps = ['exec', program, 'left', 'connect', '127.0.0.1', '9', 'fork', '6']
+    const leaving = new Act(program, [
+      'join',
+      container.dir,
+      'spawn',
+      'join',
+      elsewhere.dir,
+      'spawn',
+      'pause',
+      ...steps,
+    ])
+    const stranger = new Act(program, ['join', elsewhere.dir, 'pause', 'exec', program, 'stranger'])
+    await leaving.paused()
+    await stranger.paused()
+    const sensor = new TestSensor()
+    try {
+      sensor.watch(container)
+      const tasks = sensor.sensor.readTasks()
+      assert.equal(tasks.find(({ pid }) => pid === stranger.pid)?.cgroupId, elsewhere.id)
+      for (const running of [leaving, stranger]) running.resume()
+      for (const running of [leaving, stranger]) await running.ended()
+      const execs = await sensor.eventsOf(container, 'exec')
+      assert.deepEqual(
+        execs.map(({ args, phase }) => [args.split('\0')[0], phase]),
+        [['left', Phase.RUN]],
+      )
+      assert.equal(tasks.find(({ pid }) => pid === execs[0]?.pid)?.cgroupId, container.id)
+      assert.deepEqual(
+        (await sensor.eventsOf(container, 'connect')).map(({ port, pid }) => [port, pid]),
+        [[9, execs[0]?.pid]],
+      )
+      assert.deepEqual((await sensor.eventsOf(container, 'exit')).map(({ code }) => code).sort(), [0, 0, 0, 6])
+      assert.deepEqual(
+        sensor.all.filter(({ event }) => event.cgroupId === elsewhere.id),
+        [],
+      )
+    } finally {
+      await sensor.close()
+    }
+  })
+})
