@@ -81,7 +81,9 @@ enum hg_drop {
 	HG_DROP_REPEAT = 7,	       /* a send counted in the repeats_count of a later event, if one comes */
 	HG_DROP_SOCKETS_FULL = 8,      /* a socket's owner could not be kept */
 	HG_DROP_TRUNCATED = 9,	       /* an event with a part cut off: its flags say which */
-	HG_DROP_MAX = 10,
+	HG_DROP_CONTAINERS_FULL = 10,  /* the containers map is full: nothing acts in this container */
+	HG_DROP_MOVED_FULL = 11,       /* a process that left its container: its connects are taken for the host's */
+	HG_DROP_MAX = 12,
 };
 
 /* Flags of a cgroup's entry. */

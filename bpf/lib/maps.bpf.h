@@ -51,10 +51,12 @@ struct {
 	__type(value, struct map_container);
 } containers SEC(".maps");
 
-/* Thread groups that left their container's cgroups, for hooks that cannot read task storage. Value: home. */
+/* Thread groups that left their container's cgroups, for hooks that cannot read task storage. Value: home. No LRU map: one that
+ * is full is to be counted, and an entry goes when its process ends. */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 4096);
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, __u32);
 	__type(value, __u64);
 } moved SEC(".maps");

@@ -10,6 +10,7 @@
  * cgroup_attach_task fires once per migration, for the leader (kernel/cgroup/cgroup.c cgroup_attach_task()).
  */
 #define CGROUP_PATH_MAX_BYTES 1024
+#define E2BIG 7 /* what an update of a full hash map gives */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -58,6 +59,12 @@ static __always_inline void cgroup__emit(enum hg_kind kind, const struct cgroup 
 	emit__output(&scratch->event.header, size_bytes, true);
 }
 
+static __always_inline void cgroup__note_moved(__u32 tgid, __u64 home, enum hg_kind kind)
+{
+	if (bpf_map_update_elem(&moved, &tgid, &home, BPF_ANY))
+		emit__count_drop(HG_DROP_MOVED_FULL, kind);
+}
+
 /* A process whose home is elsewhere than its current cgroup: noted for the hooks that cannot read task storage. */
 static __always_inline void cgroup__keep_moved(const struct task_struct *parent, const struct task_struct *child,
 					       const struct task_state *state)
@@ -70,8 +77,7 @@ static __always_inline void cgroup__keep_moved(const struct task_struct *parent,
 	home = bpf_map_lookup_elem(&moved, &tgid);
 	if (!home)
 		return;
-	tgid = child->tgid;
-	bpf_map_update_elem(&moved, &tgid, home, BPF_ANY);
+	cgroup__note_moved(child->tgid, *home, HG_KIND_FORK);
 }
 
 /* `leader` is now in `cgroup_id`. Returns true when it joined a container that it did not belong to. */
@@ -89,7 +95,7 @@ static __always_inline bool cgroup__join(struct task_struct *leader, struct task
 		if (left) {
 			home = from->home;
 			any_process_moved = 1;
-			bpf_map_update_elem(&moved, &tgid, &home, BPF_ANY);
+			cgroup__note_moved(tgid, home, HG_KIND_CGROUP_JOIN);
 			state = task__make_state(leader, HG_KIND_CGROUP_JOIN);
 			if (state && state != from)
 				*state = *from;
@@ -141,7 +147,8 @@ int BPF_PROG(on_cgroup_mkdir, struct cgroup *cgroup, const char *path)
 		fresh.state = HG_CGROUP_PENDING;
 		fresh.want = HG_WANT_PROCESS | HG_WANT_CONNECT | (settings ? settings->want_pending : 0);
 		fresh.acts = settings ? settings->acts_pending : 0;
-		bpf_map_update_elem(&containers, &id, &container, BPF_NOEXIST);
+		if (bpf_map_update_elem(&containers, &id, &container, BPF_NOEXIST) == -E2BIG)
+			emit__count_drop(HG_DROP_CONTAINERS_FULL, HG_KIND_CGROUP_MKDIR);
 	}
 	if (bpf_map_update_elem(&cgroups, &id, &fresh, BPF_ANY))
 		emit__count_drop(HG_DROP_CGROUPS_FULL, HG_KIND_CGROUP_MKDIR);

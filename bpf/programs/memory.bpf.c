@@ -122,7 +122,6 @@ static __always_inline struct task_state *memory__adopt(struct task_struct *task
 {
 	__u64 home = entry ? cgroup_id : memory__left_container((__u64)BPF_CORE_READ(task, real_parent));
 	struct task_state *state;
-	__u32 tgid = task->tgid;
 
 	if (!home)
 		return NULL;
@@ -132,7 +131,7 @@ static __always_inline struct task_state *memory__adopt(struct task_struct *task
 	state->home = home;
 	if (!entry) {
 		any_process_moved = 1;
-		bpf_map_update_elem(&moved, &tgid, &home, BPF_ANY);
+		cgroup__note_moved(task->tgid, home, HG_KIND_TASK);
 	}
 	return state;
 }

@@ -131,6 +131,7 @@ class Agent implements RunningAgent {
     this.#hostNames = new HostNames(counters)
     this.#held = new HeldEvents(counters)
     defineLosses(counters)
+    counters.define('containers_unplaced_total', 'counter', 'Times the kernel could not be told what a cgroup is')
     counters.define('kernel_events_lost_total', 'counter', 'Events that found no room in the ring, by their numbers')
     this.#breaker = new CircuitBreaker({ ...BREAKER_DEFAULTS, nowMs: () => performance.now() }, (policy) => {
       const message = `policy ${policy} acted on more than ${BREAKER_DEFAULTS.limitCount} containers within a minute: it observes from now on; \`hullguard mode block\` re-arms it`
@@ -279,7 +280,7 @@ class Agent implements RunningAgent {
         'connects are not seen: no unified cgroup hierarchy is mounted (mount -t cgroup2 none /sys/fs/cgroup/unified)',
       )
     await this.#table.start()
-    for (const identity of this.#table.containers()) policies.apply(identity)
+    for (const identity of this.#table.containers()) this.#place(identity, this.#table.cgroupsOf(identity))
     this.#readTasks()
     this.#activate(this.#options.rulebook)
     sensor.setControl({ blocking: this.#mode === 'block' ? 1 : 0 })
@@ -359,10 +360,29 @@ class Agent implements RunningAgent {
 
   /** Tells the kernel what a cgroup is. An unknown one stays observed there as it was made: pending. */
   #place(identity: Identity, cgroupIds: readonly bigint[]): void {
-    if (identity.ref.state === 'host') for (const id of cgroupIds) this.#sensor?.removeCgroup(id)
-    else if (identity.confirmed) {
-      if (this.#policies?.apply(identity) === true && this.#isStarted) this.#readTasksSoon()
-    } else this.#policies?.withdraw(identity)
+    try {
+      if (identity.ref.state === 'host') for (const id of cgroupIds) this.#sensor?.removeCgroup(id)
+      else if (identity.confirmed) {
+        if (this.#policies?.apply(identity) === true && this.#isStarted) this.#readTasksSoon()
+      } else this.#policies?.withdraw(identity)
+    } catch (error) {
+      this.#observeOnly(identity, error)
+    }
+  }
+
+  /** The kernel has no room for what it should know of the cgroup: watched where there is room for that, and acted on by nothing. */
+  #observeOnly(identity: Identity, error: unknown): void {
+    const { state, name } = identity.ref
+    let watched = 'it is observed only'
+    try {
+      this.#policies?.withdraw(identity)
+    } catch {
+      watched = 'it is not watched'
+    }
+    this.#options.counters.add('containers_unplaced_total')
+    this.#degraded(
+      `the kernel has no room for ${state} ${name || identity.cgroupPath}, ${watched}: ${messageOf(error)}`,
+    )
   }
 
   /** A container that was there before the probes was identified only now: its processes become known, and watched. */
@@ -420,6 +440,7 @@ class Agent implements RunningAgent {
     if (this.#pipeline?.hasOpenGaps === true && this.#sensor?.stats().waitingBytes === 0) this.#pipeline.flushGaps()
     this.#sensor?.publishCounters()
     this.#table.exportCounters()
+    this.#options.counters.set('process_table_processes', this.#processes.sizeCount)
   }
 
   #renderMetrics(): string {

@@ -56,6 +56,7 @@ export class ProcessTable {
 
   constructor(counters: Counters, maxCount = PROCESSES_MAX_COUNT) {
     counters.define('process_table_evicted_total', 'counter', 'Processes forgotten because the table was full')
+    counters.define('process_table_processes', 'gauge', 'Processes that are known, those that ended of late among them')
     this.#entries = new LRUCache({
       max: maxCount,
       dispose: (_entry, _pid, reason) => {
