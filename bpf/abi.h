@@ -21,8 +21,11 @@
 #define HG_SYSCALL_WORDS 8	/* HG_SYSCALLS_MAX / 64 */
 #define HG_ABIS 3		/* native, ia32, x32 */
 #define HG_CONNECT_RANGES 32 /* elementary port intervals of one network node; a node with more stays in user space */
-#define HG_RULES_PER_PROFILE 64 /* one bit of a mask per rule answered in the kernel */
-#define HG_POLICIES_MAX 1024	/* breaker budgets */
+#define HG_RULES_PER_PROFILE 64	    /* one bit of a mask per rule answered in the kernel */
+#define HG_POLICIES_MAX 1024	    /* breaker budgets */
+#define HG_PACKET_SMALL_BYTES 512   /* room of an event: most DNS messages … */
+#define HG_PACKET_MEDIUM_BYTES 2048 /* … most client hellos */
+#define HG_PACKET_MAX_BYTES 4096    /* kept of a DNS message, and of each direction of a connection */
 
 enum hg_kind {
 	HG_KIND_NONE = 0,
@@ -177,7 +180,8 @@ enum hg_want {
 	HG_WANT_CONNECT = 2,
 	HG_WANT_SYSCALL_FIRST = 4,
 	HG_WANT_SYSCALL_RULES = 8,
-	HG_WANT_ENV = 256, /* execs carry the environment: it holds secrets, so only where a rule reads it */
+	HG_WANT_ENV = 256,   /* execs carry the environment: it holds secrets, so only where a rule reads it */
+	HG_WANT_NAMES = 512, /* the bytes that hold the names which a process asks for: DNS, TLS, HTTP */
 };
 
 /* What a socket does, as far as its owner's acts told. */
@@ -194,6 +198,15 @@ enum hg_socket_flag {
 	HG_SOCKET_ESTABLISHED = 1,
 	HG_SOCKET_CLOSED_HERE = 2, /* this side closed first */
 	HG_SOCKET_CLOSED_THERE = 4,
+};
+
+enum hg_direction {
+	HG_DIRECTION_OUT = 0,
+	HG_DIRECTION_IN = 1,
+};
+
+enum hg_packet_flag {
+	HG_PACKET_LAST = 1, /* of this direction of the connection: nothing more of it will be told */
 };
 
 enum hg_exec_flag {
@@ -324,6 +337,24 @@ struct ev_socket {
 	__u8 role;   /* enum hg_socket_role */
 	__u32 backlog;
 	__u32 flags; /* enum hg_socket_flag */
+};
+
+/* What a watched socket sent or got: a DNS message, or a part of the front of a connection. header: the socket's owner. The
+ * bytes follow, without the headers of IP, UDP and TCP. */
+struct ev_packet {
+	struct ev_header header;
+	__u8 remote_address[16]; /* as the process knows it: before the host translates it */
+	__u64 cookie;
+	__u32 offset_bytes;  /* TCP: where the bytes stand in their direction of the connection */
+	__u32 payload_bytes; /* of the packet, from there on: more than data_bytes when it was cut */
+	__u32 data_bytes;
+	__u16 local_port; /* host order */
+	__u16 remote_port;
+	__u8 proto;	/* IPPROTO_* */
+	__u8 family;	/* 4 or 6: of the socket (a mapped address keeps 6) */
+	__u8 direction; /* enum hg_direction */
+	__u8 flags;	/* enum hg_packet_flag */
+	__u32 reserved;
 };
 
 struct ev_syscall {
@@ -594,6 +625,9 @@ struct abi_anchor {
 	struct map_recipe map_recipe;
 	struct map_open_prefix_key map_open_prefix_key;
 	struct map_loss_key map_loss_key;
+	struct ev_packet ev_packet;
+	enum hg_direction direction;
+	enum hg_packet_flag packet_flag;
 };
 
 _Static_assert(sizeof(struct ev_header) == 88, "ev_header: no implicit padding");
@@ -607,6 +641,7 @@ _Static_assert(sizeof(struct ev_call) == 88 + 224, "ev_call");
 _Static_assert(sizeof(struct ev_oom) == 88 + 16, "ev_oom");
 _Static_assert(sizeof(struct ev_cgroup) == 88 + 24, "ev_cgroup");
 _Static_assert(sizeof(struct ev_task) == 88 + 96, "ev_task");
+_Static_assert(sizeof(struct ev_packet) == 88 + 48, "ev_packet: no implicit padding");
 _Static_assert(sizeof(struct ev_memory) == 88 + 32, "ev_memory");
 
 #endif

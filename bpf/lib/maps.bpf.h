@@ -172,7 +172,14 @@ struct socket_state {
 	__u32 role;  /* enum hg_socket_role */
 	__u32 flags; /* enum hg_socket_flag */
 	__u32 phase; /* enum hg_phase */
-	__u32 reserved;
+	__u32 names; /* enum names_state, see programs/packet.bpf.c */
+	/* The first byte of each direction, by TCP's sequence numbers, and how far what was told of it reaches. */
+	__u32 first_seq[2];
+	__u32 told_bytes[2];
+	__u32 wanted_bytes;  /* of what goes out: no more than this holds the name */
+	__u16 resolver_port; /* UDP: where the process sent to last, when that is a port of resolvers */
+	__u16 reserved;
+	__u8 resolver_address[16];
 };
 
 struct {

@@ -10,8 +10,6 @@
  * passes. They may be preempted (no per-CPU scratch) and cannot read task storage nor signal on all kernels: home comes from
  * the current cgroup or `moved`, and a kill is a refusal here that user space completes through a pidfd.
  */
-#define IPPROTO_TCP 6
-#define IPPROTO_UDP 17
 #define SEND_REPORT_INTERVAL_NS                                                                                        \
 	10000000000ULL /* one report per destination and process every 10 s, with an exact count */
 
@@ -128,6 +126,8 @@ static __always_inline int connect__run(struct bpf_sock_addr *context, const __u
 	settings = emit__control();
 	event.header.profile = entry && settings ? task__profile(entry, settings->version) : 0;
 	answer = connect__judge(&event, entry, phase, &urgent);
+	if (event.proto == IPPROTO_UDP && answer == CALL_ALLOWED)
+		packet__note_resolver(context->sk, entry, task, home, event.address, event.port);
 	if (is_send && !connect__send_is_due(&event))
 		return answer;
 	{

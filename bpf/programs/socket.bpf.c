@@ -16,6 +16,9 @@
  *
  * A socket whose owner nobody watches has no storage: one lookup and out. Fails open: an event without room is counted.
  */
+#define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
+
 #define TCP_ESTABLISHED 1
 #define TCP_SYN_SENT 2
 #define TCP_FIN_WAIT1 4
@@ -172,6 +175,7 @@ static __always_inline struct socket_state *socket__begin(struct sock *sk, enum 
 	socket->since_ns = bpf_ktime_get_boot_ns();
 	socket->role = role;
 	socket->flags = 0;
+	socket->names = 0; /* its SYN comes next */
 	return socket;
 }
 

@@ -8,13 +8,15 @@ import { CALL_KINDS, type CallKind } from '../record/call-model.js'
 import { actBit, actOfCall } from '../sensor/call-recipes.js'
 import { kindsNeeded } from './capture/needs.js'
 
-export const ACTIVITY_CLASSES = ['process', 'connect', 'file', 'privilege', 'sharing', 'network', 'syscall'] as const
+export const ACTIVITY_CLASSES = [
+  ...(['process', 'connect', 'file', 'privilege', 'sharing', 'network', 'names', 'syscall'] as const),
+] as const
 export type ActivityClass = (typeof ACTIVITY_CLASSES)[number]
 
 /** Recorded whatever is asked for. */
 export const ALWAYS_ON: readonly ActivityClass[] = ['process', 'connect']
 
-/** syscall is each container's first use of a call, which is no act. */
+/** Those of no act: syscall is each container's first use of a call, names are those in DNS, TLS and HTTP. */
 const ACTS_OF_CLASS: Readonly<Record<ActivityClass, readonly CallKind[]>> = {
   process: [],
   connect: [],
@@ -36,6 +38,7 @@ const ACTS_OF_CLASS: Readonly<Record<ActivityClass, readonly CallKind[]>> = {
   ],
   sharing: ['mount', 'umount', 'setns', 'ptrace', 'signal'],
   network: ['socket', 'bind', 'listen', 'accept', 'send', 'recv', 'dup'],
+  names: [],
   syscall: [],
 }
 

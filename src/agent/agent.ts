@@ -15,6 +15,7 @@ import { type AgentBody, HOST, type RecordDraft } from '../record/model.js'
 import { BREAKER_DEFAULTS, CircuitBreaker } from '../respond/breaker.js'
 import { KernelPolicy } from '../respond/kernel-policy.js'
 import type { LostRange } from '../sensor/gaps.js'
+import { NAME_KINDS } from '../sensor/names/streams.js'
 import { Sensor } from '../sensor/sensor.js'
 import type { Counters } from '../telemetry/counters.js'
 import { HullguardError, messageOf } from '../telemetry/errors.js'
@@ -226,6 +227,7 @@ class Agent implements RunningAgent {
       ...(hasConnects ? ['connect'] : []),
       ...(this.#options.activity.has('syscall') ? ['syscall'] : []),
       ...kindsOfActs(actsOfActivity(this.#options.activity)),
+      ...(this.#options.activity.has('names') && this.#sensor?.whyNoNames === '' ? NAME_KINDS : []),
     ]
   }
 
@@ -260,6 +262,7 @@ class Agent implements RunningAgent {
       isOwnFile,
       judgesFirstUses: false,
       isActRecorded: actRecorder(this.#options.activity),
+      areNamesRecorded: this.#options.activity.has('names'),
       append,
       onCgroup: (identity, cgroupId) => this.#place(identity, [cgroupId]),
       onLost: (range) => this.#lost(range),
@@ -354,6 +357,9 @@ class Agent implements RunningAgent {
     const wasHostWanted = policies.isHostWanted
     policies.activate(rulebook)
     this.#hostNames.follow(policies.current.conditions.hostNames)
+    const whyNoNames = this.#sensor?.whyNoNames ?? ''
+    if (policies.areNamesWanted && whyNoNames !== '')
+      this.#degraded(`names in DNS, TLS and HTTP are not seen: ${whyNoNames}`)
     // the host's own processes are of interest only now; what processes hold was not followed until now
     if ((policies.isHostWanted && !wasHostWanted) || policies.followsCapabilities) this.#readTasks()
   }

@@ -8,12 +8,12 @@ import {
   FD_KINDS,
   type SocketFamily,
 } from '../record/call-model.js'
+import { formatIp } from '../record/ip-text.js'
 import { callRanges } from '../sensor/batch.js'
 import { SOCKETCALLS } from '../sensor/call-recipes.js'
 import { Access, CallFlag, type EvCall } from '../sensor/generated/abi.js'
 import { decodeText } from '../sensor/sensor.js'
 import { isSocketCall, readArguments } from './call-arguments.js'
-import { formatIp } from './ip-text.js'
 
 /** AF_* of include/linux/socket.h. */
 const FAMILIES: ReadonlyMap<number, SocketFamily> = new Map([

@@ -32,6 +32,7 @@ export interface Surroundings {
   isOwnFile: OwnFileCheck
   judgesFirstUses: boolean
   isActRecorded: (act: number) => boolean
+  areNamesRecorded: boolean
   append: (draft: RecordDraft) => { seq: bigint }
   /** A cgroup was made, and the table has said what it knows of it. */
   onCgroup: (identity: Identity, cgroupId: bigint) => void
@@ -50,14 +51,15 @@ export interface Composition {
 
 export function composePipeline(surroundings: Surroundings): Composition {
   const { table, policies, processes, held, users, utcNs, hostname, hostNames, counters } = surroundings
-  const { isOwnFile, judgesFirstUses, isActRecorded, append, onCgroup, onLost, onWaiting } = surroundings
+  const { isOwnFile, judgesFirstUses, isActRecorded, areNamesRecorded, append, onCgroup, onLost, onWaiting } =
+    surroundings
   const tracker = new ProcessTracker(processes)
   const drafts = new Drafts(tracker, users, utcNs)
   const context = new EventContext({ parentOf: (entry) => tracker.parentOf(entry), users, utcNs, hostname, hostNames })
   const verdicts = new Verdicts({ ...surroundings.response, append, counters, context })
   const pipeline = new Pipeline({
     ...{ table, policies, verdicts, held, tracker, drafts, context },
-    ...{ isOwnFile, judgesFirstUses, isActRecorded, append, onCgroup, onLost, onWaiting, counters },
+    ...{ isOwnFile, judgesFirstUses, isActRecorded, areNamesRecorded, append, onCgroup, onLost, onWaiting, counters },
   })
   return { pipeline, verdicts }
 }

@@ -7,12 +7,12 @@
  * lacks its result or peer.
  */
 import { errorName } from '../record/errno.js'
+import { formatIp } from '../record/ip-text.js'
 import type { ContainerRef } from '../record/model.js'
 import type { PeerRef } from '../record/network.js'
 import { type EvSocket, SocketFlag } from '../sensor/generated/abi.js'
 import type { Counters } from '../telemetry/counters.js'
 import type { Draft } from './drafts.js'
-import { formatIp } from './ip-text.js'
 
 /** A handshake on a local or nearby network is done well within; a connect that takes longer is recorded as it stands. */
 const RESULT_WAIT_NS = 1_000_000_000n
@@ -107,10 +107,15 @@ export class Connections {
     return peerOf(flow.client)
   }
 
+  /** The connection is in use: what was asked for comes before what is said on it. */
+  spoke(cookie: bigint): void {
+    const waiting = this.#waiting.get(cookie)
+    if (waiting !== undefined) this.#release(cookie, waiting)
+  }
+
   /** A connection is done at this end: who was at the other? */
   closed(event: EvSocket): PeerRef | undefined {
-    const waiting = this.#waiting.get(event.cookie)
-    if (waiting !== undefined) this.#release(event.cookie, waiting)
+    this.spoke(event.cookie)
     const asClient = clientKey(event)
     const own = this.#flows.get(asClient)
     if (own !== undefined && own.clientCookie === event.cookie) {

@@ -4,6 +4,7 @@
 
 import { ABI_NAMES, syscallName } from '../policy/syscalls.js'
 import { errorName } from '../record/errno.js'
+import { formatIp } from '../record/ip-text.js'
 import type { ContainerRef, EventKind, ProcessRef, RecordBodies, RecordDraft } from '../record/model.js'
 import type { PeerRef, SocketRole as SocketRoleName } from '../record/network.js'
 import {
@@ -23,9 +24,9 @@ import {
   SocketRole,
   SyscallFlag,
 } from '../sensor/generated/abi.js'
+import { type FoundName, NAME_KINDS } from '../sensor/names/streams.js'
 import { decodeText } from '../sensor/sensor.js'
 import { callBody, callKind } from './call-drafts.js'
-import { formatIp } from './ip-text.js'
 import type { ProcessEntry } from './process-table.js'
 import { type ProcessTracker, phaseOf } from './process-tracker.js'
 import { signalName } from './signals.js'
@@ -44,6 +45,8 @@ export interface Draft extends RecordDraft {
   kind: EventKind
   process: ProcessRef
 }
+
+const isOfNetworkHook = (kind: EventKind) => kind === 'connect' || NAME_KINDS.some((name) => name === kind)
 
 export class Drafts {
   readonly #tracker: ProcessTracker
@@ -145,6 +148,30 @@ export class Drafts {
     })
   }
 
+  name(event: EvHeader, container: ContainerRef, entry: ProcessEntry, found: FoundName): Draft {
+    const { far } = found
+    const end = { ip: formatIp(far.address, far.isIpv4), port: far.port }
+    if (found.kind === 'dns') {
+      const { isAnswer, isTruncated, ttlsS, id, query, qtype, rcode, answers } = found.dns
+      return this.#draft('dns', event, container, entry, {
+        dns: {
+          ...{ message: isAnswer ? 'answer' : 'query', query, qtype, rcode, answers, answerTtlsS: ttlsS, ...end, id },
+          ...{ proto: far.proto === IPPROTO_TCP ? 'tcp' : 'udp', truncated: isTruncated },
+        },
+      })
+    }
+    if (found.kind === 'tls') {
+      const { sni, alpn, hasEncryptedHello, isTruncated } = found.tls
+      return this.#draft('tls', event, container, entry, {
+        tls: { sni, alpn, ...end, encryptedHello: hasEncryptedHello, truncated: isTruncated, socketId: far.cookie },
+      })
+    }
+    const { method, host, path, isTruncated } = found.http
+    return this.#draft('http', event, container, entry, {
+      http: { method, host, path, ...end, truncated: isTruncated, socketId: far.cookie },
+    })
+  }
+
   syscall(event: EvSyscall, container: ContainerRef, entry: ProcessEntry): Draft {
     const abi = ABI_NAMES[event.abi] ?? 'native'
     return this.#draft('syscall', event, container, entry, {
@@ -204,7 +231,7 @@ export class Drafts {
       gid: event.gid,
       user: this.#users.nameOf(uid),
       // The network hooks cannot read a task's phase: it is that of its last exec or fork.
-      phase: kind === 'connect' ? entry.phase : phaseOf(event),
+      phase: isOfNetworkHook(kind) ? entry.phase : phaseOf(event),
     }
     if (entry.parentPid !== 0)
       process.parent = { pid: entry.parentPid, startNs: entry.parentStartNs, exe: parent?.exe ?? '' }

@@ -21,6 +21,7 @@ import {
   type EvFork,
   type EvHeader,
   type EvOom,
+  type EvPacket,
   type EvSocket,
   type EvSyscall,
   ExecFlag,
@@ -30,6 +31,7 @@ import {
   SocketFlag,
   SyscallFlag,
 } from '../sensor/generated/abi.js'
+import { type FoundName, type NameKind, NameStreams } from '../sensor/names/streams.js'
 import { hookOf } from '../sensor/rungs.js'
 import { decodeText } from '../sensor/sensor.js'
 import type { Counters } from '../telemetry/counters.js'
@@ -80,6 +82,8 @@ export interface PipelineOptions {
   judgesFirstUses: boolean
   /** Acts (enum hg_act) that are recorded whether a rule holds for them or not. */
   isActRecorded: (act: number) => boolean
+  /** The same for the names in DNS, TLS and HTTP. */
+  areNamesRecorded: boolean
   verdicts: Verdicts
   held: HeldEvents
   append: (draft: RecordDraft) => { seq: bigint }
@@ -101,6 +105,11 @@ const EXIT_TYPE = TOLD_TYPES.indexOf('procexit')
 const CONNECT_TYPE = TOLD_TYPES.indexOf('connect')
 const SYSCALL_TYPE = TOLD_TYPES.indexOf('syscall')
 const OOM_TYPE = TOLD_TYPES.indexOf('oom')
+const NAME_TYPES: Readonly<Record<NameKind, number>> = {
+  dns: TOLD_TYPES.indexOf('dns'),
+  tls: TOLD_TYPES.indexOf('tls'),
+  http: TOLD_TYPES.indexOf('http'),
+}
 /** A call that no rule can name. */
 const UNTOLD_TYPE = -1
 /** By the name of a call. */
@@ -112,6 +121,7 @@ export class Pipeline implements EventHandler {
   readonly #hits: Hits = { rules: new Uint32Array(HITS_FIRST_COUNT), count: 0 }
   readonly #gained = new GainedRules()
   readonly #connections: Connections
+  readonly #names: NameStreams
   /** While held events are handed on they are not held again. */
   #releasing: Identity | undefined
   /** Rules that are conditions and hold for the present event; which they are stands in the set's own hits. */
@@ -123,6 +133,7 @@ export class Pipeline implements EventHandler {
     this.#options = options
     const { append, onWaiting, counters } = options
     this.#connections = new Connections({ append, onWaiting, counters })
+    this.#names = new NameStreams(counters)
     options.counters.define('events_unidentified_total', 'counter', 'Events of a cgroup that was never announced')
     options.counters.define(
       'events_host_discarded_total',
@@ -245,8 +256,18 @@ export class Pipeline implements EventHandler {
     if (event.kind === Kind.CONNECTED) {
       if (this.#connections.result(event, ref) || (event.flags & SocketFlag.ESTABLISHED) !== 0) return
     } else if (event.kind === Kind.ACCEPT) peer = this.#connections.accepted(event, ref)
-    else if (event.kind === Kind.CLOSE) peer = this.#connections.closed(event)
+    else if (event.kind === Kind.CLOSE) {
+      for (const found of this.#names.closed(event.cookie)) this.#name(event, identity, found)
+      peer = this.#connections.closed(event)
+    }
     this.#options.append(this.#options.drafts.socket(event, ref, this.#options.tracker.of(event), peer))
+  }
+
+  packet(event: EvPacket): void {
+    const identity = this.#identify(event)
+    if (identity === undefined) return
+    this.#connections.spoke(event.cookie)
+    for (const found of this.#names.take(event)) this.#name(event, identity, found)
   }
 
   /** Records that have waited long enough go out as they stand. True: others still wait. */
@@ -325,6 +346,19 @@ export class Pipeline implements EventHandler {
       return
     }
     this.#release(cgroupId, identity)
+  }
+
+  #name(event: EvHeader, identity: Identity, found: FoundName): void {
+    const { tracker, context, drafts, areNamesRecorded } = this.#options
+    const entry = tracker.of(event)
+    const set = this.#begin(event, entry, identity)
+    context.name = found
+    const eventType = NAME_TYPES[found.kind]
+    this.#matchConditions(set, identity, eventType)
+    if (!this.#isRecorded(identity) || (!areNamesRecorded && this.#conditionHits === 0)) return
+    const isIncoming = found.kind === 'dns' && found.dns.isAnswer
+    const draft = drafts.name(event, identity.ref, entry, found)
+    this.#finish(event, draft, identity, set, hookName(isIncoming ? 'on_packet_in' : 'on_packet_out'), eventType)
   }
 
   /** The ring is empty: no event can come late any more. */

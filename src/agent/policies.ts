@@ -17,6 +17,8 @@ import { EVERY_OPEN, lowerOpens } from '../respond/lower-open.js'
 import type { HookChange } from '../sensor/attachments.js'
 import { hooksOfActs } from '../sensor/call-recipes.js'
 import { CgroupState, Want } from '../sensor/generated/abi.js'
+import { NAME_KINDS } from '../sensor/names/streams.js'
+import { NAME_PROGRAMS } from '../sensor/rungs.js'
 import type { Sensor } from '../sensor/sensor.js'
 import { type ActivityClass, actsOfActivity, actsOfKinds, actsOfRules } from './acts.js'
 import { ConditionSet } from './conditions/condition-set.js'
@@ -108,6 +110,11 @@ export class Policies {
     return this.#current.program.rules.some(({ kind, enabled }) => kind === 'capability' && enabled)
   }
 
+  /** Names in DNS, TLS and HTTP, by anyone. */
+  get areNamesWanted(): boolean {
+    return this.#wantsNames(this.#current.conditions.kinds)
+  }
+
   /** The set that an event's header names; the current one for a version that is gone. */
   forVersion(version: number): PolicySet {
     return this.#previous?.version === version ? this.#previous : this.#current
@@ -134,7 +141,7 @@ export class Policies {
       this.#current = next
       for (const identity of containers) this.#writeCgroups(identity)
       kernel.refillBudgets()
-      sensor.setControl({ version: next.version, ...wantsOf(next) }) // the one write that puts it in force
+      sensor.setControl({ version: next.version, ...this.#wantsBeyond(next) }) // the one write that puts it in force
     } catch (error) {
       this.#current = old
       this.#previous = older
@@ -165,7 +172,7 @@ export class Policies {
         profile: [0, 0],
         rootLevel: identity.rootLevel,
         state: CgroupState.PENDING,
-        want: Want.PROCESS | Want.CONNECT,
+        want: Want.PROCESS | Want.CONNECT | this.#wantsBeyond(this.#current).wantPending,
         acts: this.#actsOf(this.#current),
       })
   }
@@ -223,8 +230,25 @@ export class Policies {
     const hooks = new Set<string>()
     if (this.#wantsSyscalls(set, containers)) hooks.add('on_sys_enter')
     for (const hook of hooksOfActs(this.#actsOf(set))) hooks.add(hook)
+    if (this.#wantsNames(set.conditions.kinds) && this.#options.sensor.whyNoNames === '')
+      for (const hook of NAME_PROGRAMS) hooks.add(hook)
     for (const id of set.installed) for (const hook of this.#options.kernel.hooksOf(id)) hooks.add(hook)
     return hooks
+  }
+
+  /** Names in DNS, TLS and HTTP are for whom rules want them; asked of `kinds` of events. */
+  #wantsNames(kinds: ReadonlySet<string>): boolean {
+    return this.#options.activity.has('names') || NAME_KINDS.some((kind) => kinds.has(kind))
+  }
+
+  /** What is asked of the host's own processes, and of cgroups that nobody has decided yet. */
+  #wantsBeyond({ conditions }: PolicySet): { wantHost: number; wantPending: number } {
+    const environment = conditions.readsEnvironment ? Want.ENV : 0
+    const hostNames = NAME_KINDS.some((kind) => conditions.kindsFor(HOST).has(kind)) ? Want.NAMES : 0
+    return {
+      wantHost: conditions.isForHost ? Want.PROCESS | Want.CONNECT | environment | hostNames : 0,
+      wantPending: environment | (this.#wantsNames(conditions.kinds) ? Want.NAMES : 0),
+    }
   }
 
   #wantsSyscalls(set: PolicySet, containers: readonly Identity[]): boolean {
@@ -241,6 +265,7 @@ export class Policies {
     if (activity.has('syscall')) want |= Want.SYSCALL_FIRST
     if (hasSyscallRule(this.#current, identity.ref)) want |= Want.SYSCALL_RULES
     if (this.#current.conditions.readsEnvironment) want |= Want.ENV
+    if (this.#wantsNames(this.#current.conditions.kindsFor(identity.ref))) want |= Want.NAMES
     const asked = this.#current.actsFor(identity.ref)
     for (const id of table.cgroupsOf(identity))
       sensor.setCgroup(id, {
@@ -252,15 +277,6 @@ export class Policies {
         state: CgroupState.CONTAINER,
         want,
       })
-  }
-}
-
-/** What is asked of the host's own processes, and of cgroups that nobody has decided yet. */
-function wantsOf({ conditions }: PolicySet): { wantHost: number; wantPending: number } {
-  const environment = conditions.readsEnvironment ? Want.ENV : 0
-  return {
-    wantHost: conditions.isForHost ? Want.PROCESS | Want.CONNECT | environment : 0,
-    wantPending: environment,
   }
 }
 

@@ -68,6 +68,14 @@ export class Fields {
     return value
   }
 
+  /** Whole numbers of at most 53 bits. */
+  counts(key: string): number[] {
+    const value = this.#get(key)
+    if (!Array.isArray(value) || !value.every((item) => Number.isSafeInteger(item)))
+      throw this.wrong(key, 'a list of whole numbers')
+    return value
+  }
+
   textMap(key: string): Record<string, string> {
     const map: Record<string, string> = {}
     for (const [name, value] of Object.entries(this.object(key).#object)) {

@@ -72,13 +72,14 @@ export function putNetwork(draft: RecordBodies, batch: RecordBatch, intern: Inte
     mask |= NETWORK_BODY.close
   }
   if (dns !== undefined) {
-    const { message, query, qtype, rcode, answers, ip, proto, ...rest } = dns
+    const { message, query, qtype, rcode, answers, answerTtlsS, ip, proto, ...rest } = dns
     batch.dnses.push({
       message: DNS_MESSAGES.indexOf(message),
       queryRef: intern(query),
       qtypeRef: intern(qtype),
       rcodeRef: intern(rcode),
       answerRefs: answers.map(intern),
+      answerTtlsS: [...answerTtlsS],
       ipRef: intern(ip),
       proto: DNS_PROTOS.indexOf(proto),
       ...rest,

@@ -72,6 +72,7 @@ function parseNames(fields: Fields, into: RecordBodies): void {
       qtype: dns.text('qtype'),
       rcode: dns.text('rcode'),
       answers: dns.texts('answers'),
+      answerTtlsS: dns.counts('answer_ttls_s'),
       ip: dns.text('ip'),
       port: dns.count('port'),
       id: dns.count('id'),

@@ -86,7 +86,7 @@ export const DNS_MESSAGES: readonly DnsMessage[] = ['query', 'answer']
 /** One DNS message of a container's process to or from a resolver. */
 export interface DnsBody {
   message: DnsMessage
-  /** Name asked for, without the last dot; bytes that no host name has are `\DDD`. Empty: the root. */
+  /** Name asked for, in lower case and without the last dot; bytes that no host name has are `\DDD`. Empty: the root. */
   query: string
   /** `A`, `AAAA`, … or `TYPE65280`. */
   qtype: string
@@ -94,7 +94,9 @@ export interface DnsBody {
   rcode: string
   /** Addresses, and the names of CNAME, NS, PTR, MX and SRV; at most 32. */
   answers: readonly string[]
-  /** The resolver. */
+  /** How long each of `answers` may be kept. */
+  answerTtlsS: readonly number[]
+  /** The resolver, as the process knows it. */
   ip: string
   port: number
   id: number
@@ -106,12 +108,12 @@ export const DNS_PROTOS: readonly DnsBody['proto'][] = ['udp', 'tcp']
 
 /** The client hello of an outbound TLS connection. */
 export interface TlsBody {
-  /** Server name asked for; empty when there is none. With an encrypted client hello it is the outer name. */
+  /** Server name asked for, in lower case; empty when there is none. With an encrypted client hello it is the outer name. */
   sni: string
   alpn: readonly string[]
   ip: string
   port: number
-  /** An encrypted client hello was sent: the real name is not visible. */
+  /** The extension for an encrypted client hello was sent: the real name may not be visible. */
   encryptedHello: boolean
   /** Beyond the bytes that were kept: what comes late in the hello is not known. */
   truncated: boolean
@@ -121,7 +123,7 @@ export interface TlsBody {
 /** The first request of an outbound HTTP/1 connection. */
 export interface HttpBody {
   method: string
-  /** The `Host` header, or the authority of the target. */
+  /** The `Host` header, or the authority of the target; in lower case, with a port where it has one. */
   host: string
   /** Without its query string. */
   path: string

@@ -7,7 +7,7 @@ import { HullguardError } from '../telemetry/errors.js'
 import type { NativeSensor } from './addon.js'
 import type { Reasons } from './ladder.js'
 import { explainLoadError } from './load-error.js'
-import { BASE_RUNGS, hookOf } from './rungs.js'
+import { BASE_RUNGS, hookOf, isNetworkHook } from './rungs.js'
 
 /** Hooks of a new set that are attached and not yet relied upon: exactly one of the two is called. */
 export interface HookChange {
@@ -50,7 +50,7 @@ export class Attachments {
     const missing = this.#missing.get(program)
     if (missing !== undefined)
       throw new HullguardError('probe_load_failed', `cannot attach ${program} (${hook}): not loaded here: ${missing}`)
-    const isNetwork = hook.startsWith('cgroup/')
+    const isNetwork = isNetworkHook(hook)
     if (isNetwork && this.#unifiedRoot === undefined)
       throw new HullguardError('probe_load_failed', 'no unified cgroup hierarchy is mounted')
     try {

@@ -12,6 +12,7 @@ import {
   EvHeader,
   EvMemory,
   EvOom,
+  EvPacket,
   EvSocket,
   EvSyscall,
   EvTask,
@@ -29,6 +30,7 @@ export interface EventHandler {
   connect(event: EvConnect): void
   /** listen, accept, what came of a connect, close: by `kind`. */
   socket(event: EvSocket): void
+  packet(event: EvPacket): void
   syscall(event: EvSyscall): void
   call(event: EvCall): void
   oom(event: EvOom): void
@@ -47,6 +49,7 @@ export class BatchWalker {
   readonly exit: EvExit
   readonly connect: EvConnect
   readonly socket: EvSocket
+  readonly packet: EvPacket
   readonly syscall: EvSyscall
   readonly call: EvCall
   readonly oom: EvOom
@@ -65,6 +68,7 @@ export class BatchWalker {
     this.exit = new EvExit(view, bytes)
     this.connect = new EvConnect(view, bytes)
     this.socket = new EvSocket(view, bytes)
+    this.packet = new EvPacket(view, bytes)
     this.syscall = new EvSyscall(view, bytes)
     this.call = new EvCall(view, bytes)
     this.oom = new EvOom(view, bytes)
@@ -133,6 +137,12 @@ export class BatchWalker {
         this.socket.at = at
         if (sizeBytes >= EvSocket.SIZE_BYTES) handler.socket(this.socket)
         else handler.undecodable(header, `event of ${sizeBytes} bytes`)
+        return
+      case Kind.PACKET:
+        this.packet.at = at
+        if (EvPacket.SIZE_BYTES <= sizeBytes && EvPacket.SIZE_BYTES + this.packet.dataBytes <= sizeBytes)
+          handler.packet(this.packet)
+        else handler.undecodable(header, 'bytes longer than the event')
         return
       case Kind.SYSCALL:
         this.syscall.at = at

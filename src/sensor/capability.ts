@@ -49,7 +49,9 @@ const BLIND_SPOTS = [
   '32-bit and x32 syscalls: seen and named as such; no allow list of syscalls covers them',
   'built-in applets of a shell (busybox ls, echo, …) run without an exec, so exec rules do not see them',
   'gVisor and Kata: the processes run on a kernel of their own and are not seen',
-  'QUIC and encrypted client hello: the name of the server is not seen, its address is',
+  'QUIC, DNS over HTTPS or TLS: the name is not seen, the address is',
+  'encrypted client hello: the outer name is told, and that there was one; the real name is not seen',
+  'STARTTLS, and requests after the first of a connection: their names are not looked for',
   'raw and packet sockets, SCTP one-to-many: no connect hook sees them',
 ] as const
 
@@ -110,7 +112,7 @@ function tryRung(sensor: Sensor, { program }: RungRow): string {
   }
 }
 
-const COSTS: readonly CostClass[] = ['none when unwatched', 'one lookup', 'every syscall']
+const COSTS: readonly CostClass[] = ['none when unwatched', 'one lookup', 'every packet', 'every syscall']
 
 function dearer(a: CostClass, b: CostClass): CostClass {
   return COSTS.indexOf(a) >= COSTS.indexOf(b) ? a : b

@@ -3,13 +3,13 @@
  * that loading, lowering, `doctor` and docs/kernels.md read; a rule is put on a rung only if that rung yields all fields it reads.
  */
 
-export type RungFamily = 'lsm' | 'fentry' | 'tp_btf' | 'raw_tp' | 'cgroup'
+export type RungFamily = 'lsm' | 'fentry' | 'tp_btf' | 'raw_tp' | 'cgroup' | 'cgroup_skb'
 
 /** `decision`: runs before the act and can refuse it, knows no result. `result`: sees what came of it. Joined into one event. */
 export type RungRole = 'decision' | 'result'
 
 /** What a task pays that nobody watches. */
-export type CostClass = 'none when unwatched' | 'one lookup' | 'every syscall'
+export type CostClass = 'none when unwatched' | 'one lookup' | 'every syscall' | 'every packet'
 
 export interface RungRow {
   program: string
@@ -56,6 +56,11 @@ function row(
 }
 
 const CONNECT_LACKS = ['evt.res', 'evt.rawres', 'fd.num', 'fd.lport', 'fd.lip'] as const
+const names = {
+  cost: 'every packet',
+  isOptional: true,
+  note: `${ON_DEMAND}, or --activity names`,
+} as const
 const network = { role: 'decision', deny: true, kill: true, cost: 'one lookup', note: BY_PIDFD } as const
 
 export const RUNGS: readonly RungRow[] = [
@@ -91,7 +96,12 @@ export const RUNGS: readonly RungRow[] = [
     note: `${ON_DEMAND}; a name that is gone, or was never there, is told as the call gave it`,
   }),
   row('on_signal', 'tp_btf/signal_generate', 'signal', { note: ON_DEMAND }),
+  row('on_packet_out', 'cgroup_skb/egress', 'dns, tls, http', names),
+  row('on_packet_in', 'cgroup_skb/ingress', 'dns, tls, http', names),
 ]
+
+/** They show whom a process asks for by name, both or neither. */
+export const NAME_PROGRAMS: readonly string[] = ['on_packet_out', 'on_packet_in']
 
 /** They load always and attach on demand. */
 const LOADED_ON_DEMAND: readonly string[] = ['on_sys_enter', 'on_sys_exit', 'on_signal']
@@ -103,6 +113,11 @@ export const BASE_RUNGS = RUNGS.filter(({ isOptional, program }) => !isOptional 
 export const OPTIONAL_PROGRAMS: readonly { program: string; family: RungFamily }[] = RUNGS.filter(
   ({ isOptional }) => isOptional,
 )
+
+/** Attached to a directory of the unified hierarchy. */
+export function isNetworkHook(hook: string): boolean {
+  return hook.startsWith('cgroup/') || hook.startsWith('cgroup_skb/')
+}
 
 export function hookOf(program: string): string {
   return RUNGS.find((rung) => rung.program === program)?.hook ?? program

@@ -27,6 +27,7 @@ import {
 } from './generated/abi.js'
 import { loadByTrying, type Reasons } from './ladder.js'
 import { explainLoadError } from './load-error.js'
+import { NAME_PROGRAMS } from './rungs.js'
 
 /** Slabs in flight between the reader and JavaScript: 2 MiB, a quarter of a second at 100,000 events/s of 80 bytes. */
 const SLAB_BYTES = 256 * 1024
@@ -253,6 +254,12 @@ export class Sensor {
   /** Can an exec be refused here? */
   get canRefuseExec(): boolean {
     return !this.missing.has(EXEC_DECISION)
+  }
+
+  /** Can names in DNS, TLS and HTTP be seen here? Why not, or ''. */
+  get whyNoNames(): string {
+    if (this.#options.unifiedRoot === undefined) return 'no unified cgroup hierarchy is mounted'
+    return NAME_PROGRAMS.map((program) => this.missing.get(program)).find((reason) => reason !== undefined) ?? ''
   }
 
   /** The syscall tracepoint costs every syscall of the host: it is attached only while something asks for it. */

@@ -34,6 +34,7 @@ class Numbers implements EventHandler {
   }
   exec(): void {}
   socket(): void {}
+  packet(): void {}
   connect(): void {}
   syscall(): void {}
   call(): void {}

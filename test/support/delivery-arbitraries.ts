@@ -170,7 +170,7 @@ const bodies = {
   ),
   dns: record({
     ...{ message: one(DNS_MESSAGES), query: text, qtype: text, rcode: text, answers: texts, ip: text, port: u32 },
-    ...{ id: u32, proto: one(DNS_PROTOS), truncated: fc.boolean() },
+    ...{ id: u32, proto: one(DNS_PROTOS), truncated: fc.boolean(), answerTtlsS: fc.array(u32, { maxLength: 3 }) },
   }),
   tls: record({
     ...{ sni: text, alpn: texts, ip: text, port: u32, encryptedHello: fc.boolean(), truncated: fc.boolean() },

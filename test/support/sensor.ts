@@ -29,8 +29,13 @@ import {
   type EvFork,
   type EvHeader,
   type EvOom,
+  EvPacket,
   type EvSocket,
   type EvSyscall,
+  Kind,
+  PACKET_MAX_BYTES,
+  PACKET_MEDIUM_BYTES,
+  PACKET_SMALL_BYTES,
   Want,
 } from '../../src/sensor/generated/abi.js'
 import { readPossibleCpuCount, Sensor } from '../../src/sensor/sensor.js'
@@ -50,6 +55,8 @@ export type FieldsOf<View> = {
 export type ExecFields = FieldsOf<EvExec> & { invoked: string; file: string; cwd: string; args: string; env: string }
 export type CgroupFields = FieldsOf<EvCgroup> & { path: string }
 export type SocketFields = FieldsOf<EvSocket>
+/** The bytes as Latin-1. */
+export type PacketFields = FieldsOf<EvPacket> & { data: string }
 export type HeaderFields = FieldsOf<EvHeader>
 
 /** The arrays stand in full; strings are bytes as Latin-1. */
@@ -68,6 +75,7 @@ interface EventTypes {
   exit: FieldsOf<EvExit>
   connect: FieldsOf<EvConnect>
   socket: SocketFields
+  packet: PacketFields
   syscall: FieldsOf<EvSyscall>
   call: CallFields
   oom: FieldsOf<EvOom>
@@ -121,7 +129,7 @@ class Collector implements EventHandler {
   onNumber: (cpu: number, cpuSeq: bigint) => void = () => {}
 
   sequence(cpu: number, cpuSeq: bigint, event: EvHeader): void {
-    this.handledBytes += (RING_HEADER_BYTES + event.sizeBytes + 7) & ~7
+    this.handledBytes += (RING_HEADER_BYTES + roomBytes(event) + 7) & ~7
     this.onNumber(cpu, cpuSeq)
   }
   exec(event: EvExec): void {
@@ -151,6 +159,11 @@ class Collector implements EventHandler {
   socket(event: EvSocket): void {
     this.events.push({ name: 'socket', event: fieldsOf(event) })
   }
+  packet(event: EvPacket): void {
+    const start = event.at + (event.constructor as typeof EvPacket).SIZE_BYTES
+    const data = latin1(event.bytes.subarray(start, start + event.dataBytes))
+    this.events.push({ name: 'packet', event: { ...fieldsOf(event), data } })
+  }
   syscall(event: EvSyscall): void {
     this.events.push({ name: 'syscall', event: fieldsOf(event) })
   }
@@ -178,6 +191,14 @@ class Collector implements EventHandler {
   undecodable(_event: EvHeader, reason: string): void {
     this.undecoded.push(reason)
   }
+}
+
+/** What an event takes of the ring: a packet's has one of three sizes, whatever it holds. */
+function roomBytes({ kind, sizeBytes }: EvHeader): number {
+  if (kind !== Kind.PACKET) return sizeBytes
+  const data = sizeBytes - EvPacket.SIZE_BYTES
+  const rooms = [PACKET_SMALL_BYTES, PACKET_MEDIUM_BYTES, PACKET_MAX_BYTES]
+  return EvPacket.SIZE_BYTES + (rooms.find((room) => data <= room) ?? 0)
 }
 
 /** Large enough that no test's events fill it while the machine is busy. */

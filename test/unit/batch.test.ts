@@ -13,6 +13,7 @@ import {
   EvHeader,
   EvMemory,
   EvOom,
+  EvPacket,
   EvSocket,
   EvSyscall,
   EvTask,
@@ -41,6 +42,9 @@ class Recorder implements EventHandler {
   }
   socket(event: EvSocket): void {
     this.calls.push(`socket ${event.kind} ${event.localPort}`)
+  }
+  packet(event: EvPacket): void {
+    this.calls.push(`packet ${event.dataBytes}`)
   }
   call(event: EvCall): void {
     this.calls.push(`call ${event.act}`)
@@ -83,6 +87,7 @@ const EVERY_KIND = [
   ...[Kind.LISTEN, Kind.ACCEPT, Kind.CONNECTED, Kind.CLOSE].map((kind) =>
     makeEvent(EvSocket, { kind, localPort: 19, cpu: 1, cpuSeq: 7n }),
   ),
+  makeEvent(EvPacket, { kind: Kind.PACKET, dataBytes: 3, cpu: 1, cpuSeq: 8n }, Buffer.from('abc')),
 ]
 const EVERY_CALL = [
   ['sequence 1 1', 'exec 10 6'],
@@ -95,6 +100,7 @@ const EVERY_CALL = [
   ['sequence 0 5', `cgroup ${Kind.CGROUP_RMDIR} 17`],
   ['sequence 0 6', `cgroup ${Kind.CGROUP_JOIN} 18`],
   ...[Kind.LISTEN, Kind.ACCEPT, Kind.CONNECTED, Kind.CLOSE].map((kind) => ['sequence 1 7', `socket ${kind} 19`]),
+  ['sequence 1 8', 'packet 3'],
 ].flat()
 
 describe('batches', () => {
@@ -144,6 +150,13 @@ describe('batches', () => {
     }
   })
 
+  test('a packet that claims more bytes than the event has is told, and one with none is a packet', () => {
+    const lying = makeEvent(EvPacket, { kind: Kind.PACKET, dataBytes: 4 }, Buffer.from('abc'))
+    assert.deepEqual(walk(ringOf([lying])).calls.slice(1), ['undecodable: bytes longer than the event'])
+    const empty = makeEvent(EvPacket, { kind: Kind.PACKET })
+    assert.deepEqual(walk(ringOf([empty])).calls.slice(1), ['packet 0'])
+  })
+
   test('an event shorter than its kind says is told', () => {
     const event = makeEvent(EvExit, { kind: Kind.CLOSE })
     assert.deepEqual(walk(ringOf([event])).calls.slice(1), ['undecodable: event of 104 bytes'])
@@ -182,9 +195,9 @@ describe('batches', () => {
   })
 
   test('every view reads its own size of bytes', () => {
-    const sizes = [EvExec, EvFork, EvExit, EvConnect, EvSocket, EvSyscall, EvOom, EvCgroup, EvTask, EvMemory].map(
-      (type) => type.SIZE_BYTES,
-    )
-    assert.deepEqual(sizes, [224, 112, 104, 120, 192, 96, 104, 112, 184, 120])
+    const sizes = [
+      ...[EvExec, EvFork, EvExit, EvConnect, EvSocket, EvSyscall, EvOom, EvCgroup, EvTask, EvMemory, EvPacket],
+    ].map((type) => type.SIZE_BYTES)
+    assert.deepEqual(sizes, [224, 112, 104, 120, 192, 96, 104, 112, 184, 120, 136])
   })
 })

@@ -24,6 +24,7 @@ function collector(): EventHandler & { codes: number[]; faults: string[] } {
     sequence: fault('sequence'),
     fork: fault('fork'),
     socket: () => {},
+    packet: fault('packet'),
     connect: fault('connect'),
     syscall: fault('syscall'),
     call: fault('call'),

@@ -1,9 +1,9 @@
-/** src/agent/ip-text.ts: addresses as RFC 5952 writes them. */
+/** src/record/ip-text.ts: addresses as RFC 5952 writes them. */
 import assert from 'node:assert/strict'
 import { isIPv6 } from 'node:net'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { formatIp } from '../../src/agent/ip-text.js'
+import { formatIp } from '../../src/record/ip-text.js'
 import { seedOf } from '../support/seed.js'
 
 const bytesOf = (hex: string) => Uint8Array.from(Buffer.from(hex.padStart(32, '0'), 'hex'))

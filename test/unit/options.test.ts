@@ -98,7 +98,7 @@ describe('options', () => {
     assert.deepEqual(resolve('policies').list('policies'), [])
     assert.throws(
       () => resolve('activity', { flags: { activity: ['syscall', 'all'] } }),
-      refusal('--activity: expected any of process, connect, file, privilege, sharing, network, syscall'),
+      refusal('--activity: expected any of process, connect, file, privilege, sharing, network, names, syscall'),
     )
   })
 

@@ -160,6 +160,7 @@ export class Replay {
       isOwnFile: () => this.#isOwnFile,
       judgesFirstUses: true,
       isActRecorded: () => true,
+      areNamesRecorded: true,
       append: (draft) => this.#append(draft),
       onCgroup: () => {},
       onLost: () => {},

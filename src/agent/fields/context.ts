@@ -14,6 +14,7 @@ import {
   type EvSyscall,
   Phase,
 } from '../../sensor/generated/abi.js'
+import type { FoundName } from '../../sensor/names/streams.js'
 import type { ProcessEntry } from '../process-table.js'
 import type { NameSource } from '../users.js'
 import { type ContainerTexts, containerTexts } from './container-texts.js'
@@ -59,6 +60,8 @@ export class EventContext {
   syscall: EvSyscall | undefined
   oom: EvOom | undefined
   call: EvCall | undefined
+  /** What a packet, or the end of a connection, told. */
+  name: FoundName | undefined
   #identity: Identity | undefined
   #container: ContainerTexts | undefined
   readonly #ancestors: ProcessEntry[] = []
@@ -89,6 +92,7 @@ export class EventContext {
     this.syscall = undefined
     this.oom = undefined
     this.call = undefined
+    this.name = undefined
     if (this.#identity !== identity || this.#container?.ref !== identity.ref) this.#container = undefined
     this.#identity = identity
     this.#ancestors.length = 0
@@ -105,7 +109,8 @@ export class EventContext {
   get isSetup(): boolean {
     if (this.#identity?.ref.state === 'host') return false
     // the network hooks cannot read a task's phase: it is that of its last exec or fork
-    return this.connect === undefined ? this.header?.phase === Phase.SETUP : this.process.phase === 'setup'
+    const isOfNetworkHook = this.connect !== undefined || this.name !== undefined
+    return isOfNetworkHook ? this.process.phase === 'setup' : this.header?.phase === Phase.SETUP
   }
 
   /** 1 is the parent; 0 the process itself. */

@@ -1,7 +1,7 @@
 /** Fields of the descriptor that a call is about: a file, or a socket with its two ends. */
 import type { FieldValues, InternedText } from '../../match/conditions/values.js'
+import { formatIp } from '../../record/ip-text.js'
 import { CallFlag, EvCall, EvConnect, FdKind } from '../../sensor/generated/abi.js'
-import { formatIp } from '../ip-text.js'
 import { actOf, pathStart } from './call-arguments.js'
 import type { EventContext } from './context.js'
 import { addText, type Extractor, type Extractors } from './extractor.js'
@@ -66,8 +66,9 @@ function anonymousKind(call: EvCall): Kind {
   return OTHER
 }
 
-function kindOf({ call, connect }: EventContext): Kind | undefined {
+function kindOf({ call, connect, name }: EventContext): Kind | undefined {
   if (connect !== undefined) return connect.family === 4 ? IPV4 : IPV6
+  if (name !== undefined) return name.far.isIpv4 ? IPV4 : IPV6
   if (call === undefined || call.fdKind === FdKind.NONE) return undefined
   if (call.flags & CallFlag.MEMFD) return MEMFD
   if (call.fdKind === FdKind.SOCKET) return SOCKETS[call.family] ?? OTHER
@@ -106,9 +107,11 @@ function endOf(call: EvCall, which: End | 'server' | 'client'): End {
 
 type Which = End | 'server' | 'client'
 
-function addressOf({ call, connect }: EventContext, into: FieldValues, which: Which): void {
+function addressOf({ call, connect, name }: EventContext, into: FieldValues, which: Which): void {
   if (connect !== undefined) {
     if (which === 'remote' || which === 'server') into.addAddress(connect.bytes, connect.at + EvConnect.ADDRESS_OFFSET)
+  } else if (name !== undefined) {
+    if (which === 'remote' || which === 'server') into.addAddress(name.far.address, 0)
   } else if (call !== undefined) {
     const end = endOf(call, which)
     if (hasEnd(call, end))
@@ -116,9 +119,10 @@ function addressOf({ call, connect }: EventContext, into: FieldValues, which: Wh
   }
 }
 
-function portOf({ call, connect }: EventContext, into: FieldValues, which: Which): void {
-  if (connect !== undefined) {
-    if (which === 'remote' || which === 'server') into.addNumber(connect.port)
+function portOf({ call, connect, name }: EventContext, into: FieldValues, which: Which): void {
+  const far = connect ?? name?.far
+  if (far !== undefined) {
+    if (which === 'remote' || which === 'server') into.addNumber(far.port)
   } else if (call !== undefined) {
     const end = endOf(call, which)
     if (hasEnd(call, end)) into.addNumber(end === 'local' ? call.localPort : call.remotePort)
@@ -155,8 +159,9 @@ const hostName =
       for (const name of hostNames.namesOf(bytes, start)) into.addText(name)
   }
 
-function protocolOf({ call, connect }: EventContext): number | undefined {
+function protocolOf({ call, connect, name }: EventContext): number | undefined {
   if (connect !== undefined) return connect.proto
+  if (name !== undefined) return name.far.proto
   return call !== undefined && isInternet(call) ? call.proto : undefined
 }
 
@@ -165,10 +170,13 @@ function endText(bytes: Uint8Array, isIpv4: boolean, portNumber: number): string
 }
 
 /** Of a connection `near->far`; what is not known of it is left out. */
-function addName({ call, connect }: EventContext, into: FieldValues): void {
+function addName({ call, connect, name }: EventContext, into: FieldValues): void {
   if (connect !== undefined) {
     const far = endText(connect.address, connect.family === 4, connect.port)
     into.addText(TEXTS.ofString(`->${far}`))
+  } else if (name !== undefined) {
+    const { address, isIpv4, port } = name.far
+    into.addText(TEXTS.ofString(`->${endText(address, isIpv4, port)}`))
   } else if (call !== undefined && isInternet(call)) {
     const isIpv4 = call.family === AF_INET
     const near = hasEnd(call, 'local') ? endText(call.local, isIpv4, call.localPort) : ''
@@ -216,8 +224,8 @@ export const DESCRIPTOR_FIELDS: Extractors = {
   'fd.type': (context, into) => addText(into, kindOf(context)?.type),
   'fd.typechar': (context, into) => addText(into, kindOf(context)?.char),
   'fd.types': (context, into) => addText(into, kindOf(context)?.type),
-  'fd.sockfamily': ({ call, connect }, into) => {
-    if (connect !== undefined || (call !== undefined && isInternet(call))) into.addText(IP)
+  'fd.sockfamily': ({ call, connect, name }, into) => {
+    if (connect !== undefined || name !== undefined || (call !== undefined && isInternet(call))) into.addText(IP)
     else if (call?.family === AF_UNIX) into.addText(UNIX)
   },
   'fd.l4proto': (context, into) => {
@@ -247,12 +255,14 @@ export const DESCRIPTOR_FIELDS: Extractors = {
   'fd.rip.name': hostName('remote'),
   'fd.lip.name': hostName('local'),
   'fd.connected': (context, into) => {
-    const { call, connect } = context
+    const { call, connect, name } = context
     if (connect !== undefined) into.addBoolean(connect.proto === IPPROTO_TCP)
+    else if (name !== undefined) into.addBoolean(name.far.proto === IPPROTO_TCP)
     else if (call !== undefined && call.family !== 0) into.addBoolean(hasEnd(call, 'remote') && !hasOwnAddress(call))
   },
-  'fd.name_changed': ({ call, connect }, into) => {
+  'fd.name_changed': ({ call, connect, name }, into) => {
     if (connect !== undefined) into.addBoolean(true)
+    else if (name !== undefined) into.addBoolean(false)
     else if (call !== undefined && call.family !== 0) into.addBoolean(hasOwnAddress(call))
   },
 }

@@ -7,7 +7,7 @@ import type { Operand, TransformerArgument } from '../../policy/condition/ast.js
 import { outputParts } from '../../policy/falco/output.js'
 import { findField } from '../../record/fields/table.js'
 import type { FieldType } from '../../record/fields/types.js'
-import { formatIp } from '../ip-text.js'
+import { formatIp } from '../../record/ip-text.js'
 import type { EventContext } from './context.js'
 import { ContextReader } from './reader.js'
 import { timeText } from './time-text.js'

@@ -6,9 +6,16 @@ import type { EventContext } from './context.js'
 import { DESCRIPTOR_FIELDS } from './descriptor-fields.js'
 import { argumentExtractor, EVENT_FIELDS } from './event-fields.js'
 import type { Argument, Extractor, Extractors } from './extractor.js'
+import { NAME_FIELDS } from './name-fields.js'
 import { PROCESS_FIELDS } from './process-fields.js'
 
-const ALL: Extractors = { ...EVENT_FIELDS, ...PROCESS_FIELDS, ...DESCRIPTOR_FIELDS, ...CONTAINER_FIELDS }
+const ALL: Extractors = {
+  ...EVENT_FIELDS,
+  ...PROCESS_FIELDS,
+  ...DESCRIPTOR_FIELDS,
+  ...NAME_FIELDS,
+  ...CONTAINER_FIELDS,
+}
 const CALL_ARGUMENT = 'evt.arg.'
 
 /** undefined: no event has it. */

@@ -79,6 +79,7 @@ function hitsOf(policy: Policy, set: PolicySet, test: PolicyTest): string[] {
     isOwnFile: () => false,
     judgesFirstUses: true,
     isActRecorded: () => true,
+    areNamesRecorded: true,
     append: ({ kind, alert }) => {
       if (kind === 'alert' && alert?.policy === policy.name) hits.add(alert.rule)
       return { seq: 1n }

@@ -13,6 +13,9 @@ const YIELDED: readonly [name: string, kind: EventKind, note: string, toldAs?: s
   ['procexit', 'exit', 'the end of a process'],
   ['connect', 'connect', 'when it is asked for: its result is that it is in progress'],
   ['syscall', 'syscall', 'first use of a call in a container, or one outside its allowed set; of this system alone'],
+  ['dns', 'dns', 'a DNS message, asked or answered; of this system alone'],
+  ['tls', 'tls', 'the client hello of an outbound connection; of this system alone'],
+  ['http', 'http', 'the first request of an outbound connection; of this system alone'],
   ['oom', 'oom', 'the kernel ended the process for lack of memory; of this system alone'],
 ]
 

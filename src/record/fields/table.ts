@@ -7,21 +7,30 @@ import type { EventKind } from '../model.js'
 import type { FieldArgument, FieldCost, FieldSpec, FieldType } from './types.js'
 
 /** Kinds whose records name the process that acted. */
-const ANY: readonly EventKind[] = ['exec', 'fork', 'exit', 'connect', 'syscall', 'oom', ...CALL_KINDS]
+const ANY: readonly EventKind[] = [
+  ...(['exec', 'fork', 'exit', 'connect', 'syscall', 'oom', 'dns', 'tls', 'http', ...CALL_KINDS] as const),
+]
 const EXEC: readonly EventKind[] = ['exec']
 const CONNECT: readonly EventKind[] = ['connect']
 const EXIT: readonly EventKind[] = ['exit']
 const SYSCALL: readonly EventKind[] = ['syscall']
 const OPEN: readonly EventKind[] = ['open']
+const DNS: readonly EventKind[] = ['dns']
+const TLS: readonly EventKind[] = ['tls']
+const HTTP: readonly EventKind[] = ['http']
 /** Kinds with a result. */
 const RESULT: readonly EventKind[] = ['exec', 'fork', 'connect', ...CALL_KINDS]
 /** Kinds whose call is about a socket. */
-const SOCKET: readonly EventKind[] = ['connect', 'socket', 'bind', 'listen', 'accept', 'send', 'recv', 'dup']
+const SOCKET_CALLS: readonly EventKind[] = ['connect', 'socket', 'bind', 'listen', 'accept', 'send', 'recv', 'dup']
+/** … and what is said on one. */
+const SOCKET: readonly EventKind[] = [...SOCKET_CALLS, 'dns', 'tls', 'http']
 /** Kinds whose call is about a descriptor. */
 const DESCRIPTOR_KINDS: readonly EventKind[] = [
-  ...SOCKET,
+  ...SOCKET_CALLS,
   ...(['open', 'chmod', 'chown', 'truncate', 'setns', 'module', 'memfd', 'mmap', 'userfaultfd'] as const),
 ]
+/** Kinds that are about a descriptor, whether or not its number is known. */
+const NAMED: readonly EventKind[] = [...DESCRIPTOR_KINDS, 'dns', 'tls', 'http']
 /** … and name a path. */
 const FILE: readonly EventKind[] = ['open', 'chmod', 'chown', 'truncate', 'setns', 'module', 'memfd', 'mmap', 'dup']
 const NONE: readonly EventKind[] = []
@@ -140,13 +149,13 @@ const DESCRIPTOR: readonly Row[] = [
     'number of the descriptor; of an open its result',
     { carriedBy: DESCRIPTOR_KINDS },
   ],
-  ['fd.name', 'string', DESCRIPTOR_KINDS, 'path, or both ends of a connection: `1.2.3.4:5->6.7.8.9:80`', MADE],
+  ['fd.name', 'string', NAMED, 'path, or both ends of a connection: `1.2.3.4:5->6.7.8.9:80`', MADE],
   ['fd.nameraw', 'string', FILE, 'path as the call gave it', { carriedBy: FILE }],
   ['fd.filename', 'string', FILE, 'last component of the path', { carriedBy: FILE }],
   ['fd.directory', 'string', FILE, 'directory of the path', { carriedBy: FILE }],
-  ['fd.type', 'string', DESCRIPTOR_KINDS, 'kind of descriptor: `file`, `directory`, `ipv4`, `ipv6`, `unix`, `pipe`, …'],
-  ['fd.typechar', 'string', DESCRIPTOR_KINDS, 'the same as one letter: `f`, `d`, `4`, `6`, `u`, `p`, …'],
-  ['fd.types', 'list', DESCRIPTOR_KINDS, 'kinds of all descriptors of the call'],
+  ['fd.type', 'string', NAMED, 'kind of descriptor: `file`, `directory`, `ipv4`, `ipv6`, `unix`, `pipe`, …'],
+  ['fd.typechar', 'string', NAMED, 'the same as one letter: `f`, `d`, `4`, `6`, `u`, `p`, …'],
+  ['fd.types', 'list', NAMED, 'kinds of all descriptors of the call'],
   ['fd.sockfamily', 'string', SOCKET, '`ip` or `unix`', OF_SOCKETS],
   ['fd.l4proto', 'string', SOCKET, '`tcp`, `udp` or another', OF_SOCKETS],
   ['fd.ip', 'ip', SOCKET, 'address of either end; of a connect the far one', OF_SOCKETS],
@@ -231,6 +240,21 @@ const OWN: readonly Row[] = [
   ['syscall.nr', 'uint', SYSCALL, 'number of the call in its own table'],
   ['syscall.abi', 'string', SYSCALL, '`native`, `ia32` or `x32`'],
   ['syscall.reason', 'string', SYSCALL, '`first_use` or `outside_allowed`'],
+  ['dns.message', 'string', DNS, '`query` or `answer`'],
+  ['dns.id', 'uint', DNS, 'number that a query and its answer share'],
+  ['dns.question.name', 'string', DNS, 'name asked for, in lower case, without the last dot'],
+  ['dns.question.type', 'string', DNS, '`A`, `AAAA`, …'],
+  ['dns.rcode', 'string', DNS, '`NOERROR`, `NXDOMAIN`, …; absent of a query'],
+  ['dns.answers', 'list', DNS, 'addresses, and names of CNAME, NS, PTR, MX and SRV; a query has none'],
+  ['dns.is_truncated', 'bool', DNS, 'whether the message was cut: answers may be missing'],
+  ['tls.sni', 'string', TLS, 'server name of the client hello, in lower case; absent where it has none'],
+  ['tls.alpn', 'list', TLS, 'protocols that the client offers'],
+  ['tls.has_encrypted_hello', 'bool', TLS, 'whether the hello has that extension: then `tls.sni` is the outer name'],
+  ['tls.is_truncated', 'bool', TLS, 'whether the hello is longer than what is kept of it'],
+  ['http.method', 'string', HTTP, 'method of the first request of the connection'],
+  ['http.host', 'string', HTTP, 'host asked for, in lower case, without a port'],
+  ['http.path', 'string', HTTP, 'path asked for, without the query'],
+  ['http.is_truncated', 'bool', HTTP, 'whether the request was cut before its host'],
   ['connect.repeats', 'uint', CONNECT, 'sends to the same place that were not reported one by one', { unit: 'count' }],
 ]
 
@@ -243,7 +267,7 @@ const GROUPS: readonly (readonly [
   [EVENT, ANY, 'event'],
   [ARGUMENTS, RESULT, 'made'],
   [PROCESS, ANY, 'process'],
-  [DESCRIPTOR, DESCRIPTOR_KINDS, 'event'],
+  [DESCRIPTOR, NAMED, 'event'],
   [CONTAINER, ANY, 'container'],
   [OWN, undefined, 'event'],
 ]

@@ -1893,6 +1893,7 @@ export interface Dns {
   id: number
   proto: number
   truncated: boolean
+  answerTtlsS: number[]
 }
 
 export function encodeDns(m: Dns, w: Writer = protobuf.Writer.create()): Writer {
@@ -1935,12 +1936,15 @@ export function encodeDns(m: Dns, w: Writer = protobuf.Writer.create()): Writer 
     w.uint32(80)
     w.bool(m.truncated)
   }
+  if (m.answerTtlsS.length > 0) {
+    w.uint32(90).uint32s(m.answerTtlsS)
+  }
   return w
 }
 
 export function decodeDns(r: Reader, end: number = r.len): Dns {
   checkEnd(r, end)
-  const m: Dns = { message: 0, queryRef: 0, qtypeRef: 0, rcodeRef: 0, answerRefs: [], ipRef: 0, port: 0, id: 0, proto: 0, truncated: false }
+  const m: Dns = { message: 0, queryRef: 0, qtypeRef: 0, rcodeRef: 0, answerRefs: [], ipRef: 0, port: 0, id: 0, proto: 0, truncated: false, answerTtlsS: [] }
   while (r.pos < end) {
     const tag = r.uint32()
     const wire = tag & 7
@@ -1984,6 +1988,11 @@ export function decodeDns(r: Reader, end: number = r.len): Dns {
         break
       case 10:
         if (wire === 0) m.truncated = r.bool()
+        else r.skipType(wire)
+        break
+      case 11:
+        if (wire === 2) r.uint32s(m.answerTtlsS)
+        else if (wire === 0) m.answerTtlsS.push(r.uint32())
         else r.skipType(wire)
         break
       default:

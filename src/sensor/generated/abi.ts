@@ -1,7 +1,7 @@
 // Generated from the BTF of dist/bpf/hullguard.bpf.o (bpf/abi.h) by scripts/generate-abi.mjs. Do not edit.
 
 /** Changes with every layout or number below: captures carry it. */
-export const ABI_HASH = 'd1e47cbdb526fa9c'
+export const ABI_HASH = 'a60d0dbf1bd515db'
 export const ABI_VERSION = 1
 export const PATH_MAX_BYTES = 4096
 export const ARGS_MAX_BYTES = 32768
@@ -14,6 +14,9 @@ export const ABIS = 3
 export const CONNECT_RANGES = 32
 export const RULES_PER_PROFILE = 64
 export const POLICIES_MAX = 1024
+export const PACKET_SMALL_BYTES = 512
+export const PACKET_MEDIUM_BYTES = 2048
+export const PACKET_MAX_BYTES = 4096
 export const RECIPES_MAX = 2048
 
 export const Access = {
@@ -96,6 +99,12 @@ export const CgroupState = {
 } as const
 export type CgroupState = (typeof CgroupState)[keyof typeof CgroupState]
 
+export const Direction = {
+  OUT: 0,
+  IN: 1,
+} as const
+export type Direction = (typeof Direction)[keyof typeof Direction]
+
 export const Drop = {
   RING_FULL: 0,
   SCRATCH: 1,
@@ -170,6 +179,11 @@ export const Kind = {
 } as const
 export type Kind = (typeof Kind)[keyof typeof Kind]
 
+export const PacketFlag = {
+  LAST: 1,
+} as const
+export type PacketFlag = (typeof PacketFlag)[keyof typeof PacketFlag]
+
 export const Phase = {
   RUN: 0,
   SETUP: 1,
@@ -224,6 +238,7 @@ export const Want = {
   SYSCALL_FIRST: 4,
   SYSCALL_RULES: 8,
   ENV: 256,
+  NAMES: 512,
 } as const
 export type Want = (typeof Want)[keyof typeof Want]
 
@@ -850,6 +865,63 @@ export class EvOom extends EvHeader {
   static readonly COMM_OFFSET = 88
   get comm(): Uint8Array {
     return this.bytes.subarray(this.at + 88, this.at + 104)
+  }
+}
+
+export class EvPacket extends EvHeader {
+  static override readonly SIZE_BYTES: number = 136
+
+  static readonly REMOTE_ADDRESS_OFFSET = 88
+  get remoteAddress(): Uint8Array {
+    return this.bytes.subarray(this.at + 88, this.at + 104)
+  }
+
+  get cookie(): bigint {
+    return this.view.getBigUint64(this.at + 104, true)
+  }
+
+  get cookieLow(): number {
+    return this.view.getUint32(this.at + 104, true)
+  }
+
+  get cookieHigh(): number {
+    return this.view.getUint32(this.at + 108, true)
+  }
+
+  get offsetBytes(): number {
+    return this.view.getUint32(this.at + 112, true)
+  }
+
+  get payloadBytes(): number {
+    return this.view.getUint32(this.at + 116, true)
+  }
+
+  get dataBytes(): number {
+    return this.view.getUint32(this.at + 120, true)
+  }
+
+  get localPort(): number {
+    return this.view.getUint16(this.at + 124, true)
+  }
+
+  get remotePort(): number {
+    return this.view.getUint16(this.at + 126, true)
+  }
+
+  get proto(): number {
+    return this.view.getUint8(this.at + 128)
+  }
+
+  get family(): number {
+    return this.view.getUint8(this.at + 129)
+  }
+
+  get direction(): number {
+    return this.view.getUint8(this.at + 130)
+  }
+
+  get flags(): number {
+    return this.view.getUint8(this.at + 131)
   }
 }
 
@@ -1694,6 +1766,7 @@ export const EVENT_LAYOUT: Readonly<Record<string, string>> = {
   ev_fork: '112 child_start_ns@88+8 child_pid@96+4 child_vpid@100+4 cap_gained@104+8',
   ev_memory: '120 current_bytes@88+8 peak_bytes@96+8 limit_bytes@104+8 inactive_file_bytes@112+8',
   ev_oom: '104 comm@88+16',
+  ev_packet: '136 remote_address@88+16 cookie@104+8 offset_bytes@112+4 payload_bytes@116+4 data_bytes@120+4 local_port@124+2 remote_port@126+2 proto@128+1 family@129+1 direction@130+1 flags@131+1',
   ev_socket: '192 local_address@88+16 remote_address@104+16 cookie@120+8 duration_ns@128+8 sent_bytes@136+8 received_bytes@144+8 repeats_sent_bytes@152+8 repeats_received_bytes@160+8 netns@168+4 repeats_count@172+4 local_port@176+2 remote_port@178+2 error@180+2 family@182+1 role@183+1 backlog@184+4 flags@188+4',
   ev_syscall: '96 nr@88+4 abi@92+2 flags@94+2',
   ev_task: '184 parent_start_ns@88+8 parent_pid@96+4 file_bytes@100+4 inode@104+8 flags@112+4 cap_permitted@120+8 cap_effective@128+8 cap_inheritable@136+8 loginuid@144+4 tty@148+4 vpid@152+4 vpgid@156+4 sid@160+4 comm@168+16',
@@ -1702,16 +1775,18 @@ export const EVENT_LAYOUT: Readonly<Record<string, string>> = {
   hg_action: 'HG_ACTION_NONE=0 HG_ACTION_DENIED=1 HG_ACTION_KILLED=2 HG_ACTION_FAILED=3 HG_ACTION_SPARED=4 HG_ACTION_DENIED_KILL_PENDING=5',
   hg_call_flag: 'HG_CALL_HAS_RESULT=1 HG_CALL_UPPER_LAYER=2 HG_CALL_MEMFD=4 HG_CALL_PATH_TRUNCATED=8 HG_CALL_PATH_UNRESOLVED=16 HG_CALL_IO_URING=32 HG_CALL_DECISION=64 HG_CALL_CREATED=128 HG_CALL_USER_MEMORY=256 HG_CALL_DELETED=512',
   hg_cgroup_state: 'HG_CGROUP_PENDING=0 HG_CGROUP_CONTAINER=1',
+  hg_direction: 'HG_DIRECTION_OUT=0 HG_DIRECTION_IN=1',
   hg_drop: 'HG_DROP_RING_FULL=0 HG_DROP_SCRATCH=1 HG_DROP_TASKS_FULL=2 HG_DROP_CGROUPS_FULL=3 HG_DROP_HELPER=4 HG_DROP_SYSCALLS_FULL=5 HG_DROP_UNREPORTED_ACTION=6 HG_DROP_REPEAT=7 HG_DROP_SOCKETS_FULL=8 HG_DROP_TRUNCATED=9 HG_DROP_CONTAINERS_FULL=10 HG_DROP_MOVED_FULL=11 HG_DROP_MAX=12',
   hg_exec_flag: 'HG_EXEC_SCRIPT=1 HG_EXEC_ARGS_TRUNCATED=2 HG_EXEC_PATH_TRUNCATED=4 HG_EXEC_MEMFD=8 HG_EXEC_FOREIGN_ROOT=16 HG_EXEC_KERNEL_UNDECIDED=32 HG_EXEC_MULTICALL=64 HG_EXEC_UPPER_LAYER=128 HG_EXEC_ENV_TRUNCATED=256 HG_EXEC_REFUSED=512',
   hg_exit_flag: 'HG_EXIT_CORE=1',
   hg_fd_kind: 'HG_FD_NONE=0 HG_FD_FILE=1 HG_FD_DIRECTORY=2 HG_FD_FIFO=3 HG_FD_CHAR_DEVICE=4 HG_FD_BLOCK_DEVICE=5 HG_FD_SOCKET=6 HG_FD_SYMLINK=7 HG_FD_ANON=8 HG_FD_NAMESPACE=9 HG_FD_MAX=10',
   hg_kind: 'HG_KIND_NONE=0 HG_KIND_EXEC=1 HG_KIND_FORK=2 HG_KIND_EXIT=3 HG_KIND_CONNECT=4 HG_KIND_SYSCALL=5 HG_KIND_OOM=6 HG_KIND_CGROUP_MKDIR=7 HG_KIND_CGROUP_RMDIR=8 HG_KIND_CGROUP_JOIN=9 HG_KIND_TASK=10 HG_KIND_MEMORY=11 HG_KIND_CALL=12 HG_KIND_LISTEN=13 HG_KIND_ACCEPT=14 HG_KIND_CONNECTED=15 HG_KIND_CLOSE=16 HG_KIND_PACKET=17 HG_KIND_MAX=18',
+  hg_packet_flag: 'HG_PACKET_LAST=1',
   hg_phase: 'HG_PHASE_RUN=0 HG_PHASE_SETUP=1',
   hg_recipe_flag: 'HG_RECIPE_RESULT_FD=1 HG_RECIPE_RAW2=2 HG_RECIPE_RAW=4 HG_RECIPE_ARGS_POINTER=8 HG_RECIPE_EMPTY_PATH=16 HG_RECIPE_MESSAGE=32 HG_RECIPE_OPEN_HOW=64',
   hg_rung: 'HG_RUNG_TRACEPOINT=0 HG_RUNG_LSM=1 HG_RUNG_CGROUP=2 HG_RUNG_SYSCALL=3',
   hg_socket_flag: 'HG_SOCKET_ESTABLISHED=1 HG_SOCKET_CLOSED_HERE=2 HG_SOCKET_CLOSED_THERE=4',
   hg_socket_role: 'HG_SOCKET_NONE=0 HG_SOCKET_LISTENER=1 HG_SOCKET_OUT=2 HG_SOCKET_IN=3 HG_SOCKET_DATAGRAM=4 HG_SOCKET_OTHER=5',
   hg_syscall_flag: 'HG_SYSCALL_FIRST=1 HG_SYSCALL_OUTSIDE=2',
-  hg_want: 'HG_WANT_PROCESS=1 HG_WANT_CONNECT=2 HG_WANT_SYSCALL_FIRST=4 HG_WANT_SYSCALL_RULES=8 HG_WANT_ENV=256',
+  hg_want: 'HG_WANT_PROCESS=1 HG_WANT_CONNECT=2 HG_WANT_SYSCALL_FIRST=4 HG_WANT_SYSCALL_RULES=8 HG_WANT_ENV=256 HG_WANT_NAMES=512',
 }

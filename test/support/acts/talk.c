@@ -8,6 +8,7 @@
  *   dial S IP PORT              connects; prints `connect ERRNO`. PORT 0: the port printed last
  *   dial-later S IP PORT        the same without waiting for the result
  *   accept S LISTENER · send S BYTES · receive S BYTES (exactly) · shut S (SHUT_WR) · close S · reset S (SO_LINGER 0, close)
+ *   udp-listen S IP PORT · reply S HEX (to whom the next datagram comes from) · hear-late S (prints `heard N`, or -1 after 0.2 s)
  *   udp S FAMILY(4|6) · udp-connect S IP PORT · say S IP PORT HEX (sendto) · hear S (prints `heard N`) · write S HEX · await S
  */
 #define _GNU_SOURCE
@@ -172,6 +173,36 @@ static void hear(int fd)
 	say("heard", (int)read(fd, bytes, sizeof(bytes)));
 }
 
+static void hear_late(int fd)
+{
+	char bytes[65536];
+	struct pollfd wait = {.fd = fd, .events = POLLIN};
+
+	say("heard", poll(&wait, 1, 200) == 1 ? (int)read(fd, bytes, sizeof(bytes)) : -1);
+}
+
+static void udp_listen(int *fd, const char *ip, int port)
+{
+	struct sockaddr_storage at;
+	socklen_t size = (socklen_t)endpoint(ip, port, &at);
+
+	*fd = socket(at.ss_family, SOCK_DGRAM, 0);
+	need(*fd >= 0 && bind(*fd, (void *)&at, size) == 0, "bind");
+}
+
+static void reply_hex(int fd, const char *hex)
+{
+	unsigned char bytes[65536];
+	struct sockaddr_storage from;
+	socklen_t size = sizeof(from);
+	struct pollfd wait = {.fd = fd, .events = POLLIN};
+	size_t count;
+
+	need(poll(&wait, 1, 20000) == 1 && recvfrom(fd, bytes, sizeof(bytes), 0, (void *)&from, &size) >= 0, "reply");
+	count = unhex(hex, bytes, sizeof(bytes));
+	need(sendto(fd, bytes, count, 0, (void *)&from, size) == (ssize_t)count, "reply");
+}
+
 static void close_socket(int *fd, int is_reset)
 {
 	struct linger now = {.l_onoff = 1, .l_linger = 0};
@@ -230,6 +261,8 @@ static int run_short(char **w)
 		return close_socket(slot(w[1]), 1), 2;
 	if (is(w[0], "hear"))
 		return hear(*slot(w[1])), 2;
+	if (is(w[0], "hear-late"))
+		return hear_late(*slot(w[1])), 2;
 	return 0;
 }
 
@@ -259,6 +292,10 @@ static int run_one(char **w)
 
 		return need(connect(*slot(w[1]), (void *)&to, (socklen_t)size) == 0, "connect"), 4;
 	}
+	if (is(w[0], "udp-listen"))
+		return udp_listen(slot(w[1]), w[2], atoi(w[3])), 4;
+	if (is(w[0], "reply"))
+		return reply_hex(*slot(w[1]), w[2]), 3;
 	if (is(w[0], "say"))
 		return say_hex(*slot(w[1]), w[2], atoi(w[3]), w[4]), 5;
 	if (is(w[0], "write"))

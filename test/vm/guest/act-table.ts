@@ -35,6 +35,7 @@ export const ACT_SCRIPT = [
   'wget -q -O - http://127.0.0.1:81/',
   'wget -q -O - http://127.0.0.1:82/',
   'wget -q -O - http://127.0.0.1:90/missing',
+  'nslookup name.example 127.0.0.1',
   '/bin/true',
   'mkdir /tmp/made',
   'mv /tmp/made /tmp/moved',
@@ -119,6 +120,21 @@ export const ACTS: readonly ActRow[] = [
     act: 'close (TCP)',
     hook: SOCKET_STATE,
     isEvent: ({ kind, text }) => kind === 'socket' && text.startsWith(`${Kind.CLOSE} `),
+  },
+  {
+    event: 'dns',
+    act: 'ask a resolver (UDP)',
+    hook: 'cgroup_skb/egress',
+    needsNetworkHooks: true,
+    isEvent: ({ kind, text }) =>
+      kind === 'packet' && text.startsWith('0 53 ') && text.includes('\x04name\x07example\0'),
+  },
+  {
+    event: 'http',
+    act: 'ask a web server',
+    hook: 'cgroup_skb/egress',
+    needsNetworkHooks: true,
+    isEvent: ({ kind, text }) => kind === 'packet' && text.startsWith('0 90 GET /missing HTTP/1.'),
   },
 ]
 

@@ -17,7 +17,8 @@ import { isNativeError } from '../../../src/sensor/addon.js'
 import type { EventHandler } from '../../../src/sensor/batch.js'
 import { actBit, hooksOfActs } from '../../../src/sensor/call-recipes.js'
 import { reportHost } from '../../../src/sensor/capability.js'
-import { Action, CgroupState, EvExec, ExecFlag, Rung, Want } from '../../../src/sensor/generated/abi.js'
+import { Action, CgroupState, EvExec, EvPacket, ExecFlag, Rung, Want } from '../../../src/sensor/generated/abi.js'
+import { NAME_PROGRAMS } from '../../../src/sensor/rungs.js'
 import { decodeText, Sensor } from '../../../src/sensor/sensor.js'
 import { Counters } from '../../../src/telemetry/counters.js'
 import { ACT_SCRIPT, ACTS, CALL_ACTS, hookOf, outcomeOf, type Seen } from './act-table.js'
@@ -55,6 +56,12 @@ const handler: EventHandler = {
   connect: (event) => note('connect', { text: `${event.address.join('.')}:${event.port}`, action: event.action }),
   socket: (event) =>
     note('socket', { text: `${event.kind} ${event.localPort} ${event.remotePort}`, code: event.error }),
+  packet: (event) => {
+    const start = event.at + EvPacket.SIZE_BYTES
+    note('packet', {
+      text: `${event.direction} ${event.remotePort} ${decodeText(event.bytes, start, start + event.dataBytes)}`,
+    })
+  },
   syscall: (event) => note('syscall', { code: event.nr }),
   call: (event) => note('call', { code: event.act }),
   oom: () => note('oom', {}),
@@ -105,7 +112,7 @@ async function main(): Promise<void> {
   kernelPolicy.install(program, profile)
   const refusesExec = process.env.GUEST_EXPECTS === 'lsm'
   check('an exec can be refused where bpf is among the LSMs, and only there', sensor.canRefuseExec === refusesExec)
-  const want = Want.PROCESS | Want.CONNECT | Want.SYSCALL_FIRST
+  const want = Want.PROCESS | Want.CONNECT | Want.SYSCALL_FIRST | Want.NAMES
   const acts = CALL_ACTS.reduce((mask, kind) => mask | actBit(kind), 0n)
   sensor.setActs({ wanted: acts })
   const entry = {
@@ -117,7 +124,10 @@ async function main(): Promise<void> {
     acts,
   }
   sensor.setCgroup(id, entry)
-  sensor.prepareHooks(new Set(['on_sys_enter', ...hooksOfActs(acts), ...kernelPolicy.hooksOf(profile.id)])).commit()
+  const names = hasNetworkHooks ? NAME_PROGRAMS : []
+  sensor
+    .prepareHooks(new Set(['on_sys_enter', ...hooksOfActs(acts), ...names, ...kernelPolicy.hooksOf(profile.id)]))
+    .commit()
   sensor.setControl({ version: 1, blocking: 1 })
 
   // unshare -m: the exec that leaves the mount namespace ends phase setup, as a runtime's start of the entrypoint does.

@@ -1,0 +1,202 @@
+/** src/sensor/names/streams.ts: packets in any order give the same names, each once; what is given up is counted. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import { Direction, EvPacket, Kind, PacketFlag } from '../../src/sensor/generated/abi.js'
+import { type FoundName, NameStreams } from '../../src/sensor/names/streams.js'
+import { Counters } from '../../src/telemetry/counters.js'
+import { seedOf } from '../support/seed.js'
+import { makeEvent } from '../support/sensor-events.js'
+
+const TCP = 6
+const UDP = 17
+const HEAD = Buffer.from('GET /path HTTP/1.1\r\nUser-Agent: something\r\nHost: web.example\r\n\r\n')
+const QUERY = Buffer.from('beef01000001000000000000046e616d65076578616d706c650000010001', 'hex')
+const framed = (bytes: Uint8Array) => Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length & 0xff]), bytes])
+
+interface Part {
+  data: Uint8Array
+  cookie?: bigint
+  offset?: number
+  port?: number
+  proto?: number
+  flags?: number
+  direction?: number
+  payloadBytes?: number
+}
+
+const TEMPLATE = makeEvent(EvPacket, { kind: Kind.PACKET })
+
+function packet({ data, cookie = 1n, offset = 0, port = 80, proto = TCP, flags = 0, ...rest }: Part): EvPacket {
+  const bytes = new Uint8Array(TEMPLATE.length + data.length)
+  bytes.set(TEMPLATE)
+  bytes.set(data, TEMPLATE.length)
+  const view = new DataView(bytes.buffer)
+  const put = (name: keyof EvPacket, value: number | bigint) => {
+    const { at, sizeBytes } = placeOf(name)
+    for (let byte = 0; byte < sizeBytes; byte++) bytes[at + byte] = Number((BigInt(value) >> BigInt(8 * byte)) & 0xffn)
+  }
+  put('cookie', cookie)
+  put('offsetBytes', offset)
+  put('dataBytes', data.length)
+  put('payloadBytes', rest.payloadBytes ?? data.length)
+  put('remotePort', port)
+  put('proto', proto)
+  put('family', 4)
+  put('flags', flags)
+  put('direction', rest.direction ?? Direction.OUT)
+  return new EvPacket(view, bytes)
+}
+
+/** As makeEvent does it, kept: thousands of packets are made here. */
+const places = new Map<string, { at: number; sizeBytes: number }>()
+function placeOf(name: keyof EvPacket): { at: number; sizeBytes: number } {
+  let place = places.get(name)
+  if (place === undefined) {
+    const all = makeEvent(EvPacket, { kind: 0, [name]: 0xffff_ffff_ffff_ffffn, sizeBytes: 0 })
+    const at = all.findIndex((byte) => byte === 0xff)
+    place = { at, sizeBytes: all.filter((byte) => byte === 0xff).length }
+    places.set(name, place)
+  }
+  return place
+}
+
+function streams() {
+  const counters = new Counters()
+  const names = new NameStreams(counters)
+  const forgotten = (cause: string) => counters.get('names_forgotten_total', { cause })
+  const unreadable = (what: string) => counters.get('names_unreadable_total', { what })
+  return { names, forgotten, unreadable }
+}
+
+const hostOf = (found: FoundName | undefined) => (found?.kind === 'http' ? found.http.host : undefined)
+
+describe('names from packets', () => {
+  test('one over UDP, whole in itself; one that was cut says so; what is none is counted', () => {
+    const { names, unreadable } = streams()
+    const [found, ...others] = names.take(packet({ data: QUERY, proto: UDP, port: 53, cookie: 9n }))
+    assert.ok(found?.kind === 'dns')
+    assert.deepEqual([found.dns.query, found.dns.isTruncated, others], ['name.example', false, []])
+    assert.deepEqual([found.far.port, found.far.proto, found.far.isIpv4, found.far.cookie], [53, UDP, true, 9n])
+    const [cut] = names.take(packet({ data: QUERY, proto: UDP, port: 53, payloadBytes: 5000 }))
+    assert.ok(cut?.kind === 'dns' && cut.dns.isTruncated)
+    assert.deepEqual(names.take(packet({ data: Buffer.from('no'), proto: UDP, port: 53 })), [])
+    assert.equal(unreadable('dns'), 1)
+  })
+
+  test('segments of any size, in any order, some twice, give the name once', () => {
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(fc.integer({ min: 1, max: HEAD.length - 1 }), { maxLength: 12 }),
+        fc.infiniteStream(fc.nat()),
+        (cuts, random) => {
+          const { names, forgotten } = streams()
+          const ends = [...cuts.sort((a, b) => a - b), HEAD.length]
+          const parts = ends.map((end, index) => {
+            const offset = index === 0 ? 0 : (ends[index - 1] ?? 0)
+            return packet({ data: HEAD.subarray(offset, end), offset })
+          })
+          const doubled = [...parts, ...parts.slice(0, 3)]
+          const order = doubled.map((part) => ({ part, key: random.next().value as number }))
+          const found = order.sort((a, b) => a.key - b.key).flatMap(({ part }) => names.take(part))
+          assert.deepEqual(found.map(hostOf), ['web.example'])
+          assert.deepEqual(names.closed(1n), [])
+          assert.equal(forgotten('disorder'), 0)
+        },
+      ),
+      seedOf(300),
+    )
+  })
+
+  test('what was told last ends it: a head that is cut is told as cut, and so is one whose connection closes', () => {
+    const { names } = streams()
+    const front = HEAD.subarray(0, 30)
+    const [last] = names.take(packet({ data: front, flags: PacketFlag.LAST }))
+    assert.ok(last?.kind === 'http' && last.http.isTruncated && last.http.host === '')
+    assert.deepEqual(names.closed(1n), [])
+    assert.deepEqual(names.take(packet({ data: front, cookie: 2n })), [])
+    const [closed, ...others] = names.closed(2n)
+    assert.ok(closed?.kind === 'http' && closed.http.isTruncated && others.length === 0)
+    assert.equal(closed.http.path, '/path')
+    assert.deepEqual(names.closed(2n), [])
+  })
+
+  test('DNS over TCP: messages over several segments and several in one, both ways', () => {
+    const { names, unreadable } = streams()
+    const bytes = Buffer.concat([framed(QUERY), framed(QUERY), framed(Buffer.from('x')), framed(QUERY)])
+    const found: FoundName[] = []
+    for (let offset = 0; offset < bytes.length; offset += 7)
+      found.push(...names.take(packet({ data: bytes.subarray(offset, offset + 7), offset, port: 53 })))
+    assert.deepEqual(
+      found.map((one) => one.kind === 'dns' && one.dns.query),
+      ['name.example', 'name.example', 'name.example'],
+    )
+    assert.equal(unreadable('dns'), 1)
+    const [answer] = names.take(packet({ data: framed(QUERY), port: 53, direction: Direction.IN }))
+    assert.equal(answer?.kind, 'dns')
+    const long = Buffer.concat([Buffer.from([1, 0]), QUERY])
+    const cut = names.take(packet({ data: long, port: 53, cookie: 2n, flags: PacketFlag.LAST }))
+    assert.ok(cut.length === 1 && cut[0]?.kind === 'dns' && cut[0].dns.isTruncated)
+  })
+
+  test('a hole that is never filled: counted when too much stands behind it', () => {
+    const { names, forgotten } = streams()
+    for (let index = 0; index < 17; index++)
+      assert.deepEqual(names.take(packet({ data: HEAD.subarray(0, 8), offset: 10 + index * 10 })), [])
+    assert.equal(forgotten('disorder'), 1)
+    assert.deepEqual(names.take(packet({ data: HEAD })), [], 'it is given up')
+    assert.deepEqual(names.take(packet({ data: HEAD, cookie: 2n, offset: 5000 })), [])
+    assert.equal(forgotten('disorder'), 2)
+  })
+
+  test('too many connections at once: the oldest goes, and counts only when its name was not found', () => {
+    const { names, forgotten } = streams()
+    for (let cookie = 1; cookie <= 4096; cookie++)
+      names.take(packet({ data: cookie <= 10 ? HEAD : HEAD.subarray(0, 10), cookie: BigInt(cookie) }))
+    for (let cookie = 5000; cookie < 5015; cookie++) names.take(packet({ data: HEAD, cookie: BigInt(cookie) }))
+    assert.equal(forgotten('connections'), 5)
+    assert.deepEqual(names.take(packet({ data: HEAD.subarray(10), offset: 10, cookie: 11n })), [])
+    assert.deepEqual(names.take(packet({ data: HEAD.subarray(10), offset: 10, cookie: 17n })).map(hostOf), [
+      'web.example',
+    ])
+  })
+
+  test('too many bytes at once: the oldest goes', () => {
+    const { names, forgotten } = streams()
+    const long = Buffer.concat([Buffer.from('GET /'), Buffer.alloc(4000, 0x61)])
+    for (let cookie = 1; cookie <= 2000; cookie++) names.take(packet({ data: long, cookie: BigInt(cookie) }))
+    const kept = Math.floor((4 << 20) / long.length)
+    assert.equal(forgotten('bytes'), 2000 - kept)
+    const [oldest] = names.closed(BigInt(2000 - kept + 1))
+    assert.equal(oldest?.kind, 'http')
+    assert.deepEqual(names.closed(BigInt(2000 - kept)), [])
+  })
+
+  test('what is neither TLS nor HTTP is counted, and not looked at again', () => {
+    const { names, unreadable } = streams()
+    assert.deepEqual(names.take(packet({ data: Buffer.from('EHLO mail\r\n') })), [])
+    assert.deepEqual(names.take(packet({ data: HEAD, offset: 11 })), [])
+    assert.deepEqual(names.take(packet({ data: Buffer.from([22, 3, 1, 0, 0]), cookie: 2n })), [])
+    assert.deepEqual([unreadable('http'), unreadable('tls')], [1, 1])
+  })
+
+  test('any packets at all are taken without an exception', () => {
+    const part = fc.record({
+      data: fc.oneof(fc.uint8Array({ maxLength: 60 }), fc.constantFrom(HEAD, framed(QUERY), Buffer.from([22, 3, 1]))),
+      cookie: fc.bigInt({ min: 1n, max: 3n }),
+      offset: fc.oneof(fc.nat(80), fc.constantFrom(4090, 0xffff_ffff)),
+      port: fc.constantFrom(53, 443),
+      proto: fc.constantFrom(TCP, UDP),
+      flags: fc.constantFrom(0, PacketFlag.LAST),
+      direction: fc.constantFrom(Direction.OUT, Direction.IN),
+    })
+    fc.assert(
+      fc.property(fc.array(part, { maxLength: 40 }), (parts) => {
+        const { names } = streams()
+        for (const one of parts) names.take(packet(one))
+        for (const cookie of [1n, 2n, 3n]) names.closed(cookie)
+      }),
+      seedOf(1000),
+    )
+  })
+})
