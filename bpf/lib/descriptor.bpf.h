@@ -187,6 +187,22 @@ __noinline int descriptor__append_unix(__u32 slot, __u32 offset)
 	return length;
 }
 
+/* Appends the kernel's name of a namespace, as readlink(2) shows it: `uts:[4026531838]`. */
+__noinline int descriptor__append_namespace(__u32 slot, __u32 offset, __u64 namespace)
+{
+	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
+	const struct ns_common *common = (const struct ns_common *)namespace;
+	char type[16] = {};
+	long length;
+
+	OPAQUE(offset);
+	if (!scratch || !common || offset > 3 * HG_PATH_MAX_BYTES)
+		return 0;
+	bpf_probe_read_kernel_str(type, sizeof(type), BPF_CORE_READ(common, ops, name));
+	length = BPF_SNPRINTF(&scratch->strings[offset], NAME_MAX_BYTES, "%s:[%u]", type, BPF_CORE_READ(common, inum));
+	return length > 1 && length < NAME_MAX_BYTES ? length - 1 : 0;
+}
+
 /* Appends the name of the file in scratch->file: its path, or for a file in no file system the kernel's name of it. */
 __noinline int descriptor__append_path(__u32 slot, __u32 offset)
 {
@@ -203,7 +219,9 @@ __noinline int descriptor__append_path(__u32 slot, __u32 offset)
 	dentry = BPF_CORE_READ(file, f_path.dentry);
 	if (scratch->call.fd_kind == HG_FD_SOCKET)
 		return scratch->call.family == AF_UNIX ? descriptor__append_unix(slot, offset) : 0;
-	if (scratch->call.fd_kind == HG_FD_ANON || scratch->call.fd_kind == HG_FD_NAMESPACE) {
+	if (scratch->call.fd_kind == HG_FD_NAMESPACE)
+		return descriptor__append_namespace(slot, offset, (__u64)BPF_CORE_READ(file, f_inode, i_private));
+	if (scratch->call.fd_kind == HG_FD_ANON) {
 		OPAQUE(offset);
 		if (offset > 3 * HG_PATH_MAX_BYTES)
 			return 0;

@@ -45,6 +45,7 @@ struct inode {
 	unsigned long i_ino;
 	unsigned int i_nlink;
 	struct super_block *i_sb;
+	void *i_private; /* of a namespace's file: struct ns_common */
 };
 
 struct dentry {
@@ -84,7 +85,12 @@ struct files_struct {
 	struct fdtable *fdt;
 };
 
+struct proc_ns_operations {
+	const char *name;
+};
+
 struct ns_common {
+	const struct proc_ns_operations *ops;
 	unsigned int inum;
 };
 

@@ -1,164 +1,88 @@
 /** programs/call.bpf.c, files: each act is done in a container and every field is asserted, of success and failure. */
 import assert from 'node:assert/strict'
-import { linkSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { syscallNumber } from '../../src/policy/syscalls.js'
 import type { CallKind } from '../../src/record/call-model.js'
-import { loadAddon } from '../../src/sensor/addon.js'
-import { ALL_ACTS, actBit } from '../../src/sensor/call-recipes.js'
-import { Access, Act, CallFlag, FdKind, Kind } from '../../src/sensor/generated/abi.js'
-import { CallActs, sys } from '../support/call-acts.js'
-import { makeTempDir, removeDir, requires, run } from '../support/process.js'
-import { type CallFields, TestSensor, unforeseen } from '../support/sensor.js'
+import { Access, CallFlag } from '../../src/sensor/generated/abi.js'
+import { sys } from '../support/call-acts.js'
+import {
+  AT_FDCWD,
+  CallStage,
+  ENOENT,
+  fileFacts,
+  O_CREAT,
+  O_RDWR,
+  O_WRONLY,
+  POINTER,
+  s,
+  skipCalls,
+} from '../support/call-stage.js'
 import { actWord } from '../support/sensor-acts.js'
 
-const skip =
-  requires({ root: true, commands: ['gcc'], files: ['/sys/kernel/btf/vmlinux'] }) ||
-  (process.arch !== 'x64' && 'needs an x86-64 machine: the numbers are its own')
-
-const AT_FDCWD = -100
-const NONE_16 = '\0'.repeat(16)
-const ENOENT = -2n
-const O_CREAT = 0o100
-const O_WRONLY = 1
-const O_RDWR = 2
-
-const u64 = (value: number): bigint => BigInt.asUintN(64, BigInt(value))
-const s = (path: string) => `s:${actWord(path)}`
-
-describe('acts on files', { skip }, () => {
+describe('acts on files', { skip: skipCalls }, () => {
+  let stage: CallStage
   let dir: string
-  let acts: CallActs
-  let sensor: TestSensor
 
   before(async () => {
-    dir = makeTempDir()
-    acts = await CallActs.compile(dir)
-    sensor = new TestSensor()
-    sensor.sensor.setActs({ wanted: ALL_ACTS })
+    stage = await CallStage.open()
+    dir = stage.dir
   })
-  after(async () => {
-    await sensor.close()
-    removeDir(dir)
-  })
+  after(() => stage.close())
 
-  const doing = async (kinds: CallKind | readonly CallKind[], ...words: (string | number)[]) => {
-    const wanted = typeof kinds === 'string' ? [kinds] : kinds
-    const cgroup = sensor.makeContainer({ acts: wanted.reduce((mask, kind) => mask | actBit(kind), 0n) })
-    return acts.run(sensor, cgroup, words)
-  }
-  const only = ({ events }: { events: CallFields[] }): CallFields => {
-    assert.equal(events.length, 1, JSON.stringify(events.map(({ nr, path }) => [nr, path])))
-    const [event] = events
-    assert.ok(event)
-    return event
-  }
-  const nothing = {
-    action: 0,
-    rung: 0,
-    decided: 0n,
-    violated: 0n,
-    profile: 0,
-    programVersion: 0,
-    phase: 0,
-    uid: 0,
-    gid: 0,
-    kind: Kind.CALL,
-    abi: 0,
-    fd: -1,
-    inode: 0n,
-    dev: 0,
-    mode: 0,
-    fdKind: FdKind.NONE,
-    access: 0,
-    family: 0,
-    proto: 0,
-    socketType: 0,
-    localPort: 0,
-    remotePort: 0,
-    local: NONE_16,
-    remote: NONE_16,
-    tag: NONE_16,
-    repeatsCount: 0,
-    targetPid: 0,
-    targetStartNs: 0n,
-    targetCgroupId: 0n,
-    facts: [0n, 0n, 0n, 0n],
-    path: '',
-    path2: '',
-    raw: '',
-    raw2: '',
-    capGained: 0n,
-  }
-  /** Everything that is not given is as `nothing`; lengths follow from the strings. */
-  const expected = (event: CallFields, since: bigint, given: Partial<CallFields>): CallFields => {
-    const whole = { ...nothing, ...given }
-    const { path, path2, raw, raw2 } = whole
-    return {
-      ...whole,
-      ...unforeseen(event, since),
-      cgroupId: event.cgroupId,
-      pid: event.pid,
-      tid: event.pid,
-      args: given.args ?? event.args,
-      pathBytes: path.length,
-      path2Bytes: path2.length,
-      rawBytes: raw.length,
-      raw2Bytes: raw2.length,
-      sizeBytes: 312 + path.length + path2.length + raw.length + raw2.length,
-    } as CallFields
-  }
-  const fileFacts = (path: string) => {
-    const { ino, dev, mode } = statSync(path)
-    return { inode: BigInt(ino), dev, mode }
-  }
+  const doing = (kinds: CallKind | readonly CallKind[], ...words: (string | number)[]) => stage.doing(kinds, ...words)
 
-  test('every field of an open that worked: the resolved file, not what the program wrote', async () => {
+  test('every field of open: the resolved file, not what the program wrote', async () => {
     const file = join(dir, 'real')
     writeFileSync(file, '')
     symlinkSync(file, join(dir, 'link'))
-    const since = loadAddon().bootClockNs()
-    const done = await doing('open', ...sys('openat', AT_FDCWD, s(`${dir}/./link`), O_RDWR, 0o600))
-    const event = only(done)
-    assert.deepEqual(
-      event,
-      expected(event, since, {
-        nr: syscallNumber('openat') ?? 0,
-        act: Act.OPEN,
-        result: done.results[0] ?? 0n,
-        flags: CallFlag.HAS_RESULT,
-        args: [u64(AT_FDCWD), event.args[1] ?? 0n, BigInt(O_RDWR), 0o600n, 0n, 0n],
-        facts: [BigInt(O_RDWR), 0o600n, 0n, 0n],
-        fd: Number(done.results[0]),
-        fdKind: FdKind.FILE,
-        access: Access.READ | Access.WRITE,
-        path: file,
-        raw: `${dir}/./link`,
-        ...fileFacts(file),
-      }),
+    const raw = `${dir}/./link`
+    const done = await doing(
+      'open',
+      ...sys('openat', AT_FDCWD, s(raw), O_RDWR, 0o600),
+      ...sys('open', s(raw), O_WRONLY),
+      ...sys('name_to_handle_at', AT_FDCWD, s(file), '@handle', 'buf:8', 0),
+      ...sys('open_by_handle_at', AT_FDCWD, '@handle', O_RDWR),
     )
-    assert.equal(event.pid, done.pid)
+    const facts = { path: file, ...fileFacts(file) }
+    const fdOf = (index: number) => ({ result: done.results[index] ?? -1n, fd: Number(done.results[index]) })
+    stage.assertAll(
+      done,
+      {
+        call: 'openat',
+        args: [AT_FDCWD, POINTER, O_RDWR, 0o600],
+        facts: [O_RDWR, 0o600],
+        access: Access.READ | Access.WRITE,
+        raw,
+        ...facts,
+        ...fdOf(0),
+      },
+      { call: 'open', args: [POINTER, O_WRONLY], facts: [O_WRONLY], access: Access.WRITE, raw, ...facts, ...fdOf(1) },
+      {
+        call: 'open_by_handle_at',
+        args: [AT_FDCWD, POINTER, O_RDWR],
+        facts: [O_RDWR],
+        access: Access.READ | Access.WRITE,
+        ...facts,
+        ...fdOf(3),
+      },
+    )
+    assert.ok(done.events.every(({ pid }) => pid === done.pid))
   })
 
-  test('every field of an open that failed: the claimed path, joined and marked', async () => {
-    const since = loadAddon().bootClockNs()
-    const done = await doing('open', 'chdir', actWord(dir), ...sys('open', s('sub/../none//x/.'), O_WRONLY, 0))
-    const event = only(done)
-    assert.deepEqual(done.results, [ENOENT])
-    assert.deepEqual(
-      event,
-      expected(event, since, {
-        nr: 2,
-        act: Act.OPEN,
-        result: ENOENT,
-        flags: CallFlag.HAS_RESULT | CallFlag.PATH_UNRESOLVED,
-        facts: [BigInt(O_WRONLY), 0n, 0n, 0n],
-        access: Access.WRITE,
-        path: `${dir}/none/x`,
-        raw: 'sub/../none//x/.',
-      }),
-    )
+  test('every field of open when it failed: the claimed path, joined and marked', async () => {
+    const raw = 'sub/../none//x/.'
+    const done = await doing('open', 'chdir', actWord(dir), ...sys('open', s(raw), O_WRONLY, 0))
+    stage.assertAll(done, {
+      call: 'open',
+      args: [POINTER, O_WRONLY],
+      result: ENOENT,
+      flags: CallFlag.HAS_RESULT | CallFlag.PATH_UNRESOLVED,
+      facts: [O_WRONLY],
+      access: Access.WRITE,
+      path: `${dir}/none/x`,
+      raw,
+    })
   })
 
   test('open, openat2 and creat tell what was asked and whether the file was made', async () => {
@@ -231,128 +155,11 @@ describe('acts on files', { skip }, () => {
     assert.equal(failed?.path, join(dir, 'jail/inner/none'))
   })
 
-  test('names that are made, changed and removed', async () => {
-    const at = (name: string) => join(dir, name)
-    writeFileSync(at('old'), '')
-    const done = await doing(
-      ['unlink', 'rename', 'link', 'symlink', 'mkdir', 'rmdir'],
-      'chdir',
-      actWord(dir),
-      ...sys('mkdir', s('folder'), 0o755),
-      ...sys('rename', s('old'), s('folder/../new')),
-      ...sys('renameat2', AT_FDCWD, s('new'), AT_FDCWD, s('newer'), 1),
-      ...sys('link', s('newer'), s('folder/hard')),
-      ...sys('symlinkat', s('../any thing'), AT_FDCWD, s('soft')),
-      ...sys('unlinkat', AT_FDCWD, s('folder/hard'), 0),
-      ...sys('unlink', s('soft')),
-      ...sys('rmdir', s('folder')),
-      ...sys('rmdir', s('folder')),
-    )
-    const shown = done.events.map(({ act, result, path, path2, raw, raw2, flags }) => {
-      assert.equal(flags, CallFlag.HAS_RESULT | CallFlag.PATH_UNRESOLVED)
-      return [act, result, path, path2, raw, raw2]
-    })
-    assert.deepEqual(shown, [
-      [Act.MKDIR, 0n, at('folder'), '', 'folder', ''],
-      [Act.RENAME, 0n, at('old'), at('new'), 'old', 'folder/../new'],
-      [Act.RENAME, 0n, at('new'), at('newer'), 'new', 'newer'],
-      [Act.LINK, 0n, at('newer'), at('folder/hard'), 'newer', 'folder/hard'],
-      [Act.SYMLINK, 0n, at('soft'), '', 'soft', '../any thing'],
-      [Act.UNLINK, 0n, at('folder/hard'), '', 'folder/hard', ''],
-      [Act.UNLINK, 0n, at('soft'), '', 'soft', ''],
-      [Act.RMDIR, 0n, at('folder'), '', 'folder', ''],
-      [Act.RMDIR, ENOENT, at('folder'), '', 'folder', ''],
-    ])
-  })
-
-  test('by descriptor: the file it stands for, through chmod, chown, truncate and dup', async () => {
-    const file = join(dir, 'owned')
-    writeFileSync(file, 'text')
-    linkSync(file, join(dir, 'owned-too'))
-    const done = await doing(
-      ['chmod', 'chown', 'truncate', 'dup'],
-      ...sys('open', s(file), O_RDWR),
-      ...sys('fchmod', '$0', 0o644),
-      ...sys('fchown', '$0', 7, 8),
-      ...sys('ftruncate', '$0', 2),
-      ...sys('dup2', '$0', 77),
-      ...sys('fchownat', '$0', 's:', 9, -1, 0x1000),
-      ...sys('fchmodat', AT_FDCWD, s(file), 0o4755),
-      ...sys('chown', s(file), 1, 2),
-      ...sys('truncate', s(join(dir, 'none')), 2),
-    )
-    const { ino } = statSync(file)
-    const shown = done.events.map(({ act, fd, path, inode, flags }) => [act, fd, path, inode, flags])
-    const resolved = CallFlag.HAS_RESULT
-    const claimed = CallFlag.HAS_RESULT | CallFlag.PATH_UNRESOLVED
-    assert.deepEqual(shown, [
-      [Act.CHMOD, 3, file, BigInt(ino), resolved],
-      [Act.CHOWN, 3, file, BigInt(ino), resolved],
-      [Act.TRUNCATE, 3, file, BigInt(ino), resolved],
-      [Act.DUP, 77, file, BigInt(ino), resolved],
-      [Act.CHOWN, 3, file, BigInt(ino), resolved],
-      [Act.CHMOD, -1, file, 0n, claimed],
-      [Act.CHOWN, -1, file, 0n, claimed],
-      [Act.TRUNCATE, -1, join(dir, 'none'), 0n, claimed],
-    ])
-    assert.equal(statSync(file).mode & 0o7777, 0o4755 & ~0o6000 & 0o7777)
-  })
-
-  test('a deleted file, one in memory, and descriptors without a file', async () => {
-    const gone = join(dir, 'gone')
-    const done = await doing(
-      ['dup', 'memfd'],
-      ...sys('open', s(gone), O_CREAT | O_RDWR, 0o600),
-      ...sys('unlink', s(gone)),
-      ...sys('dup', '$0'),
-      ...sys('memfd_create', s('in memory'), 0),
-      ...sys('dup', '$3'),
-      ...sys('eventfd2', 0, 0),
-      ...sys('dup', '$5'),
-      ...sys('open', s('/dev/null'), 0),
-      ...sys('dup', '$7'),
-      ...sys('dup', 900),
-    )
-    const shown = done.events.map(({ act, fdKind, path, flags, raw }) => [act, fdKind, path, flags & ~1, raw])
-    assert.deepEqual(shown, [
-      [Act.DUP, FdKind.FILE, gone, CallFlag.DELETED, ''],
-      [Act.MEMFD, FdKind.FILE, '/memfd:in memory', CallFlag.MEMFD, 'in memory'],
-      [Act.DUP, FdKind.FILE, '/memfd:in memory', CallFlag.MEMFD, ''],
-      [Act.DUP, FdKind.ANON, '[eventfd]', 0, ''],
-      [Act.DUP, FdKind.CHAR_DEVICE, '/dev/null', 0, ''],
-      [Act.DUP, FdKind.NONE, '', 0, ''],
-    ])
-    assert.equal(done.events.at(-1)?.result, -9n)
-  })
-
-  test('through int 0x80 and the x32 marker: the act, in the table of its own', async (context) => {
-    const probe = await run(join(dir, 'calls'), ['sys32', '20'])
-    if (!/^20 [1-9]/.test(probe.stdout)) {
-      context.skip('the kernel has no 32-bit calls (CONFIG_IA32_EMULATION)')
-      return
-    }
-    const file = join(dir, 'made')
-    const done = await doing(
-      ['open', 'unlink', 'mkdir'],
-      ...['sys32', 5, s(file), O_RDWR, 0],
-      ...['sys32', 295, AT_FDCWD, s(file), 0, 0],
-      ...['sys32', 10, s(join(dir, 'none'))],
-      ...['sys', 0x40000000 + 83, s(join(dir, 'x32')), 0o700],
-    )
-    const shown = done.events.map(({ act, abi, nr, path, result }) => [act, abi, nr, path, result >= 0n])
-    assert.deepEqual(shown.slice(0, 3), [
-      [Act.OPEN, 1, 5, file, true],
-      [Act.OPEN, 1, 295, file, true],
-      [Act.UNLINK, 1, 10, join(dir, 'none'), false],
-    ])
-    // Whether the kernel serves x32 or not, the call is seen.
-    assert.deepEqual(shown[3]?.slice(0, 4), [Act.MKDIR, 2, 83, join(dir, 'x32')])
-  })
-
   test('what nobody wants is not reported, and leaves no hole in the numbers', async () => {
     const numbers: bigint[] = []
     const unwanted = await doing('unlink', ...sys('open', s('/etc/passwd'), 0), ...sys('mkdir', s('/etc'), 0))
     assert.deepEqual(unwanted.events, [])
+    const { acts, sensor } = stage
     const none = await acts.run(sensor, sensor.makeContainer(), sys('open', s('/etc/passwd'), 0))
     assert.deepEqual(none.events, [])
     const outside = sensor.makeCgroup()

@@ -1,6 +1,6 @@
 /** Does system calls exactly as told (acts/calls.c), in a container's cgroup after its phase setup, and gives their results. */
 import { join } from 'node:path'
-import { syscallNumber } from '../../src/policy/syscalls.js'
+import { ABI_IA32, syscallNumber, syscallTable } from '../../src/policy/syscalls.js'
 import { findPackageRoot } from '../../src/telemetry/package-root.js'
 import { runOk } from './process.js'
 import type { CallFields, TestCgroup, TestSensor } from './sensor.js'
@@ -20,6 +20,13 @@ export function sys(name: string, ...args: (string | number)[]): (string | numbe
   return ['sys', nr, ...args]
 }
 
+/** The same of ia32, through int 0x80. */
+export function sys32(name: string, ...args: (string | number)[]): (string | number)[] {
+  const nr = syscallTable(ABI_IA32).indexOf(name)
+  if (nr === -1) throw new Error(`ia32 has no system call ${name}`)
+  return ['sys32', nr, ...args]
+}
+
 export class CallActs {
   readonly #act: string
   readonly #calls: string
@@ -31,8 +38,8 @@ export class CallActs {
 
   static async compile(dir: string): Promise<CallActs> {
     const calls = join(dir, 'calls')
-    const source = join(findPackageRoot(), 'test/support/acts/calls.c')
-    await runOk('gcc', ['-static', '-O1', '-Wall', '-Wextra', '-Werror', '-o', calls, source])
+    const sources = ['calls.c', 'ring.c'].map((name) => join(findPackageRoot(), 'test/support/acts', name))
+    await runOk('gcc', ['-static', '-O1', '-Wall', '-Wextra', '-Werror', '-o', calls, ...sources])
     return new CallActs(await compileAct(dir), calls)
   }
 

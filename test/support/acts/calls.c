@@ -3,35 +3,48 @@
  * Does system calls exactly as it is told, one after the other, and prints `NR RESULT` for each (`-errno` for a failure).
  * Built static by test/support/call-acts.ts. Words:
  *   sys NR ARG…      natively          sys32 NR ARG…   through int 0x80 (x86-64 only)
+ *   ring OPCODE FD ADDR LEN OFFSET FLAGS SQE-FLAGS FILE-INDEX   through an io_uring (ring.c): the completion's result is printed
+ *   child            a process that waits for its end, which comes with this one's; its pid is the result
  *   fork             the rest is done by a child, which is waited for
  *   chdir DIR · chroot DIR
  * ARG: a number (0x…, decimal) · $N the result of call N (from 0) · @pid · @ppid · s:TEXT a string (%xx is one byte) · 0 …
  *   how:FLAGS:MODE:RESOLVE struct open_how · in:ADDR:PORT sockaddr_in or _in6 · un:PATH sockaddr_un, un:%00NAME
- *   msg:ADDR:PORT struct msghdr to there, one byte · caps struct __user_cap_header
+ *   ll:PROTOCOL sockaddr_ll · msg:ADDR:PORT struct msghdr to there, one byte · caps struct __user_cap_header
+ *   buf:BYTES zeroed memory · @handle one struct file_handle, the same each time
  *   args:A:B:… an array of u32, for the calls of ia32 that take one
  * All memory of the arguments lies below 4 GiB, so that 32-bit calls reach it.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/if_packet.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define POOL_BYTES (1 << 20)
+#define CHILDREN_MAX 8
+
+/* ring.c */
+long ring_call(const long *a);
 
 static char *pool;
 static size_t pool_used;
 static long results[256];
 static int results_count;
+static pid_t children[CHILDREN_MAX];
+static int children_count;
 
 static void *take(size_t bytes)
 {
@@ -112,6 +125,15 @@ static long message(const char *word)
 	return (long)header;
 }
 
+static long packet_address(const char *word)
+{
+	struct sockaddr_ll *address = take(sizeof(*address));
+
+	address->sll_family = AF_PACKET;
+	address->sll_protocol = htons(strtol(word, NULL, 0));
+	return (long)address;
+}
+
 static long numbers(const char *word, int is_wide)
 {
 	uint32_t *narrow = take(64);
@@ -132,6 +154,17 @@ static long numbers(const char *word, int is_wide)
 	return (long)narrow;
 }
 
+static long the_handle(void)
+{
+	static struct file_handle *handle;
+
+	if (!handle) {
+		handle = take(sizeof(*handle) + MAX_HANDLE_SZ);
+		handle->handle_bytes = MAX_HANDLE_SZ;
+	}
+	return (long)handle;
+}
+
 static long argument(const char *word)
 {
 	socklen_t bytes;
@@ -143,6 +176,8 @@ static long argument(const char *word)
 		return getpid();
 	if (strcmp(word, "@ppid") == 0)
 		return getppid();
+	if (strcmp(word, "@handle") == 0)
+		return the_handle();
 	if (strncmp(word, "s:", 2) == 0) {
 		decode(word + 2, &text);
 		return (long)text;
@@ -153,6 +188,10 @@ static long argument(const char *word)
 		return (long)inet_address(word + 3, &bytes);
 	if (strncmp(word, "un:", 3) == 0)
 		return unix_address(word + 3);
+	if (strncmp(word, "ll:", 3) == 0)
+		return packet_address(word + 3);
+	if (strncmp(word, "buf:", 4) == 0)
+		return (long)take(strtoul(word + 4, NULL, 0));
 	if (strncmp(word, "msg:", 4) == 0)
 		return message(word + 4);
 	if (strncmp(word, "args:", 5) == 0)
@@ -192,25 +231,60 @@ static long compat_call(long nr, const long *a)
 
 static int is_verb(const char *word)
 {
-	return !strcmp(word, "sys") || !strcmp(word, "sys32") || !strcmp(word, "fork") || !strcmp(word, "chdir") ||
-	       !strcmp(word, "chroot");
+	static const char *const verbs[] = {"sys", "sys32", "ring", "child", "fork", "chdir", "chroot"};
+
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (!strcmp(word, verbs[i]))
+			return 1;
+	return 0;
 }
 
-static char **call(char **words)
+static void told(long nr, long result)
 {
-	int is_compat = strcmp(words[0], "sys32") == 0;
-	long nr = strtoll(words[1], NULL, 0), arguments[6] = {0}, result;
-	int count = 0;
-
-	words += 2;
-	while (*words && !is_verb(*words) && count < 6)
-		arguments[count++] = argument(*words++);
-	result = is_compat ? compat_call(nr, arguments) : native_call(nr, arguments);
 	if (results_count < 256)
 		results[results_count++] = result;
 	printf("%ld %ld\n", nr, result);
 	fflush(stdout);
+}
+
+static char **call(char **words)
+{
+	int is_compat = strcmp(words[0], "sys32") == 0, is_ring = strcmp(words[0], "ring") == 0;
+	long nr = strtoll(words[1], NULL, 0), arguments[9] = {0};
+	int count = 0;
+
+	words += 2;
+	while (*words && !is_verb(*words) && count < 8)
+		arguments[count++] = argument(*words++);
+	if (is_ring) {
+		memmove(arguments + 1, arguments, sizeof(arguments) - sizeof(arguments[0]));
+		arguments[0] = nr;
+		told(nr, ring_call(arguments));
+	} else {
+		told(nr, is_compat ? compat_call(nr, arguments) : native_call(nr, arguments));
+	}
 	return words;
+}
+
+static void start_child(void)
+{
+	pid_t child = children_count < CHILDREN_MAX ? fork() : -1;
+
+	if (child == 0)
+		for (;;)
+			pause();
+	if (child > 0)
+		children[children_count++] = child;
+	told(0, child);
+}
+
+static void end_children(void)
+{
+	for (int i = 0; i < children_count; i++) {
+		/* with all its arguments: whoever watches sees them */
+		native_call(SYS_kill, (long[6]){children[i], SIGKILL});
+		waitpid(children[i], NULL, 0);
+	}
 }
 
 int main(int count, char **words)
@@ -236,9 +310,13 @@ int main(int count, char **words)
 			if (words[0][3] == 'o' ? chroot(path) : chdir(path))
 				return 97;
 			words += 2;
+		} else if (!strcmp(*words, "child")) {
+			start_child();
+			words++;
 		} else {
 			words = call(words);
 		}
 	}
+	end_children();
 	return 0;
 }
