@@ -44,7 +44,7 @@ const NEEDED_CAPABILITIES: Readonly<Record<string, number>> = {
   CAP_BPF: 39,
 }
 
-const BLIND_SPOTS = [
+export const BLIND_SPOTS = [
   'io_uring: opens, connects and sends that a program queues there pass the LSM and cgroup hooks but no syscall hook',
   '32-bit and x32 syscalls: seen and named as such; no allow list of syscalls covers them',
   'built-in applets of a shell (busybox ls, echo, …) run without an exec, so exec rules do not see them',
