@@ -18,6 +18,7 @@
 #include "programs/connect.bpf.c"
 #include "programs/syscall.bpf.c"
 #include "programs/call.bpf.c"
+#include "programs/ring.bpf.c"
 #include "programs/memory.bpf.c"
 #include "programs/lsm.bpf.c"
 

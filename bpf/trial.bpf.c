@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Which upper rungs does this kernel give? One program a rung on a hook that user space can call at will (it opens a file), each
+ * Which rungs does this kernel give that not every kernel gives? One program a rung on a hook that user space can call at will (it opens a file), each
  * counting its runs: a hook that attaches but never runs (bpf missing from the list of LSMs) is told from one that works.
+ * The last ones ask only whether the kernel has a tracepoint of that name: loading tells.
  * Loaded one by one at start (src/sensor/ladder.ts), released before the real object is loaded. Decides and reports nothing.
  */
 #include "lib/kernel.bpf.h"
@@ -34,6 +35,30 @@ SEC("fentry/security_file_open")
 int BPF_PROG(trial_fentry, struct file *file)
 {
 	trial__count(TRIAL_FENTRY);
+	return 0;
+}
+
+SEC("tp_btf/io_uring_submit_req")
+int BPF_PROG(trial_ring_submit_req)
+{
+	return 0;
+}
+
+SEC("tp_btf/io_uring_submit_sqe")
+int BPF_PROG(trial_ring_submit_sqe)
+{
+	return 0;
+}
+
+SEC("tp_btf/io_uring_complete")
+int BPF_PROG(trial_ring_complete)
+{
+	return 0;
+}
+
+SEC("tp_btf/io_uring_cqe_overflow")
+int BPF_PROG(trial_ring_overflow)
+{
 	return 0;
 }
 

@@ -8,7 +8,7 @@ const { callMembers, OTHER_MEMBERS, SOCKET_MEMBERS, wireMembers } = await load('
 const { EVENT_TYPES } = await load('record/fields/events.js')
 const { RUNGS } = await load('sensor/rungs.js')
 const { BLIND_SPOTS } = await load('sensor/capability.js')
-const { actBit, callNames } = await load('sensor/call-recipes.js')
+const { actBit, callNames, RING_ACTS } = await load('sensor/call-recipes.js')
 const { ACTIVITY_CLASSES, ALWAYS_ON, actsOfActivity } = await load('agent/acts.js')
 const outputFile = new URL('docs/events.md', root)
 
@@ -21,6 +21,7 @@ const KIND_OF_WORD = { 'UDP send': 'connect', 'container start': 'container', 'c
 /** The kinds that a rung of this event shows; undefined: all acts. */
 function kindsOfRung(event) {
   if (event.startsWith('calls ')) return undefined
+  if (event === 'acts of an io_uring') return RING_ACTS
   const words = event.replace(/ *\(.*\)$/, '').split(', ')
   return words.map((word) => KIND_OF_WORD[word] ?? word)
 }

@@ -346,14 +346,97 @@ struct kernel_siginfo {
 	int si_code;
 };
 
-/* io_uring. */
+/* io_uring (io_uring/, include/linux/io_uring_types.h). A request begins with what its operation keeps of it, up to 64 bytes:
+ * struct io_open and the others below, each of which begins with the file. */
 struct io_cqe {
+	__u64 user_data;
 	__s32 res;
+	int fd; /* of the entry, until there is a result */
 };
 
+struct io_ring_ctx;
+
 struct io_kiocb {
+	struct file *file;
 	__u8 opcode;
+	unsigned int flags; /* the lowest byte is that of the entry, IOSQE_* */
 	struct io_cqe cqe;
+	struct io_ring_ctx *ctx;
+};
+
+struct filename {
+	const char *name; /* in kernel memory */
+	const char *uptr; /* where the program had it */
+};
+
+struct open_how {
+	__u64 flags;
+	__u64 mode;
+	__u64 resolve;
+};
+
+struct io_open {
+	int dfd;
+	__u32 file_slot; /* not 0: the result is no descriptor but a place among the ring's own files */
+	struct filename *filename;
+	struct open_how how;
+};
+
+struct io_unlink {
+	int dfd;
+	int flags;
+	struct filename *filename;
+};
+
+struct io_mkdir {
+	int dfd;
+	unsigned short mode;
+	struct filename *filename;
+};
+
+struct io_rename {
+	int old_dfd;
+	int new_dfd;
+	struct filename *oldpath;
+	struct filename *newpath;
+	int flags;
+};
+
+struct io_link {
+	int old_dfd;
+	int new_dfd;
+	struct filename *oldpath;
+	struct filename *newpath;
+	int flags;
+};
+
+struct io_ftrunc { /* since v6.9 */
+	__s64 len;
+};
+
+struct io_socket {
+	int domain;
+	int type;
+	int protocol;
+	__u32 file_slot;
+};
+
+struct io_accept {
+	int flags;
+	__u32 file_slot;
+};
+
+struct io_bind { /* these two since v6.11 */
+	int addr_len;
+};
+
+struct io_listen {
+	int backlog;
+};
+
+struct io_sr_msg {
+	int len;
+	unsigned int msg_flags;
 };
 
 struct seq_file;

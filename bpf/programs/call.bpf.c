@@ -4,7 +4,6 @@
  * (docs/decisions/0008). Hooks, attached only while somebody wants an act that they show:
  *   sys_exit: syscall_exit_work() -> trace_sys_exit(), for every syscall of the host; one array lookup when nobody wants it.
  *   signal_generate: __send_signal_locked(), with the sender current and the target at hand.
- *   io_uring_complete: the end of a request, in the task that submitted it or its worker.
  * What a syscall is and where its arguments stand is said by `recipes`, which user space fills by name for each ABI.
  *
  * A path that only the user's string can tell (a name that was removed, an open that failed) is that string joined to its

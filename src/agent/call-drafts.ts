@@ -36,8 +36,22 @@ const PROTOS: ReadonlyMap<number, string> = new Map([
 ])
 /** io_uring's opcodes (include/uapi/linux/io_uring.h) as the syscalls that they stand for. */
 const RING_CALLS: ReadonlyMap<number, string> = new Map([
+  [9, 'sendmsg'],
+  [10, 'recvmsg'],
+  [13, 'accept4'],
   [18, 'openat'],
+  [26, 'sendto'],
+  [27, 'recvfrom'],
   [28, 'openat2'],
+  [35, 'renameat2'],
+  [36, 'unlinkat'],
+  [37, 'mkdirat'],
+  [38, 'symlinkat'],
+  [39, 'linkat'],
+  [45, 'socket'],
+  [55, 'ftruncate'],
+  [56, 'bind'],
+  [57, 'listen'],
 ])
 
 /** undefined: an act that this version does not know. */

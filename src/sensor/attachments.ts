@@ -7,7 +7,7 @@ import { HullguardError } from '../telemetry/errors.js'
 import type { NativeSensor } from './addon.js'
 import type { Reasons } from './ladder.js'
 import { explainLoadError } from './load-error.js'
-import { BASE_RUNGS, hookOf, isNetworkHook } from './rungs.js'
+import { BASE_RUNGS, hookOf, isAddition, isNetworkHook } from './rungs.js'
 
 /** Hooks of a new set that are attached and not yet relied upon: exactly one of the two is called. */
 export interface HookChange {
@@ -60,8 +60,9 @@ export class Attachments {
     }
   }
 
-  /** Attaches what `wanted` needs and is not attached yet; when one fails, none of them stays and it throws. */
-  prepare(wanted: ReadonlySet<string>): HookChange {
+  /** Attaches what `needed` needs and is not attached yet; when one fails, none of them stays and it throws. */
+  prepare(needed: ReadonlySet<string>): HookChange {
+    const wanted = new Set([...needed].filter((program) => !(this.#missing.has(program) && isAddition(program))))
     const old = this.#onDemand
     const fresh: string[] = []
     try {

@@ -191,10 +191,21 @@ export function* recipeEntries(acts: bigint): Generator<[index: number, value: U
 
 export const ALL_ACTS: bigint = CALL_KINDS.reduce((mask, act) => mask | actBit(act), 0n)
 
+/** Acts that an io_uring can do too (bpf/programs/ring.bpf.c). */
+export const RING_ACTS: readonly CallKind[] = [
+  ...(['open', 'unlink', 'rename', 'link', 'symlink', 'mkdir', 'truncate'] as const),
+  ...(['socket', 'bind', 'listen', 'accept', 'send', 'recv'] as const),
+]
+const RING_MASK = RING_ACTS.reduce((mask, act) => mask | actBit(act), 0n)
+
 /** The programs that show acts: attached only while somebody wants one, since the tracepoint costs every syscall of the host. */
 const PROGRAMS: readonly { program: string; acts: bigint }[] = [
   { program: 'on_sys_exit', acts: ALL_ACTS },
   { program: 'on_signal', acts: actBit('signal') },
+  ...['on_ring_submit_req', 'on_ring_submit_sqe', 'on_ring_complete', 'on_ring_overflow'].map((program) => ({
+    program,
+    acts: RING_MASK,
+  })),
 ]
 export const CALL_PROGRAMS: readonly string[] = PROGRAMS.map(({ program }) => program)
 

@@ -45,7 +45,7 @@ const NEEDED_CAPABILITIES: Readonly<Record<string, number>> = {
 }
 
 export const BLIND_SPOTS = [
-  'io_uring: opens, connects and sends that a program queues there pass the LSM and cgroup hooks but no syscall hook',
+  "io_uring: reads and writes, multishot accepts and receives, registered buffers and commands to drivers are no events; a file that is opened as one of the ring's own (direct descriptor) is told by the name that was asked for",
   '32-bit and x32 syscalls: seen and named as such; no allow list of syscalls covers them',
   'built-in applets of a shell (busybox ls, echo, …) run without an exec, so exec rules do not see them',
   'gVisor and Kata: the processes run on a kernel of their own and are not seen',
@@ -56,12 +56,15 @@ export const BLIND_SPOTS = [
 ] as const
 
 export function reportHost(hierarchy: Pick<SensorOptions, 'hierarchyId' | 'useMemoryCss' | 'unifiedRoot'>): HostReport {
-  const report = { fault: '', events: [] as EventReport[] }
+  const report = { fault: '', events: [] as EventReport[], blindSpots: [] as string[] }
   try {
     const sensor = Sensor.open({ ...hierarchy, ringBytes: 1 << 20, counters: new Counters(), isCongested: () => false })
     try {
       const events = new Set(RUNGS.map(({ event }) => event))
       for (const event of events) report.events.push(tryEvent(sensor, event))
+      const ring = sensor.whyRingsAreUnseen
+      if (ring !== '')
+        report.blindSpots.push(`io_uring: what a ring does is not seen on this kernel, but for connects: ${ring}`)
     } finally {
       sensor.close()
     }
@@ -75,7 +78,7 @@ export function reportHost(hierarchy: Pick<SensorOptions, 'hierarchyId' | 'useMe
     lockdown: /\[(\w+)\]/.exec(readText('/sys/kernel/security/lockdown'))?.[1] ?? 'unknown',
     missingCapabilities: missingCapabilities(),
     ...report,
-    blindSpots: BLIND_SPOTS,
+    blindSpots: [...report.blindSpots, ...BLIND_SPOTS],
   }
 }
 
@@ -87,8 +90,9 @@ function tryEvent(sensor: Sensor, event: string): EventReport {
     const reason = tryRung(sensor, rung)
     if (reason === '') {
       inUse.push(rung)
-      if (rung.note !== '') notes.push(rung.note)
-    } else notes.push(`${rung.hook}: ${reason}`)
+      if (rung.note !== '' && !notes.includes(rung.note)) notes.push(rung.note)
+    } else if (!rows.some(({ program }) => program === rung.alternative && !sensor.missing.has(program)))
+      notes.push(`${rung.hook}: ${reason}`)
   }
   return {
     event,

@@ -17,6 +17,14 @@ const TRIALS: readonly { family: TriedFamily; program: string; index: number }[]
   { family: 'lsm', program: 'trial_lsm', index: 0 },
   { family: 'fentry', program: 'trial_fentry', index: 1 },
 ]
+/** Programs on tracepoints that not every kernel has, and the trial of each: it loads where the tracepoint is. */
+const TRACEPOINT_TRIALS: Readonly<Record<string, string>> = {
+  on_ring_submit_req: 'trial_ring_submit_req',
+  on_ring_submit_sqe: 'trial_ring_submit_sqe',
+  on_ring_complete: 'trial_ring_complete',
+  on_ring_overflow: 'trial_ring_overflow',
+}
+const ALL_TRIALS = [...TRIALS.map(({ program }) => program), ...Object.values(TRACEPOINT_TRIALS)]
 const LSM_LIST = '/sys/kernel/security/lsm'
 
 /** Why a rung, or a program, is not there; '' is never a reason. */
@@ -36,9 +44,7 @@ function tryRung(program: string, index: number): string {
   const addon = loadAddon()
   const native = new addon.Sensor()
   try {
-    const skip = TRIALS.map((trial) => trial.program).filter((name) => name !== program)
-    native.open(join(findPackageRoot(), 'dist', 'bpf', 'trial.bpf.o'), { knobs: {}, mapEntries: {}, skip })
-    native.load()
+    loadTrial(native, program)
     native.attach(program)
     readFileSync('/dev/null') // the act that the trial's hooks see
     const key = new Uint8Array(4)
@@ -51,6 +57,28 @@ function tryRung(program: string, index: number): string {
   } finally {
     native.close()
   }
+}
+
+function loadTrial(native: NativeSensor, program: string): void {
+  const skip = ALL_TRIALS.filter((name) => name !== program)
+  native.open(join(findPackageRoot(), 'dist', 'bpf', 'trial.bpf.o'), { knobs: {}, mapEntries: {}, skip })
+  native.load()
+}
+
+/** The programs whose tracepoint is not there, with the reason. */
+function tryTracepoints(): Map<string, string> {
+  const missing = new Map<string, string>()
+  for (const [program, trial] of Object.entries(TRACEPOINT_TRIALS)) {
+    const native = new (loadAddon().Sensor)()
+    try {
+      loadTrial(native, trial)
+    } catch (error) {
+      missing.set(program, reasonOf(error, trial))
+    } finally {
+      native.close()
+    }
+  }
+  return missing
 }
 
 function whyLsmIsSilent(program: string): string {
@@ -74,7 +102,7 @@ export interface Loaded {
  */
 export function loadByTrying(make: (skip: readonly string[]) => NativeSensor): Loaded {
   const rungs = tryRungs()
-  const missing = new Map<string, string>()
+  const missing = tryTracepoints()
   for (const { program, family } of OPTIONAL_PROGRAMS) {
     const reason = family === 'lsm' || family === 'fentry' ? rungs.get(family) : undefined
     if (reason !== undefined) missing.set(program, reason)

@@ -24,6 +24,10 @@ export interface RungRow {
   cost: CostClass
   /** Not needed to start: left out where the kernel refuses it, attached only while a rule asks. */
   isOptional: boolean
+  /** Adds to what another hook shows: where the kernel lacks it, the others stand alone. */
+  isAddition: boolean
+  /** The program that does the same on other kernels. */
+  alternative?: string
   /** Fields of the event that this rung does not yield (src/record/fields names). */
   lacks: readonly string[]
   note: string
@@ -49,6 +53,7 @@ function row(
     kill: false,
     cost: 'none when unwatched',
     isOptional: false,
+    isAddition: false,
     lacks: [],
     note: '',
     ...rest,
@@ -61,6 +66,9 @@ const names = {
   isOptional: true,
   note: `${ON_DEMAND}, or --activity names`,
 } as const
+/** Told like the syscalls of the same names, where the kernel has these tracepoints. */
+const RING_EVENT = 'acts of an io_uring'
+const ring = { isOptional: true, isAddition: true, note: ON_DEMAND } as const
 const network = { role: 'decision', deny: true, kill: true, cost: 'one lookup', note: BY_PIDFD } as const
 
 export const RUNGS: readonly RungRow[] = [
@@ -98,12 +106,16 @@ export const RUNGS: readonly RungRow[] = [
   row('on_signal', 'tp_btf/signal_generate', 'signal', { note: ON_DEMAND }),
   row('on_packet_out', 'cgroup_skb/egress', 'dns, tls, http', names),
   row('on_packet_in', 'cgroup_skb/ingress', 'dns, tls, http', names),
+  row('on_ring_submit_req', 'tp_btf/io_uring_submit_req', RING_EVENT, { ...ring, alternative: 'on_ring_submit_sqe' }),
+  row('on_ring_submit_sqe', 'tp_btf/io_uring_submit_sqe', RING_EVENT, { ...ring, alternative: 'on_ring_submit_req' }),
+  row('on_ring_complete', 'tp_btf/io_uring_complete', RING_EVENT, ring),
+  row('on_ring_overflow', 'tp_btf/io_uring_cqe_overflow', RING_EVENT, ring),
 ]
 
 /** They show whom a process asks for by name, both or neither. */
 export const NAME_PROGRAMS: readonly string[] = ['on_packet_out', 'on_packet_in']
 
-/** They load always and attach on demand. */
+/** They load always, or where they are optional, and attach on demand. */
 const LOADED_ON_DEMAND: readonly string[] = ['on_sys_enter', 'on_sys_exit', 'on_signal']
 
 /** Hooks that must all attach, or nothing starts. */
@@ -121,6 +133,11 @@ export function isNetworkHook(hook: string): boolean {
 
 export function hookOf(program: string): string {
   return RUNGS.find((rung) => rung.program === program)?.hook ?? program
+}
+
+/** May this program be left out of a set where it is missing? */
+export function isAddition(program: string): boolean {
+  return RUNGS.some((rung) => rung.program === program && rung.isAddition)
 }
 
 /** Does this rung yield all of `fields`? */

@@ -262,6 +262,12 @@ export class Sensor {
     return NAME_PROGRAMS.map((program) => this.missing.get(program)).find((reason) => reason !== undefined) ?? ''
   }
 
+  /** '' when acts of an io_uring are seen. */
+  get whyRingsAreUnseen(): string {
+    const submits = ['on_ring_submit_req', 'on_ring_submit_sqe'].map((program) => this.missing.get(program) ?? '')
+    return (submits.includes('') ? '' : (submits[0] ?? '')) || (this.missing.get('on_ring_complete') ?? '')
+  }
+
   /** The syscall tracepoint costs every syscall of the host: it is attached only while something asks for it. */
   setSyscallsWanted(isWanted: boolean): void {
     const wanted = new Set(this.#hooks.onDemand)

@@ -16,6 +16,7 @@
 #define ENTRIES 8
 #define NO_OP_DATA 2
 #define WITHOUT_COMPLETION 99999
+#define WORKER_US 50000 /* longer than a worker takes to open a file */
 
 struct ring {
 	int fd;
@@ -69,7 +70,22 @@ static long result_of(struct ring *ring, uint64_t data, long otherwise)
 	return otherwise;
 }
 
-/* a: opcode, fd, address, length, offset, flags, flags of the entry, index of a fixed file. */
+/* Leaves no room for a completion: nobody takes these. */
+static int fill(struct ring *ring)
+{
+	struct io_uring_sqe no_op = {.opcode = IORING_OP_NOP, .user_data = NO_OP_DATA};
+
+	for (uint32_t left = ring->params.cq_entries; left > 0; left -= ENTRIES) {
+		for (int i = 0; i < ENTRIES; i++)
+			queue(ring, &no_op);
+		if (syscall(SYS_io_uring_enter, ring->fd, ENTRIES, 0, 0, NULL, 0) != ENTRIES)
+			return -1;
+	}
+	return 0;
+}
+
+/* a: opcode, fd, address, length, offset, flags, flags of the entry, index of a fixed file, whether to leave no room for the
+ * completion. */
 long ring_call(const long *a)
 {
 	struct io_uring_sqe entry = {.opcode = a[0], .fd = a[1], .addr = a[2], .len = a[3], .off = a[4], .user_data = 1};
@@ -89,7 +105,16 @@ long ring_call(const long *a)
 		if (syscall(SYS_io_uring_register, ring.fd, IORING_REGISTER_FILES, &none, 1))
 			return -errno;
 	}
+	if (a[8] && fill(&ring))
+		return -errno;
 	queue(&ring, &entry);
+	if (a[8]) {
+		if (syscall(SYS_io_uring_enter, ring.fd, 1, 0, 0, NULL, 0) != 1)
+			return -errno;
+		usleep(WORKER_US);
+		close(ring.fd);
+		return WITHOUT_COMPLETION;
+	}
 	if (is_silent) {
 		struct io_uring_sqe no_op = {.opcode = IORING_OP_NOP, .flags = IOSQE_IO_DRAIN, .user_data = NO_OP_DATA};
 
