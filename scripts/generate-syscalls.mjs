@@ -1,13 +1,14 @@
-// <asm/unistd_{64,32,x32}.h> -> src/policy/generated/syscalls.ts: the names of the x86-64 tables by number.
+// The kernel's headers of x86-64 and arm64 -> src/policy/generated/syscalls.ts: the names of their tables by number.
 // The headers of a stable distribution are older than the kernels it may run, so calls added later stand in NEWER
-// (kernel source, arch/x86/entry/syscalls/syscall_{64,32}.tbl). `--check` fails when the committed table and this
-// machine's headers contradict each other; names that only newer headers know are reported, not failed.
-import { readFileSync, writeFileSync } from 'node:fs'
+// (kernel source, arch/x86/entry/syscalls/syscall_{64,32}.tbl; the numbers from 403 on are the same everywhere). `--check` fails
+// when the committed table and this machine's headers contradict each other; names that only newer headers know are reported,
+// not failed. Debian's packages of the headers: linux-libc-dev, linux-libc-dev-arm64-cross, linux-libc-dev-armhf-cross.
+import { spawnSync } from 'node:child_process'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 
 const file = new URL('../src/policy/generated/syscalls.ts', import.meta.url)
-const X32_BIT = 0x40000000
 
-/** Common to the three tables, Linux 6.5 to 6.17. */
+/** Common to all tables, Linux 6.5 to 6.17. */
 const NEWER = {
   cachestat: 451,
   fchmodat2: 452,
@@ -29,19 +30,27 @@ const NEWER = {
   file_getattr: 468,
   file_setattr: 469,
 }
-/** Native table only: Linux 6.11 and 6.18. */
-const NEWER_NATIVE = { uretprobe: 335, uprobe: 336 }
+/** Native table of x86-64 only: Linux 6.11 and 6.18. */
+const NEWER_X86_64 = { uretprobe: 335, uprobe: 336 }
 
-function headerTable(name) {
-  let text
-  try {
-    text = readFileSync(`/usr/include/x86_64-linux-gnu/asm/${name}`, 'utf8')
-  } catch {
-    return undefined
-  }
+/** What the headers define beside the calls. */
+const NO_CALLS = new Set(['syscalls', 'arch_specific_syscall'])
+
+/** The names by number that a header defines for a target, undefined where header or clang are not here. */
+function headerTable(target, folder, header) {
+  if (!existsSync(`${folder}/${header}`)) return undefined
+  const args = ['-E', '-dM', '-target', target, '-nostdinc', `-I${folder}`, '-']
+  const done = spawnSync('clang', args, { input: `#include <${header}>\n`, encoding: 'utf8' })
+  if (done.error !== undefined) return undefined
+  if (done.status !== 0) throw new Error(`clang ${args.join(' ')}: ${done.stderr}`)
+  const macros = new Map()
+  for (const [, name, value] of done.stdout.matchAll(/^#define __NR(\w+) (.+)$/gm)) macros.set(name, value)
   const names = []
-  for (const [, call, bit, number] of text.matchAll(/^#define __NR_(\w+)\s+(\(__X32_SYSCALL_BIT \+ )?(\d+)\)?$/gm)) {
-    names[bit === undefined ? Number(number) : Number(number) & ~X32_BIT] = call
+  for (const [name, value] of macros) {
+    // One call may stand in for another's number (`__NR3264_mmap`, by the size of a word), and a base or a marker before it.
+    const number = /^(?:\(__\w+ \+ )?(\d+)\)?$/.exec(macros.get(/^__NR(3264_\w+)$/.exec(value)?.[1]) ?? value)?.[1]
+    const call = /^_([a-z_]\w*)$/.exec(name)?.[1]
+    if (number !== undefined && call !== undefined && !NO_CALLS.has(call)) names[Number(number)] = call
   }
   return names
 }
@@ -55,10 +64,13 @@ function withNewer(names, newer) {
   return Array.from(table, (call) => call ?? '-')
 }
 
+const X86 = ['x86_64-linux-gnu', '/usr/include/x86_64-linux-gnu']
 const tables = [
-  ['NATIVE_SYSCALLS', headerTable('unistd_64.h'), { ...NEWER, ...NEWER_NATIVE }],
-  ['IA32_SYSCALLS', headerTable('unistd_32.h'), NEWER],
-  ['X32_SYSCALLS', headerTable('unistd_x32.h'), NEWER],
+  ['X86_64_SYSCALLS', headerTable(...X86, 'asm/unistd_64.h'), { ...NEWER, ...NEWER_X86_64 }],
+  ['IA32_SYSCALLS', headerTable(...X86, 'asm/unistd_32.h'), NEWER],
+  ['X32_SYSCALLS', headerTable(...X86, 'asm/unistd_x32.h'), NEWER],
+  ['ARM64_SYSCALLS', headerTable('aarch64-linux-gnu', '/usr/aarch64-linux-gnu/include', 'asm/unistd.h'), NEWER],
+  ['AARCH32_SYSCALLS', headerTable('arm-linux-gnueabihf', '/usr/arm-linux-gnueabihf/include', 'asm/unistd.h'), NEWER],
 ]
 
 if (process.argv.includes('--check')) {
@@ -66,7 +78,7 @@ if (process.argv.includes('--check')) {
   let failed = false
   for (const [constant, header] of tables) {
     if (header === undefined) {
-      console.error(`${constant}: not checked, this machine has no x86-64 kernel headers`)
+      console.error(`${constant}: not checked, this machine lacks clang or the kernel headers`)
       continue
     }
     const found = new RegExp(`${constant} =\\n  '([^']+)'`).exec(text)
@@ -84,11 +96,11 @@ if (process.argv.includes('--check')) {
   if (failed) process.exit(1)
 } else {
   const parts = tables.map(([constant, header, newer]) => {
-    if (header === undefined) throw new Error('needs the x86-64 kernel headers (Debian: linux-libc-dev)')
+    if (header === undefined) throw new Error(`${constant}: needs clang and the kernel headers`)
     return `export const ${constant} =\n  '${withNewer(header, newer).join(' ')}'\n`
   })
   writeFileSync(
     file,
-    `// Generated from <asm/unistd_*.h> by scripts/generate-syscalls.mjs. Do not edit.\n// Names by number, \`-\` where the table has a hole; x32 numbers without their marker bit.\n\n${parts.join('\n')}`,
+    `// Generated from the kernel's headers by scripts/generate-syscalls.mjs. Do not edit.\n// Names by number, \`-\` where the table has a hole; x32 numbers without their marker bit.\n\n${parts.join('\n')}`,
   )
 }

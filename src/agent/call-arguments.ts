@@ -2,6 +2,7 @@
  * Arguments of calls as text: flags by name, modes in octal, requests by name. By name and not by number, since that is how a
  * person and a rule speak of them; what has no name here stays a hexadecimal number.
  */
+import { ABI_32_BITS, ABI_NAMES } from '../policy/syscalls.js'
 import type { CallKind } from '../record/call-model.js'
 import { Act, type EvCall } from '../sensor/generated/abi.js'
 import { signalName } from './signals.js'
@@ -14,9 +15,11 @@ const table = (text: string): FlagTable =>
     return [name, Number(value)]
   })
 
-/** include/uapi/asm-generic/fcntl.h; O_DIRECTORY and its neighbours are those of x86-64. */
+/** arch/arm64/include/uapi/asm/fcntl.h, and for x86 include/uapi/asm-generic/fcntl.h. 32-bit programs have those of their machine. */
+const [O_DIRECT, O_LARGEFILE, O_DIRECTORY, O_NOFOLLOW] =
+  process.arch === 'arm64' ? [0x10000, 0x20000, 0x4000, 0x8000] : [0x4000, 0x8000, 0x10000, 0x20000]
 const OPEN_FLAGS = table(
-  'O_TMPFILE=0x410000 O_SYNC=0x101000 O_CREAT=0x40 O_EXCL=0x80 O_NOCTTY=0x100 O_TRUNC=0x200 O_APPEND=0x400 O_NONBLOCK=0x800 O_DSYNC=0x1000 O_ASYNC=0x2000 O_DIRECT=0x4000 O_LARGEFILE=0x8000 O_DIRECTORY=0x10000 O_NOFOLLOW=0x20000 O_NOATIME=0x40000 O_CLOEXEC=0x80000 O_PATH=0x200000',
+  `O_TMPFILE=${0x400000 | O_DIRECTORY} O_SYNC=0x101000 O_CREAT=0x40 O_EXCL=0x80 O_NOCTTY=0x100 O_TRUNC=0x200 O_APPEND=0x400 O_NONBLOCK=0x800 O_DSYNC=0x1000 O_ASYNC=0x2000 O_DIRECT=${O_DIRECT} O_LARGEFILE=${O_LARGEFILE} O_DIRECTORY=${O_DIRECTORY} O_NOFOLLOW=${O_NOFOLLOW} O_NOATIME=0x40000 O_CLOEXEC=0x80000 O_PATH=0x200000`,
 )
 const OPEN_ACCESS = ['O_RDONLY', 'O_WRONLY', 'O_RDWR', 'O_ACCMODE'] as const
 const RESOLVE_FLAGS = table(
@@ -99,13 +102,20 @@ export function openFlagNames(value: number): string {
 }
 
 /** A user or group id; -1 leaves it as it is. */
-function ownerId(event: EvCall, value: bigint): string {
-  const is16Bits = event.abi === 1 && !OWNER_32.has(event.nr)
+function ownerId(event: EvCall, call: string, value: bigint): string {
+  const is16Bits = event.abi === ABI_32_BITS && OWNER_16.has(call)
   const id = is16Bits ? Number(value & 0xffffn) : low32(value)
   return id === (is16Bits ? 0xffff : 0xffff_ffff) ? '-1' : String(id)
 }
-/** ia32: lchown32, fchown32, chown32, fchownat. */
-const OWNER_32: ReadonlySet<number> = new Set([198, 207, 212, 298])
+/** Through a 32-bit ABI these have ids of 16 bits; chown32 and its like have wider ones. */
+const OWNER_16: ReadonlySet<string> = new Set(['chown', 'fchown', 'lchown'])
+
+/** truncate64 and ftruncate64 have it in two arguments; of 32-bit ARM the first of a pair has an even place (EABI). */
+function truncatedTo(event: EvCall, call: string): bigint {
+  if (event.abi !== ABI_32_BITS || !call.endsWith('64')) return event.args(1)
+  const low = ABI_NAMES[event.abi] === 'aarch32' ? 2 : 1
+  return event.args(low) | (event.args(low + 1) << 32n)
+}
 
 type Reader = (event: EvCall, call: string, texts: CallTexts) => Readonly<Record<string, string>>
 
@@ -137,16 +147,14 @@ const READERS: Readonly<Record<CallKind, Reader>> = {
   chown: (event, call) => {
     const first = call === 'fchownat' ? 2 : 1
     return {
-      set_uid: ownerId(event, event.args(first)),
-      set_gid: ownerId(event, event.args(first + 1)),
+      set_uid: ownerId(event, call, event.args(first)),
+      set_gid: ownerId(event, call, event.args(first + 1)),
       ...(call === 'fchownat' ? atFlags(event, 4) : {}),
     }
   },
   mkdir: (event, call) => ({ create_mode: octal(low32(event.args(call === 'mkdirat' ? 2 : 1)) & 0xffff) }),
   rmdir: () => ({}),
-  truncate: (event, call) => ({
-    length: String(call.endsWith('64') && event.abi === 1 ? event.args(1) | (event.args(2) << 32n) : event.args(1)),
-  }),
+  truncate: (event, call) => ({ length: String(truncatedTo(event, call)) }),
   signal: (event, call) => {
     const isToThread = call === 'tgkill' || call === 'rt_tgsigqueueinfo'
     const number = event.targetPid !== 0 ? low32(event.facts(0)) : signed32(event.args(isToThread ? 2 : 1))
@@ -257,5 +265,5 @@ export function argumentNumber(act: CallKind, name: string, text: string): numbe
 
 /** `sendto` … for a call of ia32's socketcall, whose own name says nothing. */
 export function isSocketCall(event: EvCall): boolean {
-  return event.abi === 1 && event.nr === 102 && event.act >= Act.SOCKET
+  return ABI_NAMES[event.abi] === 'ia32' && event.nr === 102 && event.act >= Act.SOCKET
 }

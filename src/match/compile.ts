@@ -7,6 +7,7 @@ import { CAPABILITIES_MAX } from '../policy/capabilities.js'
 import type { NetPattern, PathPattern, Policy, Rule } from '../policy/model.js'
 import { PORT_MAX } from '../policy/net-pattern.js'
 import { type ParsedPath, pathOf } from '../policy/path-pattern.js'
+import { SYSCALL_NUMBERS_MAX } from '../policy/syscalls.js'
 import { type Entry, type EntryLists, flattenLists } from './entry-lists.js'
 import { withLiveExceptions } from './exceptions.js'
 import { fileDefaults } from './file-rules.js'
@@ -44,9 +45,7 @@ export interface CapabilityIndex {
   readonly allowed: Uint32Array
 }
 
-/** Native tables end below 512 (HG_SYSCALLS_MAX of bpf/abi.h). */
-export const SYSCALLS_MAX = 512
-export const SYSCALL_WORDS = SYSCALLS_MAX / 32
+export const SYSCALL_WORDS = SYSCALL_NUMBERS_MAX / 32
 
 const IPPROTO_TCP = 6
 const IPPROTO_UDP = 17
@@ -161,7 +160,7 @@ export function compileCapability(rules: readonly Rule[]): CapabilityIndex {
 }
 
 export function compileSyscall(rules: readonly Rule[]): SyscallIndex {
-  const denied: Entry[][] = Array.from({ length: SYSCALLS_MAX }, () => [])
+  const denied: Entry[][] = Array.from({ length: SYSCALL_NUMBERS_MAX }, () => [])
   const allowed = new Uint32Array(rules.some(({ kind }) => kind === 'syscall') ? rules.length * SYSCALL_WORDS : 0)
   for (const [id, rule] of rules.entries()) {
     if (rule.kind !== 'syscall') continue

@@ -8,7 +8,7 @@
 
 import { CAPABILITIES_MAX, capabilityName } from '../policy/capabilities.js'
 import type { Policy, Rule } from '../policy/model.js'
-import { ABI_NATIVE, nativeSyscall, syscallName } from '../policy/syscalls.js'
+import { ABI_NATIVE, nativeSyscall, SYSCALL_NUMBERS_MAX, syscallName } from '../policy/syscalls.js'
 import type { ContainerRef } from '../record/model.js'
 import {
   type CapabilityIndex,
@@ -22,7 +22,6 @@ import {
   isListRule,
   rulesOf,
   SYSCALL_WORDS,
-  SYSCALLS_MAX,
   type SyscallIndex,
 } from './compile.js'
 import {
@@ -123,7 +122,10 @@ class CompiledProgram implements Program {
       ['listen: networks', describeNetworks(this.#listen, text)],
       ['signal: facts of senders', this.#signals.describe(text)],
       ['mount: facts of mounts', this.#mounts.describe(text)],
-      ['syscall: calls', describeNumbers(this.#syscall, (nr) => syscallName(nr, ABI_NATIVE), SYSCALLS_MAX, text)],
+      [
+        'syscall: calls',
+        describeNumbers(this.#syscall, (nr) => syscallName(nr, ABI_NATIVE), SYSCALL_NUMBERS_MAX, text),
+      ],
       ['capability: capabilities', describeNumbers(this.#capability, capabilityName, CAPABILITIES_MAX, text)],
       ['bounds', describeBounds(this.rules, text)],
       ['violated by what no entry names', this.rules.flatMap((_, id) => (this.#byDefault[id] === 1 ? [text(id)] : []))],
@@ -238,7 +240,7 @@ class CompiledProgram implements Program {
     if (own.rules.length === 0) return
     const native = nativeSyscall(nr, abi)
     const { allowed, denied } = this.#syscall
-    const known = native >= 0 && native < SYSCALLS_MAX
+    const known = native >= 0 && native < SYSCALL_NUMBERS_MAX
     if (known) this.#raise(denied, native, 0, own, this.#first)
     for (let index = 0; index < own.syscallByDefault.length; index++) {
       const rule = own.syscallByDefault[index] as number

@@ -98,7 +98,7 @@ export interface Program {
     setup: boolean,
     hits: Hits,
   ): void
-  /** nr: number in `abi`'s own table; abi 0 native, 1 ia32, 2 x32. */
+  /** nr: number in `abi`'s own table; abi 0 native, 1 the machine's 32-bit ABI, 2 x32. */
   matchSyscall(profile: Profile, nr: number, abi: number, setup: boolean, hits: Hits): void
   /** access: FILE_ACCESS bits of what was done, all with one call. */
   matchFile(profile: Profile, paths: FilePaths, access: number, setup: boolean, hits: Hits): void

@@ -159,7 +159,7 @@ export interface MountRule extends ListRule<MountPattern> {
   kind: 'mount'
 }
 
-/** Native (64-bit) syscall numbers. A call through another ABI is outside every allow set, and denied when the same-named native call is. */
+/** Native (64-bit) syscall numbers, those of policy/syscalls.ts. A call through another ABI is outside every allow set, and denied when the same-named native call is. */
 export interface SyscallRule extends RuleBase {
   kind: 'syscall'
   allow?: ReadonlySet<number>

@@ -1,5 +1,6 @@
 /** A call's body to and from the wire. Strings go through the batch's table. */
 import {
+  ABIS,
   CALL_KINDS,
   CALL_MARKS,
   type CallBody,
@@ -12,8 +13,6 @@ import {
   SOCKET_FAMILIES,
 } from './call-model.js'
 import { Kind, type Call as WireCall } from './generated/wire.js'
-
-const ABIS: readonly CallBody['abi'][] = ['native', 'ia32', 'x32']
 
 export function callKindOf(kindNumber: number): CallKind | undefined {
   return CALL_KINDS[kindNumber - Kind.OPEN]

@@ -3,6 +3,7 @@
  * and `port` are said for convenience; they follow from the others and are not read back.
  */
 import {
+  ABIS,
   CALL_MARKS,
   CALL_SHAPES,
   type CallBody,
@@ -19,8 +20,6 @@ import type { Fields } from './json-fields.js'
 
 type Value = string | number | boolean | string[] | { [key: string]: string | number }
 export type CallJson = { [key: string]: Value }
-
-const ABIS: readonly CallBody['abi'][] = ['native', 'ia32', 'x32']
 
 const snakeCase = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 

@@ -3,6 +3,10 @@
  * CALL_SHAPES says which members an act has, and with them its form as JSON, in text and in docs/events.md.
  */
 
+/** ABIs of syscalls, native or by the name of the compatibility one, in the order of their numbers on the wire: grows only at the end. */
+export const ABIS = ['native', 'ia32', 'x32', 'aarch32'] as const
+export type AbiName = (typeof ABIS)[number]
+
 /** In the order of the numbers on the wire and of enum hg_act in bpf/abi.h (which starts at 1): grows only at the end. */
 export const CALL_KINDS = [
   'open',
@@ -121,7 +125,7 @@ export interface CallBody extends CallMarks {
   act: CallKind
   /** The syscall's own name (`openat2`); empty when the act was not seen as a syscall. */
   call: string
-  abi: 'native' | 'ia32' | 'x32'
+  abi: AbiName
   /** What it returned; undefined: seen before its end. */
   result?: bigint
   /** Arguments by name, as text (`flags` → `O_RDONLY|O_CLOEXEC`). Names: CALL_SHAPES. */

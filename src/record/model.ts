@@ -5,7 +5,7 @@
  * Text in a record (paths, arguments) comes from hostile processes: it is decoded from bytes with replacement of invalid
  * UTF-8 and is never trusted; only the renderers (json.ts, the CLI's text form) may put it in front of a terminal.
  */
-import type { CallBody, CallKind } from './call-model.js'
+import type { AbiName, CallBody, CallKind } from './call-model.js'
 
 export type { CallBody, CallKind } from './call-model.js'
 
@@ -131,7 +131,7 @@ export interface SyscallBody {
   name: string
   nr: number
   /** `native`, or the compatibility ABI it came through. */
-  abi: 'native' | 'ia32' | 'x32'
+  abi: AbiName
   /** First use in this container, or a use outside the allowed set. */
   reason: 'first_use' | 'outside_allowed'
 }

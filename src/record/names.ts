@@ -3,7 +3,7 @@
  * have numbers of their own): lists only ever grow at the end.
  */
 
-import { CALL_KINDS, type CallKind } from './call-model.js'
+import { ABIS, CALL_KINDS, type CallKind } from './call-model.js'
 import { Kind, Lane as WireLane, ContainerState as WireState } from './generated/wire.js'
 import {
   type Action,
@@ -19,6 +19,8 @@ import {
   type RecordKind,
   type SyscallBody,
 } from './model.js'
+
+export { ABIS }
 
 export const LANES: readonly Lane[] = ['alert', 'activity']
 
@@ -88,7 +90,6 @@ export function stateName(number: number): ContainerState {
 
 export const PROTOS: readonly ConnectBody['proto'][] = ['tcp', 'udp', 'other']
 export const FAMILIES: readonly ConnectBody['family'][] = ['ipv4', 'ipv6']
-export const ABIS: readonly SyscallBody['abi'][] = ['native', 'ia32', 'x32']
 export const SYSCALL_REASONS: readonly SyscallBody['reason'][] = ['first_use', 'outside_allowed']
 export const CONTAINER_CHANGES: readonly ContainerBody['change'][] = ['start', 'stop', 'update']
 export const AGENT_CHANGES: readonly AgentBody['change'][] = [

@@ -9,7 +9,7 @@ export const SYSCALLS_MAX = 512
 const WORD_BITS = 64
 
 export interface SyscallTable {
-  /** 0 native, 1 ia32, 2 x32. */
+  /** As in Program.matchSyscall. */
   readonly abi: number
   /** Word w, bit b: call w × 64 + b (x32 without its marker bit). */
   readonly outside: readonly bigint[]

@@ -48,7 +48,7 @@ export interface LoweredProfile extends ExecMaps {
   readonly kill: bigint
   readonly setup: bigint
   readonly connectNodes: readonly ConnectNode[]
-  /** One table per ABI: native, ia32, x32; empty without syscall rules. */
+  /** One table per ABI of this machine; empty without syscall rules. */
   readonly syscalls: readonly SyscallTable[]
   readonly notLowered: readonly RuleNote[]
   /** Kinds of rules that act and are left to user space: it has to be woken for such events at once. */

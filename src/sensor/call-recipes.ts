@@ -2,7 +2,7 @@
  * Which syscalls are which act, and where their arguments stand: the one table of it. The kernel side gets it by number, for
  * each ABI, and only for the acts that somebody wants. Arguments count from 1.
  */
-import { ABI_IA32, ABI_NATIVE, ABI_X32, type Abi, syscallTable } from '../policy/syscalls.js'
+import { type Abi, HOST_SYSCALLS, type Syscalls } from '../policy/syscalls.js'
 import { CALL_KINDS, type CallKind } from '../record/call-model.js'
 import { encodeMapRecipe, type MapRecipe, RECIPES_MAX, RecipeFlag, SYSCALLS_MAX } from './generated/abi.js'
 
@@ -170,21 +170,22 @@ function encode({ act, recipe }: Row, extraFlags: number): Uint8Array {
 }
 
 /** Every entry of the `recipes` map that is ever in use, with what it should hold while these acts are wanted. */
-export function* recipeEntries(acts: bigint): Generator<[index: number, value: Uint8Array]> {
+export function* recipeEntries(
+  acts: bigint,
+  calls: Syscalls = HOST_SYSCALLS,
+): Generator<[index: number, value: Uint8Array]> {
   const valueFor = (row: Row, extraFlags = 0) => (acts & (1n << BigInt(row.act)) ? encode(row, extraFlags) : EMPTY)
-  const abis: readonly Abi[] = process.arch === 'x64' ? [ABI_NATIVE, ABI_IA32, ABI_X32] : [ABI_NATIVE]
-  for (const abi of abis) {
-    const names = syscallTable(abi)
-    for (const [nr, name] of names.entries()) {
+  for (const [abi, abiName] of calls.abiNames.entries()) {
+    for (const [nr, name] of calls.table(abi as Abi).entries()) {
       const row = rowByName.get(name)
       if (row === undefined || nr >= SYSCALLS_MAX) continue
-      yield [abi * SYSCALLS_MAX + nr, valueFor(row, abi === ABI_IA32 && nr === IA32_OLD_MMAP ? ARGS_POINTER : 0)]
+      yield [abi * SYSCALLS_MAX + nr, valueFor(row, abiName === 'ia32' && nr === IA32_OLD_MMAP ? ARGS_POINTER : 0)]
     }
   }
-  if (process.arch !== 'x64') return
+  if (!calls.abiNames.includes('ia32')) return
   for (const [number, name] of SOCKETCALLS.entries()) {
     const row = rowByName.get(name)
-    const index = abis.length * SYSCALLS_MAX + number
+    const index = calls.abiNames.length * SYSCALLS_MAX + number
     if (row !== undefined && index < RECIPES_MAX) yield [index, valueFor(row, ARGS_POINTER)]
   }
 }

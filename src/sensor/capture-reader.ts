@@ -73,6 +73,12 @@ export class CaptureReader {
     if (fileHeaderCrc(start.subarray(8, 16), json) !== view.getUint32(16, true))
       throw new HullguardError('capture_damaged', `${source.name}: the header's checksum is wrong (byte 16)`)
     this.header = parseHeaderJson(json)
+    const { arch } = this.header.host
+    if (arch !== process.arch)
+      throw new HullguardError(
+        'capture_version',
+        `${source.name} was recorded on ${arch}, whose system calls have other numbers than those of this machine (${process.arch})`,
+      )
     this.#offset = FILE_HEADER_BYTES + lengthBytes
   }
 

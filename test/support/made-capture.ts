@@ -33,7 +33,7 @@ export async function writeMadeCapture(file: string, made: MadeCapture): Promise
   writeFileSync(file, '')
   const { kinds, containers, events } = made
   const clockOffsetNs = BigInt(made.startedMs) * 1_000_000n - STARTED_BOOT_NS
-  const host = { kernel: '6.1.0', arch: 'x64', cgroups: 'v2' }
+  const host = { kernel: '6.1.0', arch: process.arch, cgroups: 'v2' }
   const header = { agentVersion: 'test', abiHash: ABI_HASH, layout: EVENT_LAYOUT, kinds, containers: [], host }
   const writer = new CaptureWriter({ ...header, startedBootNs: STARTED_BOOT_NS, clockOffsetNs }, async (bytes) => {
     appendFileSync(file, bytes)

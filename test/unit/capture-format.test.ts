@@ -24,7 +24,7 @@ const HEADER: CaptureHeader = {
   layout: EVENT_LAYOUT,
   startedBootNs: 123_456_789_012_345_678n,
   clockOffsetNs: -5n,
-  host: { kernel: '6.1.0', arch: 'x64', cgroups: 'v2' },
+  host: { kernel: '6.1.0', arch: process.arch, cgroups: 'v2' },
   kinds: ['exec', 'exit'],
   containers: ['web'],
 }
@@ -160,6 +160,13 @@ describe('capture files', () => {
     const { error } = read(later)
     refusedWith(error, 'capture_version')
     assert.match(String(error), /format version 9; this hullguard reads version 1/)
+  })
+
+  test('a capture of another architecture is refused: its system calls have other numbers', async () => {
+    const { file } = await write([], 0, { ...HEADER, host: { ...HEADER.host, arch: 'riscv64' } })
+    const { error } = read(file)
+    refusedWith(error, 'capture_version')
+    assert.match(String(error), /recorded on riscv64/)
   })
 
   test('lengths beyond any bound are refused before anything is held', async () => {

@@ -238,7 +238,7 @@ const OWN: readonly Row[] = [
   ['exit.is_core_dumped', 'bool', EXIT, 'whether it left a core dump'],
   ['syscall.name', 'string', SYSCALL, 'name of the call'],
   ['syscall.nr', 'uint', SYSCALL, 'number of the call in its own table'],
-  ['syscall.abi', 'string', SYSCALL, '`native`, `ia32` or `x32`'],
+  ['syscall.abi', 'string', SYSCALL, '`native`, `ia32` and `x32` (x86-64), `aarch32` (arm64)'],
   ['syscall.reason', 'string', SYSCALL, '`first_use` or `outside_allowed`'],
   ['dns.message', 'string', DNS, '`query` or `answer`'],
   ['dns.id', 'uint', DNS, 'number that a query and its answer share'],

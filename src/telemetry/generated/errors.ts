@@ -11,7 +11,7 @@ export const ERRORS = {
   demo_container: { code: 'HG1008', exitCode: 4, meaning: "the demonstration's own container could not be made or did not answer", action: "read what its engine said in the message" },
   capture_unreadable: { code: 'HG1021', exitCode: 2, meaning: "a capture file cannot be opened or read", action: "correct the path or its permissions" },
   capture_damaged: { code: 'HG1022', exitCode: 1, meaning: "a file is no capture, or a part of it does not stand its checks", action: "copy it again, or keep what stands before the named byte; captures come from `hullguard record`" },
-  capture_version: { code: 'HG1023', exitCode: 1, meaning: "a capture was made by a hullguard whose events are laid out differently", action: "replay it with the version that made it, or record again with this one" },
+  capture_version: { code: 'HG1023', exitCode: 1, meaning: "a capture was made by a hullguard whose events are laid out differently, or on another architecture", action: "replay it with the version that made it, on such a machine, or record again here" },
   capture_unwritable: { code: 'HG1024', exitCode: 3, meaning: "the capture file cannot be made or written", action: "give a place with room for it with --out; what was written up to then can be read" },
   recording_busy: { code: 'HG1025', exitCode: 3, meaning: "the agent of this host is already writing a capture", action: "wait for the other `hullguard record` to end, or end it" },
   not_permitted: { code: 'HG2001', exitCode: 3, meaning: "the kernel refused a BPF call for lack of privilege", action: "run as root (or with CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_SYS_PTRACE)" },

@@ -1,0 +1,64 @@
+/** System calls by name and number on each architecture, and the acts that they are. The numbers are those of the kernel's source. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { FOREIGN_FIRST, SYSCALL_NUMBERS_MAX, Syscalls } from '../../src/policy/syscalls.js'
+import { ALL_ACTS, actBit, recipeEntries } from '../../src/sensor/call-recipes.js'
+import { Act, SYSCALLS_MAX } from '../../src/sensor/generated/abi.js'
+
+const x64 = new Syscalls('x64')
+const arm64 = new Syscalls('arm64')
+
+/** The act of each call that has one, by its name; `abi` as its number. */
+function actsOf(calls: Syscalls, abi: 0 | 1 | 2, acts = ALL_ACTS): Record<string, number> {
+  const first = abi * SYSCALLS_MAX
+  const found: Record<string, number> = {}
+  for (const [index, value] of recipeEntries(acts, calls))
+    if (index >= first && index < first + SYSCALLS_MAX && value[0] !== 0)
+      found[calls.name(index - first, abi)] = value[0] ?? 0
+  return found
+}
+
+test('each architecture has its own numbers, natively and for 32-bit programs', () => {
+  const numbers = (calls: Syscalls) => ['openat', 'execve', 'ptrace', 'cachestat'].map((name) => calls.number(name))
+  assert.deepEqual(numbers(x64), [257, 59, 101, 451])
+  assert.deepEqual(numbers(arm64), [56, 221, 117, 451])
+  assert.deepEqual(x64.abiNames, ['native', 'ia32', 'x32'])
+  assert.deepEqual(arm64.abiNames, ['native', 'aarch32'])
+  assert.deepEqual([arm64.name(5, 1), arm64.name(322, 1), arm64.name(192, 1)], ['open', 'openat', 'mmap2'])
+  assert.equal(arm64.native(322, 1), 56)
+  assert.equal(arm64.name(244, 0), 'syscall_244', 'a hole')
+  assert.equal(arm64.name(9999, 1), 'syscall_9999')
+})
+
+test('a name that only the other architecture has is known, by a number that no native call has', () => {
+  for (const name of ['open', 'unlink', 'mkdir', 'fork', 'rmdir', 'chmod', 'dup2']) {
+    const nr = arm64.number(name) ?? 0
+    assert.ok(nr >= FOREIGN_FIRST && nr < SYSCALL_NUMBERS_MAX, `${name} ${nr}`)
+    assert.equal(arm64.name(nr, 0), name)
+    assert.ok(!arm64.table(0).includes(name), name)
+  }
+  assert.equal(arm64.native(5, 1), arm64.number('open'), 'a 32-bit open is the open that a policy names')
+  assert.equal(arm64.number('nothing'), undefined)
+  assert.deepEqual(new Set(arm64.names()), new Set(x64.names()))
+})
+
+test('on arm64 each act has calls to be seen by, but for rmdir, which unlinkat(2) does there', () => {
+  const native = actsOf(arm64, 0)
+  const seen = new Set(Object.values(native))
+  const unseen = Object.entries(Act).filter(([name, act]) => act !== Act.NONE && name !== 'MAX' && !seen.has(act))
+  assert.deepEqual(unseen, [['RMDIR', Act.RMDIR]])
+  assert.equal(native.openat, Act.OPEN)
+  assert.equal(native.unlinkat, Act.UNLINK)
+  assert.equal(native.umount2, Act.UMOUNT)
+  assert.equal(native.renameat, Act.RENAME)
+  assert.equal(native.open, undefined)
+  assert.equal(actsOf(arm64, 1).mkdir, Act.MKDIR)
+  assert.equal(actsOf(arm64, 1).chown32, Act.CHOWN)
+  assert.deepEqual(actsOf(arm64, 0, actBit('chroot')), { chroot: Act.CHROOT })
+})
+
+test("ia32's socketcall is no part of arm64", () => {
+  const indexes = (calls: Syscalls) => [...recipeEntries(ALL_ACTS, calls)].map(([index]) => index)
+  assert.ok(Math.max(...indexes(x64)) >= 3 * SYSCALLS_MAX)
+  assert.ok(Math.max(...indexes(arm64)) < 2 * SYSCALLS_MAX)
+})
