@@ -25,7 +25,7 @@ RUN node scripts/setup.mjs --only npm
 FROM packages AS build
 COPY . .
 RUN mkdir -p policies && node scripts/setup.mjs --build-only && npm prune --omit=dev --no-audit --no-fund \
- && rm -rf dist/.stamps dist/.tsbuildinfo node_modules/better-sqlite3/build/Release/obj* node_modules/better-sqlite3/deps
+ && rm -rf dist/.stamps dist/.tsbuildinfo dist/bpf/arm64 node_modules/better-sqlite3/build/Release/obj* node_modules/better-sqlite3/deps
 
 FROM ${BASE}
 WORKDIR /opt/hullguard

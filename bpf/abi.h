@@ -19,7 +19,7 @@
 #define HG_COMM_BYTES 16	/* TASK_COMM_LEN */
 #define HG_SYSCALLS_MAX 512	/* x86-64 and arm64 tables end below this */
 #define HG_SYSCALL_WORDS 8	/* HG_SYSCALLS_MAX / 64 */
-#define HG_ABIS 3		/* native, ia32, x32 */
+#define HG_ABIS 3		/* native, the machine's 32-bit ABI (ia32, aarch32), x32 */
 #define HG_CONNECT_RANGES 32 /* elementary port intervals of one network node; a node with more stays in user space */
 #define HG_RULES_PER_PROFILE 64	    /* one bit of a mask per rule answered in the kernel */
 #define HG_POLICIES_MAX 1024	    /* breaker budgets */
@@ -360,7 +360,7 @@ struct ev_packet {
 struct ev_syscall {
 	struct ev_header header;
 	__u32 nr;
-	__u16 abi;   /* 0 native, 1 ia32, 2 x32 */
+	__u16 abi;   /* 0 native, 1 ia32 or aarch32, 2 x32 */
 	__u16 flags; /* enum hg_syscall_flag */
 };
 
@@ -370,7 +370,7 @@ struct ev_syscall {
 struct ev_call {
 	struct ev_header header;
 	__s64 result;
-	__u64 args[6]; /* as the call had them; 32 bits each through ia32 */
+	__u64 args[6]; /* as the call had them; 32 bits each through ia32 and aarch32 */
 	__u64 facts
 		[4]; /* after the call. setuid: real, effective, saved, fs user; setgid: groups; capset: effective, permitted,
 			  * inheritable, ambient; open, openat2: flags, mode, resolve */
@@ -379,7 +379,7 @@ struct ev_call {
 	__u64 target_cgroup_id; /* of the process acted on; of a unix socket, its peer's */
 	__u32 target_pid;
 	__u32 nr;	   /* in the table of `abi`, x32 without its marker */
-	__u16 abi;	   /* 0 native, 1 ia32, 2 x32 */
+	__u16 abi;	   /* 0 native, 1 ia32 or aarch32, 2 x32 */
 	__u16 act;	   /* enum hg_act */
 	__u32 flags;	   /* enum hg_call_flag */
 	__s32 fd;	   /* the descriptor that inode, dev, mode and the socket speak of; -1 none */

@@ -25,12 +25,19 @@ function checkClangFormat() {
 /** The generators whose output is committed. The ABI's reads the compiled object, which a host without clang lacks. */
 function checkGenerated() {
   const generators = readdirSync(at('scripts')).filter((name) => /^generate-.*\.mjs$/.test(name))
-  return generators.sort().map((generator) => {
-    const name = `${generator} --check`
-    const lacksObject = generator === 'generate-abi.mjs' && !existsSync(at('dist/bpf/hullguard.bpf.o'))
-    if (lacksObject) return { name, result: 'skip', reason: 'no compiled BPF object to compare with' }
-    return runCheck(name, process.execPath, [at('scripts', generator), '--check'])
-  })
+  return generators
+    .sort()
+    .flatMap((generator) =>
+      generator === 'generate-abi.mjs'
+        ? ['dist/bpf/hullguard.bpf.o', 'dist/bpf/arm64/hullguard.bpf.o'].map((object) => checkAbi(generator, object))
+        : [runCheck(`${generator} --check`, process.execPath, [at('scripts', generator), '--check'])],
+    )
+}
+
+function checkAbi(generator, object) {
+  const name = `${generator} --check --object ${object}`
+  if (!existsSync(at(object))) return { name, result: 'skip', reason: 'no compiled BPF object to compare with' }
+  return runCheck(name, process.execPath, [at('scripts', generator), '--check', '--object', object])
 }
 
 export function runChecks() {

@@ -1,13 +1,16 @@
 // dist/bpf/hullguard.bpf.o's BTF -> src/sensor/generated/abi.ts: offsets, views of events, encoders of map contents, enums.
 // The compiled object is asked, not the header, so the decoder follows what the compiler laid out. `--check` fails when the
-// committed file differs. Numeric #defines (HG_*) come from bpf/abi.h's text: BTF has none.
+// committed file differs; `--object FILE` asks another object than this machine's: the layout is the same on all architectures.
+// Numeric #defines (HG_*) come from bpf/abi.h's text: BTF has none.
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const root = new URL('../', import.meta.url)
-const objectFile = fileURLToPath(new URL('dist/bpf/hullguard.bpf.o', root))
+const objectAt = process.argv.indexOf('--object')
+const objectName = objectAt === -1 ? 'dist/bpf/hullguard.bpf.o' : process.argv[objectAt + 1]
+const objectFile = fileURLToPath(new URL(objectName, root))
 const outputFile = new URL('src/sensor/generated/abi.ts', root)
 const dump = JSON.parse(
   execFileSync('bpftool', ['-j', 'btf', 'dump', 'file', objectFile], { encoding: 'utf8', maxBuffer: 1 << 28 }),

@@ -284,7 +284,8 @@ struct cred {
 };
 
 struct thread_info {
-	__u32 status; /* x86: TS_COMPAT */
+	unsigned long flags; /* arm64: TIF_32BIT */
+	__u32 status;	     /* x86: TS_COMPAT */
 };
 
 struct list_head {

@@ -9,12 +9,14 @@
 #include "task.bpf.h"
 
 #define TS_COMPAT 0x0002	    /* arch/x86/include/asm/thread_info.h */
+#define TIF_32BIT 22		    /* arch/arm64/include/asm/thread_info.h */
 #define X32_SYSCALL_BIT 0x40000000U /* arch/x86/include/uapi/asm/unistd.h */
 #define SYSCALL_NONE (~0U)
 
-enum syscall_abi { SYSCALL_NATIVE = 0, SYSCALL_IA32 = 1, SYSCALL_X32 = 2 };
+/* 1 is the 32-bit ABI of the machine; x86-64 and arm64 have one each. */
+enum syscall_abi { SYSCALL_NATIVE = 0, SYSCALL_IA32 = 1, SYSCALL_AARCH32 = 1, SYSCALL_X32 = 2 };
 
-/* Takes the x32 marker off *nr. */
+/* Takes the x32 marker off *nr. On arm64 a process is of one ABI as a whole, until its next exec. */
 static __always_inline __u32 syscall__abi(const struct task_struct *task, __u32 *nr)
 {
 #if defined(__TARGET_ARCH_x86)
@@ -24,6 +26,9 @@ static __always_inline __u32 syscall__abi(const struct task_struct *task, __u32 
 		*nr &= ~X32_SYSCALL_BIT;
 		return SYSCALL_X32;
 	}
+#elif defined(__TARGET_ARCH_arm64)
+	if (task->thread_info.flags & (1UL << TIF_32BIT))
+		return SYSCALL_AARCH32;
 #endif
 	return SYSCALL_NATIVE;
 }
@@ -46,6 +51,10 @@ static __always_inline void syscall__read_args(const struct pt_regs *regs, __u32
 	args[3] = regs->regs[3];
 	args[4] = regs->regs[4];
 	args[5] = regs->regs[5];
+	if (abi == SYSCALL_AARCH32) { /* the upper halves are whatever they were */
+		for (int i = 0; i < 6; i++)
+			args[i] = (__u32)args[i];
+	}
 #else
 	if (abi == SYSCALL_IA32) {
 		args[0] = (__u32)regs->bx;

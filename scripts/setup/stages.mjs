@@ -23,9 +23,9 @@ const npm = {
 const bpf = {
   name: 'bpf',
   source: 'scripts/build-bpf.sh',
-  title: 'BPF object (scripts/build-bpf.sh)',
+  title: 'BPF objects (scripts/build-bpf.sh)',
   stamp: 'dist/.stamps/bpf',
-  outputs: ['dist/bpf/hullguard.bpf.o'],
+  outputs: ['dist/bpf/hullguard.bpf.o', 'dist/bpf/arm64/hullguard.bpf.o'],
   key: () => hashOf(filesUnder(['bpf', 'scripts/build-bpf.sh'])),
   run() {
     run('bash', ['scripts/build-bpf.sh'], { advice: 'correct the source that clang names' })
