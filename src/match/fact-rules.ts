@@ -7,14 +7,18 @@ import type { AccountName, MountPattern, Rule, SenderPattern } from '../policy/m
 import { pathOf } from '../policy/path-pattern.js'
 import { visible } from '../policy/visible-text.js'
 import { entryText, type RuleText } from './describe.js'
-import { type EntryLists, flattenLists } from './entry-lists.js'
+import { type Entry, type EntryLists, flattenLists } from './entry-lists.js'
 import type { PathTrie } from './path-trie.js'
 import { PathTrieBuilder } from './path-trie-builder.js'
 import type { CompiledProfile } from './profile.js'
 import { codeOf, EXEMPT, pathRank, places } from './specificity.js'
 import { RuleSet, Tally } from './tally.js'
 import type { MountFacts, SenderFacts } from './types.js'
+import type { VerdictCache } from './verdict-cache.js'
 import { WordTable } from './word-table.js'
+
+/** Behind what the act is. */
+const FACTS_FROM = 2
 
 interface FactEntry {
   readonly rule: number
@@ -48,7 +52,7 @@ class FactIndex {
   readonly #stamps: Uint32Array
   readonly #tally: Tally
   readonly #denied: RuleSet
-  readonly violated: RuleSet
+  readonly #violated: RuleSet
   #stamp = 0
 
   constructor(
@@ -57,13 +61,10 @@ class FactIndex {
     rules: readonly Rule[],
   ) {
     const placeOf = places(entries.map(({ rank }) => rank))
-    this.#lists = flattenLists(
-      labels.map((_, predicate) =>
-        entries.flatMap(({ rule, predicates }, number) =>
-          predicates.includes(predicate) ? [{ rule, code: number, proto: 0 }] : [],
-        ),
-      ),
-    )
+    const lists = labels.map((): Entry[] => [])
+    for (const [number, { rule, predicates }] of entries.entries())
+      for (const predicate of new Set(predicates)) lists[predicate]?.push({ rule, code: number, proto: 0 })
+    this.#lists = flattenLists(lists)
     this.#rules = Uint32Array.from(entries, ({ rule }) => rule)
     this.#codes = Int32Array.from(entries, ({ rank, deny }) => codeOf(placeOf.get(rank) ?? 0, deny))
     this.#needed = Uint8Array.from(entries, ({ predicates }) => predicates.length)
@@ -71,7 +72,7 @@ class FactIndex {
     this.#stamps = new Uint32Array(entries.length)
     this.#tally = new Tally(rules.length)
     this.#denied = new RuleSet(rules.length)
-    this.violated = new RuleSet(rules.length)
+    this.#violated = new RuleSet(rules.length)
   }
 
   /** Each entry with the facts that it needs. */
@@ -86,7 +87,8 @@ class FactIndex {
     })
   }
 
-  begin(): void {
+  /** The rules that an event violates of which the predicates among the facts hold, each of them once. */
+  judge(profile: CompiledProfile, byDefault: Uint32Array, { facts, count }: VerdictCache): RuleSet {
     if (this.#stamp === 0xffffffff) {
       this.#stamps.fill(0)
       this.#stamp = 0
@@ -94,12 +96,13 @@ class FactIndex {
     this.#stamp++
     this.#tally.clear()
     this.#denied.clear()
-    this.violated.clear()
+    this.#violated.clear()
+    for (let at = FACTS_FROM; at < count; at++) this.#holds(facts[at] as number, profile)
+    this.#finish(byDefault)
+    return this.#violated
   }
 
-  /** The predicate holds of the event; -1: there is none such. Each at most once an event. */
-  holds(predicate: number, profile: CompiledProfile): void {
-    if (predicate === -1) return
+  #holds(predicate: number, profile: CompiledProfile): void {
     const { from, codes, rules } = this.#lists
     const last = from[predicate + 1] as number
     for (let at = from[predicate] as number; at < last; at++) {
@@ -119,16 +122,16 @@ class FactIndex {
     if ((code & 1) === 1) this.#denied.add(rule)
   }
 
-  /** `violated` is the answer: by default, unless an entry allows; and what an entry denies. */
-  finish(byDefault: Uint32Array): void {
+  /** By default, unless an entry allows; and what an entry denies. */
+  #finish(byDefault: Uint32Array): void {
     for (let index = 0; index < byDefault.length; index++) {
       const rule = byDefault[index] as number
       const best = this.#tally.best(rule)
-      if (best === -1 || (best & 1) === 1) this.violated.add(rule)
+      if (best === -1 || (best & 1) === 1) this.#violated.add(rule)
     }
     for (let index = 0; index < this.#denied.count; index++) {
       const rule = this.#denied.items[index] as number
-      if ((this.#tally.best(rule) & 1) === 1) this.violated.add(rule)
+      if ((this.#tally.best(rule) & 1) === 1) this.#violated.add(rule)
     }
   }
 }
@@ -152,11 +155,15 @@ class PathPredicates {
     return this
   }
 
-  hold(bytes: Uint8Array, start: number, end: number, index: FactIndex, profile: CompiledProfile): void {
+  get size(): number {
+    return this.#numbers.length
+  }
+
+  gather(bytes: Uint8Array, start: number, end: number, cache: VerdictCache): void {
     const trie = this.#trie
     if (trie === undefined) return
     trie.walk(bytes, start, end)
-    for (let at = 0; at < trie.foundCount; at++) index.holds(this.#numbers[trie.found[at] as number] as number, profile)
+    for (let at = 0; at < trie.foundCount; at++) cache.add(this.#numbers[trie.found[at] as number] as number)
   }
 }
 
@@ -215,18 +222,27 @@ export class SignalRules {
     return this.#index.describe(ruleText)
   }
 
-  match(profile: CompiledProfile, sender: SenderFacts): RuleSet {
-    const index = this.#index
-    index.begin()
-    if (profile.signal.length === 0) return index.violated
-    index.holds(this.#users.byId.get(sender.uid) ?? -1, profile)
-    index.holds(this.#users.byName.get(sender.user) ?? -1, profile)
-    index.holds(this.#groups.byId.get(sender.gid) ?? -1, profile)
-    index.holds(this.#groups.byName.get(sender.group) ?? -1, profile)
-    this.#exes.hold(sender.bytes, sender.exeStart, sender.exeEnd, index, profile)
-    index.finish(profile.signalByDefault)
-    return index.violated
+  /** The most facts that `gather` adds: two ids, two names, the executable. */
+  get factsMaxCount(): number {
+    return 4 + this.#exes.size
   }
+
+  /** Which predicates hold. */
+  gather(sender: SenderFacts, cache: VerdictCache): void {
+    addKnown(this.#users.byId.get(sender.uid), cache)
+    addKnown(this.#users.byName.get(sender.user), cache)
+    addKnown(this.#groups.byId.get(sender.gid), cache)
+    addKnown(this.#groups.byName.get(sender.group), cache)
+    this.#exes.gather(sender.bytes, sender.exeStart, sender.exeEnd, cache)
+  }
+
+  judge(profile: CompiledProfile, cache: VerdictCache): RuleSet {
+    return this.#index.judge(profile, profile.signalByDefault, cache)
+  }
+}
+
+function addKnown(predicate: number | undefined, cache: VerdictCache): void {
+  if (predicate !== undefined) cache.add(predicate)
 }
 
 /** What is mounted where: source and type as words, target by path. */
@@ -269,17 +285,22 @@ export class MountRules {
     return this.#index.describe(ruleText)
   }
 
-  match(profile: CompiledProfile, mount: MountFacts): RuleSet {
-    const index = this.#index
-    index.begin()
-    if (profile.mount.length === 0) return index.violated
+  /** The most facts that `gather` adds. */
+  get factsMaxCount(): number {
+    return this.#sources.found.length + this.#types.found.length + this.#targets.size
+  }
+
+  /** Which predicates hold. */
+  gather(mount: MountFacts, cache: VerdictCache): void {
     const { bytes } = mount
     this.#sources.find(bytes, mount.sourceStart, mount.sourceEnd)
-    for (let at = 0; at < this.#sources.foundCount; at++) index.holds(this.#sources.found[at] as number, profile)
+    for (let at = 0; at < this.#sources.foundCount; at++) cache.add(this.#sources.found[at] as number)
     this.#types.find(bytes, mount.fstypeStart, mount.fstypeEnd)
-    for (let at = 0; at < this.#types.foundCount; at++) index.holds(this.#types.found[at] as number, profile)
-    this.#targets.hold(bytes, mount.targetStart, mount.targetEnd, index, profile)
-    index.finish(profile.mountByDefault)
-    return index.violated
+    for (let at = 0; at < this.#types.foundCount; at++) cache.add(this.#types.found[at] as number)
+    this.#targets.gather(bytes, mount.targetStart, mount.targetEnd, cache)
+  }
+
+  judge(profile: CompiledProfile, cache: VerdictCache): RuleSet {
+    return this.#index.judge(profile, profile.mountByDefault, cache)
   }
 }

@@ -2,7 +2,7 @@
  * File rules: one path trie for all, each entry with the accesses that it speaks of. An event is judged access by access; an
  * act on two paths (rename, link) on both. Fail direction: a path that is not there is covered by no allow entry.
  */
-import { FILE_ACCESS_ALL, type FilePattern, type FileRule, type Rule } from '../policy/model.js'
+import type { FilePattern, FileRule, Rule } from '../policy/model.js'
 import { type ParsedPath, pathOf } from '../policy/path-pattern.js'
 import { accessText, describeList, describePaths, type RuleText } from './describe.js'
 import { EntryFinder } from './entry-finder.js'
@@ -13,8 +13,11 @@ import type { CompiledProfile } from './profile.js'
 import { codeOf, EXEMPT, isCatchAll, pathRank, places } from './specificity.js'
 import { RuleSet, Tally } from './tally.js'
 import type { FilePaths } from './types.js'
+import type { VerdictCache } from './verdict-cache.js'
 
 const ACCESS_COUNT = 8
+/** Facts of the first path stand behind what the act is and how many they are. */
+const FACTS_FROM = 3
 
 /** The accesses that the rule is about: those that any entry of it names. */
 export function accessesOf({ allow, deny }: FileRule): number {
@@ -67,22 +70,38 @@ export class FileRules {
     return describePaths(this.#trie, (terminal) => describeList(this.#lists, terminal, ruleText, accessText))
   }
 
-  /** `violated` holds the answer. */
-  match(profile: CompiledProfile, paths: FilePaths, access: number): void {
-    this.violated.clear()
-    if (profile.file.length === 0) return
-    const wanted = access & FILE_ACCESS_ALL
-    this.#judge(profile, paths.bytes, paths.start, paths.end, wanted)
-    if (paths.hasOther) this.#judge(profile, paths.bytes, paths.otherStart, paths.otherEnd, wanted)
+  /** The most facts that `gather` adds. */
+  get factsMaxCount(): number {
+    return 1 + 2 * this.#trie.found.length
   }
 
-  #judge(profile: CompiledProfile, bytes: Uint8Array, start: number, end: number, access: number): void {
+  /** Which patterns the paths match: how many the first does, those, and those of the second. */
+  gather(paths: FilePaths, cache: VerdictCache): void {
+    const countAt = cache.count
+    cache.add(0)
+    this.#gatherPath(paths.bytes, paths.start, paths.end, cache)
+    cache.facts[countAt] = cache.count - countAt - 1
+    if (paths.hasOther) this.#gatherPath(paths.bytes, paths.otherStart, paths.otherEnd, cache)
+  }
+
+  #gatherPath(bytes: Uint8Array, start: number, end: number, cache: VerdictCache): void {
+    this.#trie.walk(bytes, start, end)
+    for (let index = 0; index < this.#trie.foundCount; index++) cache.add(this.#trie.found[index] as number)
+  }
+
+  /** `violated` holds the answer to the facts that were gathered. */
+  judge(profile: CompiledProfile, access: number, hasOther: boolean, { facts, count }: VerdictCache): void {
+    this.violated.clear()
+    const otherFrom = FACTS_FROM + (facts[FACTS_FROM - 1] as number)
+    this.#judgePath(profile, facts, FACTS_FROM, otherFrom, access)
+    if (hasOther) this.#judgePath(profile, facts, otherFrom, count, access)
+  }
+
+  #judgePath(profile: CompiledProfile, facts: Int32Array, from: number, to: number, access: number): void {
     const tallies = this.#tallies
     for (let bit = 0; bit < ACCESS_COUNT; bit++) tallies[bit]?.clear()
     this.#denied.clear()
-    this.#trie.walk(bytes, start, end)
-    for (let index = 0; index < this.#trie.foundCount; index++)
-      this.#raise(profile, this.#trie.found[index] as number, access)
+    for (let at = from; at < to; at++) this.#raise(profile, facts[at] as number, access)
     const byDefault = profile.fileByDefault
     for (let index = 0; index < byDefault.length; index++) this.#add(byDefault[index] as number, access)
     for (let index = 0; index < this.#denied.count; index++) this.#add(this.#denied.items[index] as number, access)

@@ -7,7 +7,7 @@
  */
 
 import { CAPABILITIES_MAX, capabilityName } from '../policy/capabilities.js'
-import type { Policy, Rule } from '../policy/model.js'
+import { FILE_ACCESS_ALL, type Policy, type Rule } from '../policy/model.js'
 import { ABI_NATIVE, nativeSyscall, SYSCALL_NUMBERS_MAX, syscallName } from '../policy/syscalls.js'
 import type { ContainerRef } from '../record/model.js'
 import {
@@ -42,10 +42,36 @@ import { CompiledProfile } from './profile.js'
 import { selects } from './selector.js'
 import { RuleSet, sortAscending, Tally } from './tally.js'
 import type { ExecNames, FilePaths, Hits, MountFacts, Profile, Program, RuleId, SenderFacts } from './types.js'
+import { VerdictCache } from './verdict-cache.js'
 
 /** Distinct sets of policies seen by one program. Beyond it the oldest is forgotten, and made anew under a new id when it comes again. */
 const PROFILES_MAX_COUNT = 4096
 const IPPROTO_TCP = 6
+const IPPROTO_UDP = 17
+
+/** What a verdict depends on beside the profile and the patterns: the act, and bits of how it was done. */
+const ACT_EXEC = 0
+const ACT_CONNECT = 1
+const ACT_LISTEN = 2
+const ACT_FILE = 3
+const ACT_SIGNAL = 4
+const ACT_MOUNT = 5
+const ACT_CAPABILITY = 6
+const ACT_SYSCALL = 7
+const SETUP = 1 << 4
+/** Of execs: both names are one, no allow entry covers the invoked one, it is a script. */
+const SAME_NAME = 1 << 5
+const UNCOVERED = 1 << 6
+const SCRIPT = 1 << 7
+/** Of acts on files: there is a second path. */
+const OTHER_PATH = 1 << 5
+/** Of system calls: allow lists can name it. */
+const ALLOWABLE = 1 << 5
+/** Protocol or accesses. */
+const DETAIL_SHIFT = 8
+/** The facts of an exec are how many patterns the invoked name matches, these, and those of the file. */
+const EXEC_FACTS_FROM = 3
+const NET_FACTS_FROM = 2
 
 let lastVersion = 0
 
@@ -76,6 +102,7 @@ class CompiledProgram implements Program {
   /** Rules with a matching deny entry that are not hit by default: the others are walked anyway. */
   readonly #denied: RuleSet
   readonly #finder: EntryFinder
+  readonly #cache: VerdictCache
   /** Code of the entries of exec exceptions: in a foreign root they cover no more than allow entries do. */
   readonly #exempt: number
   #isForeign = false
@@ -110,6 +137,14 @@ class CompiledProgram implements Program {
       this.#capability.denied,
     )
     this.#exempt = this.#exec.exemptCode
+    const factsMaxCounts = [
+      EXEC_FACTS_FROM + 2 * this.#exec.trie.found.length,
+      NET_FACTS_FROM + 2 * this.#connect.trie.found.length,
+      2 + this.#files.factsMaxCount,
+      2 + this.#signals.factsMaxCount,
+      2 + this.#mounts.factsMaxCount,
+    ]
+    this.#cache = new VerdictCache(this.rules.length, Math.max(...factsMaxCounts))
   }
 
   describe(): string {
@@ -167,24 +202,22 @@ class CompiledProgram implements Program {
     if (own.rules.length === 0) return
     const { bytes, invokedStart, invokedEnd, fileStart, fileEnd } = names
     const uncovered = names.foreignRoot && !names.verified
-    this.#isForeign = uncovered
-    this.#judgeName(bytes, invokedStart, invokedEnd, own, this.#first)
     const same = sameBytes(bytes, invokedStart, invokedEnd, fileStart, fileEnd)
-    if (!same) this.#judgeName(bytes, fileStart, fileEnd, own, this.#second)
-    const file = same ? this.#first : this.#second
+    const cache = this.#cache
+    const flags = (same ? SAME_NAME : 0) | (uncovered ? UNCOVERED : 0) | (names.isScript ? SCRIPT : 0)
+    cache.start(own.id, ACT_EXEC | flags | (setup ? SETUP : 0))
+    cache.add(0)
+    this.#addTerminals(bytes, invokedStart, invokedEnd)
+    const invokedEndAt = cache.count
+    cache.facts[EXEC_FACTS_FROM - 1] = invokedEndAt - EXEC_FACTS_FROM
+    if (!same) this.#addTerminals(bytes, fileStart, fileEnd)
+    if (cache.recall(hits)) return
+    this.#isForeign = uncovered
+    this.#raiseTerminals(EXEC_FACTS_FROM, invokedEndAt, own, this.#first)
+    this.#raiseTerminals(invokedEndAt, cache.count, own, this.#second)
     this.#isForeign = false
-    if (uncovered) this.#addAll(own.execWithAllow, setup, hits)
-    for (let index = 0; index < own.execByDefault.length; index++) {
-      const rule = own.execByDefault[index] as number
-      if (uncovered && this.#withAllow[rule] === 1) continue
-      if (this.#execViolates(rule, file, names.isScript)) this.#add(rule, setup, hits)
-    }
-    for (let index = 0; index < this.#denied.count; index++) {
-      const rule = this.#denied.items[index] as number
-      if (uncovered && this.#withAllow[rule] === 1) continue
-      if (this.#execViolates(rule, file, names.isScript)) this.#add(rule, setup, hits)
-    }
-    sortAscending(hits.rules, hits.count)
+    this.#judgeExec(own, uncovered, same ? this.#first : this.#second, names.isScript, setup, hits)
+    this.#remember(hits)
   }
 
   matchConnect(
@@ -197,32 +230,61 @@ class CompiledProgram implements Program {
     hits: Hits,
   ): void {
     const own = this.#begin(profile, hits)
-    if (own.rules.length > 0)
-      this.#judgeNet(own, this.#connect, own.connectByDefault, bytes, offset, port, proto, setup, hits)
+    if (own.rules.length === 0) return
+    // entries are limited to TCP or UDP: all other protocols are one to them
+    const limited = proto === IPPROTO_TCP || proto === IPPROTO_UDP ? proto : 0
+    this.#cache.start(own.id, ACT_CONNECT | (limited << DETAIL_SHIFT) | (setup ? SETUP : 0))
+    this.#judgeNet(own, this.#connect, own.connectByDefault, bytes, offset, port, proto, setup, hits)
   }
 
   matchListen(profile: Profile, bytes: Uint8Array, offset: number, port: number, setup: boolean, hits: Hits): void {
     const own = this.#begin(profile, hits)
-    if (own.rules.length > 0)
-      this.#judgeNet(own, this.#listen, own.listenByDefault, bytes, offset, port, IPPROTO_TCP, setup, hits)
+    if (own.rules.length === 0) return
+    this.#cache.start(own.id, ACT_LISTEN | (setup ? SETUP : 0))
+    this.#judgeNet(own, this.#listen, own.listenByDefault, bytes, offset, port, IPPROTO_TCP, setup, hits)
   }
 
   matchFile(profile: Profile, paths: FilePaths, access: number, setup: boolean, hits: Hits): void {
     const own = this.#begin(profile, hits)
-    this.#files.match(own, paths, access)
+    if (own.file.length === 0) return
+    const wanted = access & FILE_ACCESS_ALL
+    const cache = this.#cache
+    const flags = (paths.hasOther ? OTHER_PATH : 0) | (setup ? SETUP : 0)
+    cache.start(own.id, ACT_FILE | flags | (wanted << DETAIL_SHIFT))
+    this.#files.gather(paths, cache)
+    if (cache.recall(hits)) return
+    this.#files.judge(own, wanted, paths.hasOther, cache)
     this.#addSet(this.#files.violated, setup, hits)
+    this.#remember(hits)
   }
 
   matchSignal(profile: Profile, sender: SenderFacts, setup: boolean, hits: Hits): void {
-    this.#addSet(this.#signals.match(this.#begin(profile, hits), sender), setup, hits)
+    const own = this.#begin(profile, hits)
+    if (own.signal.length === 0) return
+    this.#cache.start(own.id, ACT_SIGNAL | (setup ? SETUP : 0))
+    this.#signals.gather(sender, this.#cache)
+    if (this.#cache.recall(hits)) return
+    this.#addSet(this.#signals.judge(own, this.#cache), setup, hits)
+    this.#remember(hits)
   }
 
   matchMount(profile: Profile, mount: MountFacts, setup: boolean, hits: Hits): void {
-    this.#addSet(this.#mounts.match(this.#begin(profile, hits), mount), setup, hits)
+    const own = this.#begin(profile, hits)
+    if (own.mount.length === 0) return
+    this.#cache.start(own.id, ACT_MOUNT | (setup ? SETUP : 0))
+    this.#mounts.gather(mount, this.#cache)
+    if (this.#cache.recall(hits)) return
+    this.#addSet(this.#mounts.judge(own, this.#cache), setup, hits)
+    this.#remember(hits)
   }
 
   matchCapability(profile: Profile, low: number, high: number, setup: boolean, hits: Hits): void {
     const own = this.#begin(profile, hits)
+    if (own.rules.length === 0) return
+    this.#cache.start(own.id, ACT_CAPABILITY | (setup ? SETUP : 0))
+    this.#cache.add(low)
+    this.#cache.add(high)
+    if (this.#cache.recall(hits)) return
     const { allowed, denied } = this.#capability
     for (let number = 0; number < CAPABILITIES_MAX; number++)
       if ((((number < 32 ? low : high) >>> (number & 31)) & 1) === 1) this.#raise(denied, number, 0, own, this.#first)
@@ -231,26 +293,31 @@ class CompiledProgram implements Program {
       const outside = (low & ~(allowed[rule * 2] as number)) | (high & ~(allowed[rule * 2 + 1] as number))
       if (outside !== 0 || this.#first.best(rule) !== -1) this.#add(rule, setup, hits)
     }
-    for (let index = 0; index < this.#denied.count; index++) this.#add(this.#denied.items[index] as number, setup, hits)
-    sortAscending(hits.rules, hits.count)
+    this.#addSet(this.#denied, setup, hits)
+    this.#remember(hits)
   }
 
   matchSyscall(profile: Profile, nr: number, abi: number, setup: boolean, hits: Hits): void {
     const own = this.#begin(profile, hits)
     if (own.rules.length === 0) return
     const native = nativeSyscall(nr, abi)
-    const { allowed, denied } = this.#syscall
     const known = native >= 0 && native < SYSCALL_NUMBERS_MAX
+    const isAllowable = known && abi === ABI_NATIVE
+    this.#cache.start(own.id, ACT_SYSCALL | (isAllowable ? ALLOWABLE : 0) | (setup ? SETUP : 0))
+    this.#cache.add(known ? native : -1)
+    if (this.#cache.recall(hits)) return
+    const { allowed, denied } = this.#syscall
     if (known) this.#raise(denied, native, 0, own, this.#first)
     for (let index = 0; index < own.syscallByDefault.length; index++) {
       const rule = own.syscallByDefault[index] as number
-      const word = known && abi === ABI_NATIVE ? (allowed[rule * SYSCALL_WORDS + (native >>> 5)] as number) : 0
+      const word = isAllowable ? (allowed[rule * SYSCALL_WORDS + (native >>> 5)] as number) : 0
       if (((word >>> (native & 31)) & 1) === 0 || this.#first.best(rule) !== -1) this.#add(rule, setup, hits)
     }
-    for (let index = 0; index < this.#denied.count; index++) this.#add(this.#denied.items[index] as number, setup, hits)
-    sortAscending(hits.rules, hits.count)
+    this.#addSet(this.#denied, setup, hits)
+    this.#remember(hits)
   }
 
+  /** The cache has been started. */
   #judgeNet(
     own: CompiledProfile,
     { trie, ports }: ConnectIndex,
@@ -262,11 +329,17 @@ class CompiledProgram implements Program {
     setup: boolean,
     hits: Hits,
   ): void {
+    const cache = this.#cache
     trie.walk(bytes, offset)
     for (let index = 0; index < trie.foundCount; index++) {
       const network = trie.found[index] as number
-      const base = ports.baseOf(network)
-      for (let node = ports.leafOf(network, port); node > 0; node >>>= 1)
+      cache.add(network)
+      cache.add(ports.leafOf(network, port))
+    }
+    if (cache.recall(hits)) return
+    for (let at = NET_FACTS_FROM; at < cache.count; at += 2) {
+      const base = ports.baseOf(cache.facts[at] as number)
+      for (let node = cache.facts[at + 1] as number; node > 0; node >>>= 1)
         this.#raise(ports.lists, base + node, proto, own, this.#first)
     }
     for (let index = 0; index < byDefault.length; index++) {
@@ -278,12 +351,16 @@ class CompiledProgram implements Program {
       const rule = this.#denied.items[index] as number
       if ((this.#first.best(rule) & 1) === 1) this.#add(rule, setup, hits)
     }
+    this.#remember(hits)
+  }
+
+  #remember(hits: Hits): void {
     sortAscending(hits.rules, hits.count)
+    this.#cache.remember(hits)
   }
 
   #addSet(violated: RuleSet, setup: boolean, hits: Hits): void {
     for (let index = 0; index < violated.count; index++) this.#add(violated.items[index] as number, setup, hits)
-    sortAscending(hits.rules, hits.count)
   }
 
   #begin(profile: Profile, hits: Hits): CompiledProfile {
@@ -297,11 +374,36 @@ class CompiledProgram implements Program {
     return profile
   }
 
-  #judgeName(bytes: Uint8Array, start: number, end: number, profile: CompiledProfile, tally: Tally): void {
-    const { trie, lists } = this.#exec
+  #addTerminals(bytes: Uint8Array, start: number, end: number): void {
+    const { trie } = this.#exec
     trie.walk(bytes, start, end)
-    for (let index = 0; index < trie.foundCount; index++)
-      this.#raise(lists, trie.found[index] as number, 0, profile, tally)
+    for (let index = 0; index < trie.foundCount; index++) this.#cache.add(trie.found[index] as number)
+  }
+
+  /** Terminals that stand among the facts from `from` to `to`. */
+  #raiseTerminals(from: number, to: number, profile: CompiledProfile, tally: Tally): void {
+    for (let at = from; at < to; at++) this.#raise(this.#exec.lists, this.#cache.facts[at] as number, 0, profile, tally)
+  }
+
+  #judgeExec(
+    own: CompiledProfile,
+    uncovered: boolean,
+    file: Tally,
+    isScript: boolean,
+    setup: boolean,
+    hits: Hits,
+  ): void {
+    if (uncovered) this.#addAll(own.execWithAllow, setup, hits)
+    for (let index = 0; index < own.execByDefault.length; index++) {
+      const rule = own.execByDefault[index] as number
+      if (uncovered && this.#withAllow[rule] === 1) continue
+      if (this.#execViolates(rule, file, isScript)) this.#add(rule, setup, hits)
+    }
+    for (let index = 0; index < this.#denied.count; index++) {
+      const rule = this.#denied.items[index] as number
+      if (uncovered && this.#withAllow[rule] === 1) continue
+      if (this.#execViolates(rule, file, isScript)) this.#add(rule, setup, hits)
+    }
   }
 
   /** The invoked name decides; the file may only be denied by an entry that names it, and a script's interpreter must be covered too. */
