@@ -1,6 +1,6 @@
 /** Does system calls exactly as told (acts/calls.c), in a container's cgroup after its phase setup, and gives their results. */
 import { join } from 'node:path'
-import { ABI_IA32, syscallNumber, syscallTable } from '../../src/policy/syscalls.js'
+import { ABI_32_BITS, HOST_SYSCALLS, syscallNumber } from '../../src/policy/syscalls.js'
 import { findPackageRoot } from '../../src/telemetry/package-root.js'
 import { runOk } from './process.js'
 import type { CallFields, TestCgroup, TestSensor } from './sensor.js'
@@ -22,7 +22,7 @@ export function sys(name: string, ...args: (string | number)[]): (string | numbe
 
 /** The same of ia32, through int 0x80. */
 export function sys32(name: string, ...args: (string | number)[]): (string | number)[] {
-  const nr = syscallTable(ABI_IA32).indexOf(name)
+  const nr = HOST_SYSCALLS.table(ABI_32_BITS).indexOf(name)
   if (nr === -1) throw new Error(`ia32 has no system call ${name}`)
   return ['sys32', nr, ...args]
 }

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { realpathSync, statSync } from 'node:fs'
-import { ABI_IA32, syscallNumber, syscallTable } from '../../src/policy/syscalls.js'
+import { ABI_32_BITS, HOST_SYSCALLS, syscallNumber } from '../../src/policy/syscalls.js'
 import type { CallKind } from '../../src/record/call-model.js'
 import { loadAddon } from '../../src/sensor/addon.js'
 import { ALL_ACTS, actBit, actOfCall } from '../../src/sensor/call-recipes.js'
@@ -89,7 +89,7 @@ export type Given = Partial<Omit<CallFields, 'args' | 'facts'>> & {
 function argsOf(event: CallFields, given: readonly Argument[]): bigint[] {
   return event.args.map((value, index) => {
     const wanted = given[index] ?? 0
-    if (wanted !== POINTER) return BigInt.asUintN(event.abi === ABI_IA32 ? 32 : 64, BigInt(wanted))
+    if (wanted !== POINTER) return BigInt.asUintN(event.abi === ABI_32_BITS ? 32 : 64, BigInt(wanted))
     assert.notEqual(value, 0n, `argument ${index + 1} is an address`)
     return value
   })
@@ -98,7 +98,8 @@ function argsOf(event: CallFields, given: readonly Argument[]): bigint[] {
 /** The whole event: what is not given is as in NOTHING; lengths follow from the strings. */
 export function expectedCall(event: CallFields, sinceBootNs: bigint, given: Given): CallFields {
   const { call, args, facts, ...rest } = given
-  const nr = given.abi === ABI_IA32 ? syscallTable(ABI_IA32).indexOf(call ?? '') : syscallNumber(call ?? '')
+  const nr =
+    given.abi === ABI_32_BITS ? HOST_SYSCALLS.table(ABI_32_BITS).indexOf(call ?? '') : syscallNumber(call ?? '')
   const named = call === undefined ? {} : { nr: nr ?? -1, act: given.act ?? actNumber(actOfCall(call)) }
   const whole = { ...NOTHING, ...named, ...rest }
   const { path, path2, raw, raw2 } = whole
