@@ -2,8 +2,16 @@
  * The rival that one would write first: a closure per rule, in buckets by kind of event, over plain strings, with the
  * fields of an event parsed once. Each closure's entries are sorted by specificity when it is made.
  */
-import type { ConnectRule, ExecRule, NetPattern, Rule, SyscallRule } from '../../src/policy/model.js'
-import type { BenchEvent } from './generated-rules.js'
+import type {
+  ConnectRule,
+  ExecRule,
+  FileRule,
+  ListenRule,
+  NetPattern,
+  Rule,
+  SyscallRule,
+} from '../../src/policy/model.js'
+import type { BenchEvent } from './native-events.js'
 
 /** The fields of one event, as rules want them, made at most once an event. */
 export interface Fields {
@@ -15,22 +23,38 @@ export interface Fields {
   readonly port: number
   readonly proto: number
   readonly nr: number
+  readonly isScript: boolean
+  readonly path: string
+  /** Of an act on two files. */
+  readonly other: string | undefined
+  readonly access: number
 }
 
 const NO_WORDS = [0, 0, 0, 0] as const
 
 export type Violates = (fields: Fields) => boolean
 
+const NO_FIELDS = {
+  ...{ invoked: '', file: '', isScript: false, words: NO_WORDS, port: 0, proto: 0, nr: 0 },
+  ...{ path: '', other: undefined, access: 0 },
+}
+const IPPROTO_TCP = 6
+
 export function fieldsOf(event: BenchEvent): Fields {
-  const none = { invoked: '', file: '', words: NO_WORDS, port: 0, proto: 0, nr: 0 }
-  if (event.kind === 'exec') return { ...none, kind: 'exec', invoked: event.invoked, file: event.file }
-  if (event.kind === 'syscall') return { ...none, kind: 'syscall', nr: event.nr }
-  return { ...none, kind: 'connect', words: wordsOf(event.address), port: event.port, proto: event.proto }
+  switch (event.kind) {
+    case 'exec':
+    case 'file':
+    case 'syscall':
+      return { ...NO_FIELDS, ...event }
+    default:
+      return { ...NO_FIELDS, proto: IPPROTO_TCP, ...event, words: wordsOf(event.address) }
+  }
 }
 
 export function closureOf(rule: Rule): Violates {
   if (rule.kind === 'exec') return execClosure(rule)
-  if (rule.kind === 'connect') return connectClosure(rule)
+  if (rule.kind === 'file') return fileClosure(rule)
+  if (rule.kind === 'connect' || rule.kind === 'listen') return netClosure(rule)
   if (rule.kind === 'syscall') return syscallClosure(rule)
   return () => false
 }
@@ -47,9 +71,9 @@ function execClosure(rule: ExecRule): Violates {
     ...rule.deny.map(({ text }) => pathTest(text, true)),
   ].sort((a, b) => (a.rank === b.rank ? Number(b.deny) - Number(a.deny) : a.rank < b.rank ? 1 : -1))
   const uncovered = rule.allow !== undefined
-  return ({ invoked, file }) => {
+  return ({ invoked, file, isScript }) => {
     if (decision(entries, invoked) ?? uncovered) return true
-    return file !== invoked && decision(entries, file) === true
+    return file !== invoked && (decision(entries, file) ?? (isScript && uncovered))
   }
 }
 
@@ -91,7 +115,29 @@ function expressionOf(piece: string): string {
     .replace(/\?/g, '[^/]')
 }
 
-function connectClosure(rule: ConnectRule): Violates {
+function fileClosure(rule: FileRule): Violates {
+  const made = (deny: boolean) => (entry: FileRule['deny'][number]) => ({
+    ...pathTest(entry.text, deny),
+    access: entry.access,
+    rank: `${pathTest(entry.text, deny).rank}${entry.namedCount}`,
+  })
+  const entries = [...(rule.allow ?? []).map(made(false)), ...rule.deny.map(made(true))].sort((a, b) =>
+    a.rank === b.rank ? Number(b.deny) - Number(a.deny) : a.rank < b.rank ? 1 : -1,
+  )
+  const uncovered = rule.allow === undefined ? 0 : entries.reduce((mask, { access }) => mask | access, 0)
+  const violates = (path: string, access: number) => {
+    let left = access
+    for (const entry of entries) {
+      if ((entry.access & left) === 0 || !entry.matches(path)) continue
+      if (entry.deny) return true
+      left &= ~entry.access
+    }
+    return (left & uncovered) !== 0
+  }
+  return ({ path, other, access }) => violates(path, access) || (other !== undefined && violates(other, access))
+}
+
+function netClosure(rule: ConnectRule | ListenRule): Violates {
   const key = ({ prefixBits, portFrom, portTo, proto }: NetPattern) =>
     prefixBits * 1e6 + (65_536 - (portTo - portFrom)) * 10 + (proto === 'any' ? 0 : 1)
   const entries = [

@@ -6,22 +6,22 @@ import type { ConditionInput } from '../../src/match/conditions/types.js'
 import type { Check, Expression, FieldRef, Right } from '../../src/policy/condition/ast.js'
 import { textOf } from '../../src/policy/condition/check.js'
 import { type NetLiteral, readLiteral } from '../../src/policy/condition/literals.js'
-import { type ConditionEvent, fieldOf } from './condition-events.js'
+import { type ConditionEvent, type EventSet, fieldAt, type Value } from './condition-events.js'
 
-type Value = string | number | readonly string[] | undefined
 type Holds = (values: Values) => boolean
 
 /** Fields of the present event, each worked out when it is first asked for. */
 class Values {
   event: ConditionEvent | undefined
-  readonly #readers: readonly ((event: ConditionEvent) => Value)[]
+  /** Place of each field in the event. */
+  readonly #places: readonly number[]
   readonly #values: Value[] = []
   readonly #known: number[] = []
   #round = 0
 
-  constructor(readers: readonly ((event: ConditionEvent) => Value)[]) {
-    this.#readers = readers
-    for (const _ of readers) {
+  constructor(places: readonly number[]) {
+    this.#places = places
+    for (const _ of places) {
       this.#values.push(undefined)
       this.#known.push(0)
     }
@@ -34,8 +34,7 @@ class Values {
 
   get(field: number): Value {
     if (this.#known[field] === this.#round) return this.#values[field]
-    const { event } = this
-    const value = event === undefined ? undefined : this.#readers[field]?.(event)
+    const value = this.event?.values[this.#places[field] as number]
     this.#known[field] = this.#round
     this.#values[field] = value
     return value
@@ -45,13 +44,15 @@ class Values {
 export class ClosureMatcher {
   readonly #input: ConditionInput
   readonly #fields = new Map<string, number>()
-  readonly #readers: ((event: ConditionEvent) => Value)[] = []
+  readonly #set: EventSet
+  readonly #places: number[] = []
   readonly #macros = new Map<string, Holds>()
   readonly #buckets = new Map<string, { rule: number; holds: Holds }[]>()
   readonly #values: Values
 
-  constructor(input: ConditionInput) {
+  constructor(input: ConditionInput, set: EventSet) {
     this.#input = input
+    this.#set = set
     for (const [name, expression] of input.macros) this.#macros.set(name, this.#closure(expression))
     for (const [rule, { condition, eventTypes }] of input.rules.entries()) {
       const holds = this.#closure(condition)
@@ -61,7 +62,7 @@ export class ClosureMatcher {
         this.#buckets.set(type, bucket)
       }
     }
-    this.#values = new Values(this.#readers)
+    this.#values = new Values(this.#places)
   }
 
   count(event: ConditionEvent): number {
@@ -125,9 +126,9 @@ export class ClosureMatcher {
     const key = `${name}[${given ?? ''}]`
     const known = this.#fields.get(key)
     if (known !== undefined) return known
-    this.#readers.push((event) => fieldOf(event, name, given))
-    this.#fields.set(key, this.#readers.length - 1)
-    return this.#readers.length - 1
+    this.#places.push(fieldAt(this.#set, name, given))
+    this.#fields.set(key, this.#places.length - 1)
+    return this.#places.length - 1
   }
 }
 
@@ -196,6 +197,7 @@ function networkTest(wanted: readonly string[]): (value: string | number) => boo
     return { mask: shift >= 32 ? 0 : (0xffffffff << shift) >>> 0, word }
   })
   return (value) => {
+    if ((value as string).includes(':')) return false
     const word = (value as string).split('.').reduce((sum, part) => ((sum << 8) | Number(part)) >>> 0, 0)
     return networks.some((each) => (word & each.mask) >>> 0 === each.word)
   }

@@ -1,246 +1,126 @@
 /**
- * Events for the benchmarks of conditions, from a seed and shaped like those of busy containers: half of them file opens, then
- * execs, connects and the rest, by some 200 processes in 20 containers, with the paths and command lines that web servers,
- * databases, shells and build jobs have. `EventSet` is all that the cases use: events of a capture can stand in its place.
+ * The events that the matcher's case judges: those of a capture of real containers (record-capture.ts), read by the agent's own
+ * pipeline, with the fields that rules ask for as the agent reads them, in the order and the mix in which they happened.
  */
+import { join } from 'node:path'
+import { Replay } from '../../src/agent/capture/replay.js'
 import type { FieldOperand, FieldReader } from '../../src/match/conditions/types.js'
 import { type FieldValues, InternedText } from '../../src/match/conditions/values.js'
-import { randomFrom } from './generated-rules.js'
+import { loadPolicies } from '../../src/policy/load.js'
+import type { Policy } from '../../src/policy/model.js'
+import { parseNetEntry } from '../../src/policy/net-pattern.js'
+import { TOLD_TYPES } from '../../src/record/fields/events.js'
+import { findField } from '../../src/record/fields/table.js'
+import type { HullguardRecord } from '../../src/record/model.js'
+import { CaptureReader } from '../../src/sensor/capture-reader.js'
+import { findPackageRoot } from '../../src/telemetry/package-root.js'
 
-export interface BenchProcess {
+export const CAPTURE = join(findPackageRoot(), 'bench/data/busy.hgcap')
+
+/** Text, number or address as it is written, several of them, or undefined: the event does not have it. */
+export type Value = string | number | readonly (string | number)[] | undefined
+
+export interface Field {
   readonly name: string
-  readonly exe: string
-  readonly exepath: string
-  readonly args: string
-  readonly cmdline: string
-  readonly uid: number
-  /** Parent first. */
-  readonly ancestors: readonly BenchProcess[]
-  readonly container: BenchContainer
-}
-
-export interface BenchContainer {
-  readonly id: string
-  readonly image: string
+  readonly argument: string | undefined
 }
 
 export interface ConditionEvent {
   readonly type: string
-  readonly process: BenchProcess
-  /** Of files; '' without. */
-  readonly path: string
-  readonly isWrite: boolean
-  readonly result: number
-  readonly fd: number
-  /** Of connections: IPv4. */
-  readonly address: readonly number[]
-  readonly port: number
+  /** By field of the set. */
+  readonly values: readonly Value[]
 }
 
 export interface EventSet {
   readonly eventTypes: readonly string[]
+  readonly fields: readonly Field[]
   readonly events: readonly ConditionEvent[]
 }
 
-export const CONDITION_EVENT_TYPES = [
-  'execve',
-  'execveat',
-  'open',
-  'openat',
-  'openat2',
-  'connect',
-  'accept4',
-  'listen',
-  'sendto',
-  'unlinkat',
-  'renameat2',
-  'chmod',
-  'mkdirat',
-  'ptrace',
-  'setuid',
-  'clone',
-  'procexit',
-]
-const MIX: readonly (readonly [string, number])[] = [
-  ['openat', 0.52],
-  ['execve', 0.66],
-  ['connect', 0.76],
-  ['clone', 0.82],
-  ['procexit', 0.88],
-  ['unlinkat', 0.91],
-  ['renameat2', 0.93],
-  ['accept4', 0.96],
-  ['sendto', 0.98],
-  ['mkdirat', 0.99],
-  ['chmod', 1],
-]
-const PROGRAMS = [
-  ['nginx', '/usr/sbin/nginx', '-g daemon off;'],
-  ['node', '/usr/local/bin/node', '--enable-source-maps /srv/app/dist/server.js --port 8080'],
-  ['postgres', '/usr/lib/postgresql/15/bin/postgres', '-D /var/lib/postgresql/data'],
-  ['redis-server', '/usr/local/bin/redis-server', '*:6379'],
-  ['java', '/usr/lib/jvm/java-17/bin/java', '-Xmx512m -cp /opt/app/lib/* org.example.Main'],
-  ['python3.11', '/usr/bin/python3.11', '/srv/worker/main.py --queue default'],
-  ['sh', '/bin/dash', '-c exec /entrypoint.sh'],
-  ['bash', '/bin/bash', '-lc make -j2 test'],
-  ['cron', '/usr/sbin/cron', '-f'],
-  ['date', '/bin/date', '+%s'],
-  ['grep', '/bin/grep', '-q ready /run/state'],
-  ['sed', '/bin/sed', '-n 1,20p /etc/hosts'],
-  ['curl', '/usr/bin/curl', '-fsS http://127.0.0.1:8080/health'],
-  ['gcc', '/usr/bin/x86_64-linux-gnu-gcc-12', '-O2 -c src/main.c -o build/main.o'],
-] as const
-const PATHS = [
-  '/etc/ld.so.cache',
-  '/lib/x86_64-linux-gnu/libc.so.6',
-  '/usr/lib/x86_64-linux-gnu/libssl.so.3',
-  '/proc/self/status',
-  '/etc/passwd',
-  '/etc/nsswitch.conf',
-  '/etc/resolv.conf',
-  '/dev/null',
-  '/dev/urandom',
-  '/tmp/upload-8f3a.tmp',
-  '/var/lib/postgresql/data/base/16384/2619',
-  '/var/lib/postgresql/data/pg_wal/000000010000000000000003',
-  '/srv/app/node_modules/express/lib/router/index.js',
-  '/srv/app/dist/server.js',
-  '/usr/share/zoneinfo/Europe/Berlin',
-  '/var/log/nginx/access.log',
-  '/var/cache/nginx/client_temp/0000000012',
-  '/proc/meminfo',
-  '/sys/fs/cgroup/memory.max',
-  '/usr/lib/python3.11/encodings/__init__.py',
-  '/home/build/src/main.c',
-  '/home/build/build/main.o',
-  '/run/state',
-]
-const PORTS = [53, 80, 443, 5432, 6379, 8080, 9092]
-
-export function generatedEvents(count: number, seed: number): EventSet {
-  const random = randomFrom(seed)
-  const pick = <Item>(items: readonly Item[]): Item => {
-    const item = items[Math.floor(random() * items.length)]
-    if (item === undefined) throw new RangeError('nothing to pick')
-    return item
-  }
-  const containers = Array.from({ length: 20 }, (_, at) => ({
-    id: (0xabc000000000 + at * 7919).toString(16),
-    image: `registry.example/team-${at % 5}/service-${at}`,
-  }))
-  const processes: BenchProcess[] = []
-  for (let at = 0; at < 200; at++) {
-    const [name, exepath, args] = pick(PROGRAMS)
-    const parent = processes.length > 0 && random() < 0.8 ? pick(processes) : undefined
-    processes.push({
-      name,
-      exe: exepath,
-      exepath,
-      args,
-      cmdline: `${name} ${args}`,
-      uid: random() < 0.5 ? 0 : 1000,
-      ancestors: parent === undefined ? [] : [parent, ...parent.ancestors].slice(0, 6),
-      container: parent?.container ?? pick(containers),
-    })
-  }
-  const events = Array.from({ length: count }, (_, at): ConditionEvent => {
-    const share = random()
-    const type = MIX.find(([, upTo]) => share < upTo)?.[0] ?? 'openat'
-    const isFile = /^(?:open|unlink|rename|mkdir|chmod)/.test(type)
-    return {
-      type,
-      process: pick(processes),
-      // every 64th file is one that some rules name
-      path: !isFile ? '' : at % 64 === 63 ? `/opt/vendor-${at % 10}/bin/run` : pick(PATHS),
-      isWrite: random() < 0.25,
-      result: random() < 0.1 ? -2 : 3,
-      fd: 3 + Math.floor(random() * 20),
-      address: [10, Math.floor(random() * 4), Math.floor(random() * 256), Math.floor(random() * 256)],
-      port: pick(PORTS),
-    }
-  })
-  return { eventTypes: CONDITION_EVENT_TYPES, events }
+/** Place of a field in the values of an event. */
+export function fieldAt({ fields }: EventSet, name: string, argument: string | undefined): number {
+  const at = fields.findIndex((field) => field.name === name && field.argument === argument)
+  if (at === -1) throw new Error(`the events were read without ${name}`)
+  return at
 }
 
-/** A field of an event: text, number or address as it is written; undefined: missing. What every subject must answer alike. */
-export function fieldOf(
-  event: ConditionEvent,
-  name: string,
-  argument: string | undefined,
-): string | number | readonly string[] | undefined {
-  const { process } = event
-  switch (name) {
-    case 'evt.type':
-      return event.type
-    case 'proc.name':
-      return process.name
-    case 'proc.exe':
-      return process.exe
-    case 'proc.exepath':
-      return process.exepath
-    case 'proc.args':
-      return process.args
-    case 'proc.cmdline':
-      return process.cmdline
-    case 'proc.pname':
-      return process.ancestors[0]?.name
-    case 'proc.pcmdline':
-      return process.ancestors[0]?.cmdline
-    case 'proc.aname':
-      if (argument !== undefined) return process.ancestors[Number(argument) - 1]?.name
-      return process.ancestors.length === 0 ? undefined : process.ancestors.map((each) => each.name)
-    case 'user.uid':
-      return process.uid
-    case 'container.id':
-      return process.container.id
-    case 'container.image.repository':
-      return process.container.image
-    case 'evt.is_open_write':
-      return isOpen(event) ? Number(event.isWrite) : undefined
-    case 'evt.is_open_read':
-      return isOpen(event) ? Number(!event.isWrite) : undefined
-    case 'evt.rawres':
-      return event.result
-    case 'fd.num':
-      return hasFd(event) ? event.fd : undefined
-    case 'fd.name':
-      return event.path !== ''
-        ? event.path
-        : event.type === 'connect'
-          ? `10.0.0.1:40000->${event.address.join('.')}:${event.port}`
-          : undefined
-    case 'fd.directory':
-      return event.path === '' ? undefined : event.path.slice(0, event.path.lastIndexOf('/')) || '/'
-    case 'fd.filename':
-      return event.path === '' ? undefined : event.path.slice(event.path.lastIndexOf('/') + 1)
-    case 'fd.typechar':
-      return event.path !== '' ? 'f' : event.type === 'connect' ? '4' : undefined
-    case 'fd.l4proto':
-      return event.type === 'connect' ? 'tcp' : undefined
-    case 'fd.sport':
-      return event.type === 'connect' ? event.port : undefined
-    case 'fd.sip':
-    case 'fd.snet':
-      return event.type === 'connect' ? event.address.join('.') : undefined
-    default:
-      return undefined
+/** Every record that the agent would have made of the capture, under these policies. */
+export function replayed(policies: readonly Policy[], onRecord: (record: HullguardRecord) => void): void {
+  const reader = CaptureReader.open(CAPTURE)
+  try {
+    const steps = new Replay(reader, { rulebook: { policies }, mode: 'observe', onRecord }).run()
+    for (let step = steps.next(); step.done !== true; step = steps.next());
+  } finally {
+    reader.close()
   }
 }
 
-function isOpen({ type }: ConditionEvent): boolean {
-  return type.startsWith('open')
+const BETWEEN = '\u001f'
+const ABSENT = '<NA>'
+const EVERY_EVENT = `policy: capture
+containers: all
+rules:
+  - rule: every event
+    condition: evt.type exists
+    output: "%evt.type"
+`
+
+/** One rule holds for every event, and its output is what the event's fields are. */
+export function capturedEvents(fields: readonly Field[]): EventSet {
+  const { policies } = loadPolicies([{ file: 'capture', bytes: Buffer.from(EVERY_EVENT) }])
+  const asked = fields.map(({ name, argument }) => `%${name}${argument === undefined ? '' : `[${argument}]`}`)
+  const output = ['%evt.type', ...asked].join(BETWEEN)
+  const events: ConditionEvent[] = []
+  replayed(
+    policies.map((policy) => ({ ...policy, rules: policy.rules.map((rule) => ({ ...rule, output })) })),
+    ({ alert }) => {
+      if (alert === undefined) return
+      const [type = '', ...texts] = alert.output.split(BETWEEN)
+      if (texts.length !== fields.length) throw new Error(`an event with ${texts.length} fields`)
+      const values = fields.map(({ name, argument }, at) => readValue(name, argument, texts[at] ?? ABSENT))
+      events.push({ type, values })
+    },
+  )
+  if (events.length === 0) throw new Error(`${CAPTURE} holds no events`)
+  return { eventTypes: TOLD_TYPES, fields, events }
 }
 
-function hasFd({ type, path }: ConditionEvent): boolean {
-  return path !== '' || type === 'connect'
+const NUMBERS: ReadonlySet<string> = new Set(['int', 'uint', 'port', 'time'])
+
+function readValue(name: string, argument: string | undefined, text: string): Value {
+  if (text === ABSENT) return undefined
+  const type = findField(name)?.type ?? 'string'
+  if (type === 'bool') return Number(text === 'true')
+  const isSeveral = isChain(name, argument) || (type !== 'string' && type !== 'bytes' && text.includes(','))
+  const texts = isSeveral ? text.split(',') : [text]
+  const values = NUMBERS.has(type) ? texts.map(Number) : texts
+  return isSeveral || type === 'list' ? values : values[0]
 }
 
-const PROCESS_FIELDS = /^(?:proc|container)\./
-const NUMBERS = new Set(['int', 'uint', 'port', 'time'])
+/** Of all ancestors at once. */
+function isChain(name: string, argument: string | undefined): boolean {
+  return argument === undefined && /^proc\.a(?:name|exe|exepath|cmdline)$/.test(name)
+}
+
+/** Texts that the agent keeps with the process and the container, and not with the event. */
+const KEPT_FIELDS = /^(?:proc|container|user|group|k8s)\./
 
 /** Where an event's own text stands in the slab. */
 type Place = { readonly start: number; readonly end: number }
-type Given = InternedText | readonly InternedText[] | Place | number | Uint8Array | undefined
+type Given = InternedText | Place | number | Uint8Array
+
+const IS_NUMBER = 1
+const IS_BOOLEAN = 2
+const IS_ADDRESS = 3
+const IS_KEPT = 4
+const IS_OWN = 5
+
+function kindOf({ name, type }: FieldOperand): number {
+  if (type === 'bool') return IS_BOOLEAN
+  if (NUMBERS.has(type)) return IS_NUMBER
+  if (type === 'ip' || type === 'net') return IS_ADDRESS
+  return KEPT_FIELDS.test(name) ? IS_KEPT : IS_OWN
+}
 
 /**
  * Events laid out as the agent has them: own texts as bytes in one slab, texts of processes and containers interned, numbers as
@@ -251,62 +131,68 @@ export class BenchReader implements FieldReader {
   readonly #slab: Uint8Array
   readonly #kinds: Uint8Array
   /** By operand and event. */
-  readonly #given: readonly (readonly Given[])[]
+  readonly #given: readonly (readonly (readonly Given[] | undefined)[])[]
 
-  constructor(operands: readonly FieldOperand[], { events }: EventSet) {
+  constructor(operands: readonly FieldOperand[], set: EventSet) {
     const texts = new Map<string, InternedText>()
+    const slab: number[] = []
     const intern = (text: string) => {
       const known = texts.get(text) ?? new InternedText(Uint8Array.from(Buffer.from(text)))
       texts.set(text, known)
       return known
     }
-    const slab: number[] = []
-    this.#kinds = Uint8Array.from(operands, ({ name, type }) => {
-      if (type === 'bool') return 2
-      if (NUMBERS.has(type)) return 1
-      if (type === 'ip' || type === 'net') return 3
-      return name === 'proc.aname' ? 6 : PROCESS_FIELDS.test(name) ? 4 : 5
+    const place = (text: string): Place => {
+      const start = slab.length
+      for (const byte of Buffer.from(text)) slab.push(byte)
+      return { start, end: slab.length }
+    }
+    const laidOut = (kind: number, value: string | number): Given => {
+      if (typeof value === 'number') return value
+      if (kind === IS_ADDRESS) return addressOf(value)
+      return kind === IS_KEPT ? intern(value) : place(value)
+    }
+    this.#kinds = Uint8Array.from(operands, kindOf)
+    this.#given = operands.map(({ name, argument }, operand) => {
+      const at = fieldAt(set, name, argument)
+      return set.events.map(({ values }) => {
+        const value = values[at]
+        if (value === undefined) return undefined
+        return (typeof value === 'object' ? value : [value]).map((each) =>
+          laidOut(this.#kinds[operand] as number, each),
+        )
+      })
     })
-    this.#given = operands.map(({ name, argument, type }, operand) =>
-      events.map((event): Given => {
-        const value = fieldOf(event, name, argument)
-        if (value === undefined || typeof value === 'number') return value
-        if (type === 'ip' || type === 'net')
-          return Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, ...event.address])
-        if (typeof value !== 'string') return value.map(intern)
-        if (this.#kinds[operand] === 6) return [intern(value)]
-        if (this.#kinds[operand] === 4) return intern(value)
-        const start = slab.length
-        slab.push(...Buffer.from(value))
-        return { start, end: slab.length }
-      }),
-    )
     this.#slab = Uint8Array.from(slab)
   }
 
   read(operand: number, into: FieldValues): void {
-    const given = (this.#given[operand] as readonly Given[])[this.index]
+    const given = (this.#given[operand] as readonly (readonly Given[] | undefined)[])[this.index]
     if (given === undefined) return
-    switch (this.#kinds[operand]) {
-      case 1:
-        into.addNumber(given as number)
-        return
-      case 2:
-        into.addBoolean(given === 1)
-        return
-      case 3:
-        into.addAddress(given as Uint8Array, 0)
-        return
-      case 4:
-        into.addText(given as InternedText)
-        return
-      case 5:
-        into.addBytes(this.#slab, (given as Place).start, (given as Place).end)
-        return
-      default: {
-        const texts = given as readonly InternedText[]
-        for (let at = 0; at < texts.length; at++) into.addText(texts[at] as InternedText)
+    for (let at = 0; at < given.length; at++) {
+      const value = given[at] as Given
+      switch (this.#kinds[operand]) {
+        case IS_NUMBER:
+          into.addNumber(value as number)
+          break
+        case IS_BOOLEAN:
+          into.addBoolean(value === 1)
+          break
+        case IS_ADDRESS:
+          into.addAddress(value as Uint8Array, 0)
+          break
+        case IS_KEPT:
+          into.addText(value as InternedText)
+          break
+        default:
+          into.addBytes(this.#slab, (value as Place).start, (value as Place).end)
       }
     }
   }
+}
+
+/** 16 bytes, IPv4 as ::ffff:a.b.c.d. */
+export function addressOf(text: string): Uint8Array {
+  const parsed = parseNetEntry(text.includes(':') ? `[${text}]` : text)
+  if (!parsed.ok) throw new Error(`${text}: ${parsed.message}`)
+  return parsed.net.network
 }

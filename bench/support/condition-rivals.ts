@@ -3,61 +3,62 @@
  * not and one custom operator for each comparison; a CEL evaluator with the condition as CEL text. Both look at every rule of the
  * event's type: neither has an index.
  */
-import { createRequire } from 'node:module'
+import { Environment } from '@marcbachmann/cel-js'
 import { Engine, type NestedCondition } from 'json-rules-engine'
 import type { ConditionInput } from '../../src/match/conditions/types.js'
 import type { Check, Expression } from '../../src/policy/condition/ast.js'
 import { textOf } from '../../src/policy/condition/check.js'
 import { printOperand } from '../../src/policy/condition/printer.js'
 import { testOf, wantedOf } from './condition-closures.js'
-import { type ConditionEvent, fieldOf } from './condition-events.js'
+import { type ConditionEvent, type EventSet, fieldAt, type Value } from './condition-events.js'
 
 type Tests = ((value: string | number) => boolean)[]
-type Given = ReturnType<typeof fieldOf>
 
 export interface Rival {
   hits(event: ConditionEvent): Promise<number[]> | number[]
 }
 
 interface Facts {
-  readonly [name: string]: Given
+  readonly [name: string]: Value
 }
 
 /** What the conditions read, by name, and their tests. */
 class Leaves {
   readonly tests: Tests = []
-  readonly #fields = new Map<string, { name: string; argument: string | undefined }>()
+  /** Name as a variable -> place in the event. */
+  readonly #fields = new Map<string, number>()
   readonly #input: ConditionInput
+  readonly #set: EventSet
 
-  constructor(input: ConditionInput) {
+  constructor(input: ConditionInput, set: EventSet) {
     this.#input = input
+    this.#set = set
   }
 
   add(check: Check): { field: string; type: string; wanted: readonly string[]; test: number } {
     if (check.left.kind !== 'field') throw new Error('transformers are not in the generated rules')
     const { name, argument } = check.left
     const field = printOperand(check.left).replace(/\W/g, '_')
-    this.#fields.set(field, { name, argument: argument === undefined ? undefined : textOf(argument) })
+    if (!this.#fields.has(field))
+      this.#fields.set(field, fieldAt(this.#set, name, argument === undefined ? undefined : textOf(argument)))
     const type = this.#input.fieldType(name) ?? 'string'
     const wanted = wantedOf(this.#input, check.right)
     return { field, type, wanted, test: this.tests.push(testOf(check, type, wanted)) - 1 }
   }
 
-  holds(test: number, value: Given): boolean {
+  holds(test: number, value: Value): boolean {
     const holds = this.tests[test]
     if (holds === undefined || value === undefined || value === null) return false
     return typeof value === 'object' ? value.some(holds) : holds(value)
   }
 
   facts(event: ConditionEvent): Facts {
-    return Object.fromEntries(
-      [...this.#fields].map(([field, { name, argument }]) => [field, fieldOf(event, name, argument)]),
-    )
+    return Object.fromEntries([...this.#fields].map(([field, at]) => [field, event.values[at]]))
   }
 }
 
-export function jsonRulesEngine(input: ConditionInput): Rival {
-  const leaves = new Leaves(input)
+export function jsonRulesEngine(input: ConditionInput, set: EventSet): Rival {
+  const leaves = new Leaves(input, set)
   const engines = new Map<string, Engine>()
   const condition = (expression: Expression): NestedCondition => {
     switch (expression.kind) {
@@ -82,7 +83,7 @@ export function jsonRulesEngine(input: ConditionInput): Rival {
       engine.addRule({ conditions: { all: [condition(expression)] }, event: { type: String(rule) } })
     }
   for (const engine of engines.values())
-    engine.addOperator('test', (value: Given, test: number) => leaves.holds(test, value))
+    engine.addOperator('test', (value: Value, test: number) => leaves.holds(test, value))
   return {
     hits: async (event) => {
       const engine = engines.get(event.type)
@@ -93,26 +94,9 @@ export function jsonRulesEngine(input: ConditionInput): Rival {
   }
 }
 
-interface CelEnvironment {
-  registerFunction(signature: string, handler: (test: bigint, value: Given) => boolean): CelEnvironment
-  parse(text: string): (facts: Readonly<Record<string, unknown>>) => unknown
-}
-
-function isCel(module: unknown): module is { Environment: new (options: object) => CelEnvironment } {
-  return typeof module === 'object' && module !== null && 'Environment' in module
-}
-
-/** Undefined: the evaluator is not installed. */
-export function cel(input: ConditionInput): Rival | undefined {
-  let module: unknown
-  try {
-    module = createRequire(import.meta.url)('@marcbachmann/cel-js')
-  } catch {
-    return undefined
-  }
-  if (!isCel(module)) return undefined
-  const leaves = new Leaves(input)
-  const environment = new module.Environment({ unlistedVariablesAreDyn: true })
+export function cel(input: ConditionInput, set: EventSet): Rival {
+  const leaves = new Leaves(input, set)
+  const environment = new Environment({ unlistedVariablesAreDyn: true })
   environment.registerFunction('test(int, dyn): bool', (test, value) => leaves.holds(Number(test), value))
   const buckets = new Map<string, { rule: number; holds: (facts: Readonly<Record<string, unknown>>) => unknown }[]>()
   for (const [rule, { condition, eventTypes }] of input.rules.entries()) {

@@ -8,6 +8,7 @@ import type { ConditionInput } from '../../src/match/conditions/types.js'
 import type { Expression } from '../../src/policy/condition/ast.js'
 import { parseCondition } from '../../src/policy/condition/parser.js'
 import { SourceText } from '../../src/policy/source-text.js'
+import { TOLD_TYPES } from '../../src/record/fields/events.js'
 import { findField } from '../../src/record/fields/table.js'
 import { randomFrom } from './generated-rules.js'
 
@@ -17,6 +18,8 @@ export interface RuleSet {
   readonly types: readonly (readonly string[])[]
 }
 
+const OPENS = ['open', 'openat', 'openat2']
+const REMOVALS = ['unlink', 'unlinkat', 'rename', 'renameat', 'renameat2']
 const MACROS: readonly (readonly [string, string])[] = [
   ['spawned_process', 'evt.type in (execve, execveat)'],
   [
@@ -28,7 +31,7 @@ const MACROS: readonly (readonly [string, string])[] = [
     "evt.type in (open, openat, openat2) and evt.is_open_read = true and fd.typechar = 'f' and fd.num >= 0",
   ],
   ['outbound', 'evt.type = connect and fd.typechar in (4, 6) and fd.l4proto in (tcp, udp)'],
-  ['modify', 'evt.type in (unlinkat, renameat2) and evt.rawres >= 0'],
+  ['modify', `evt.type in (${REMOVALS.join(', ')}) and evt.rawres >= 0`],
   ['container', 'container.id != host'],
   ['package_mgmt', 'proc.name in (package_binaries) or proc.aname in (package_binaries)'],
   ['user_shells', 'proc.pname in (shell_binaries) and proc.pcmdline contains "ssh"'],
@@ -47,13 +50,12 @@ interface Kind {
   readonly isFile: boolean
 }
 
-const OPENS = ['open', 'openat', 'openat2']
 const KINDS: readonly Kind[] = [
   { upTo: 0.42, guard: 'spawned_process and container', types: ['execve', 'execveat'], isFile: false },
   { upTo: 0.62, guard: 'open_write and container', types: OPENS, isFile: true },
   { upTo: 0.8, guard: 'open_read and container', types: OPENS, isFile: true },
   { upTo: 0.93, guard: 'outbound and container', types: ['connect'], isFile: false },
-  { upTo: 1, guard: 'modify', types: ['unlinkat', 'renameat2'], isFile: true },
+  { upTo: 1, guard: 'modify', types: REMOVALS, isFile: true },
 ]
 
 export function generatedConditions(count: number, seed: number): RuleSet {
@@ -121,16 +123,33 @@ function exceptions(index: number, random: () => number): string {
   return parts.filter(() => random() < 0.3).join('')
 }
 
-/** The worst that rules can ask for: exceptions only, one event type, so that every rule holds unless something rules it out. */
+/** Containers of the capture, and names of the processes in them that open files. */
+const NAMES = ['web', 'database', 'scheduler', 'operator']
+const OPENERS = [
+  'serve-web',
+  'schedule',
+  'exe',
+  'backup',
+  'database',
+  'now',
+  'clean',
+  'report',
+  'sh',
+  'tool-0',
+  'tool-10',
+].concat(['tool-20', 'tool-30', 'tool-40'])
+
+/**
+ * The worst that rules can ask for: exceptions only, one event type, so that every rule holds unless something rules it out.
+ */
 export function hostileConditions(count: number): RuleSet {
-  const names = 'nginx, node, postgres, redis-server, java, python3.11, sh, bash, cron, date, grep, sed, curl, gcc'
   const forms = [
-    (index: number) => `evt.type = openat and not proc.name in (${names}, own-${index})`,
+    (index: number) => `evt.type = openat and not proc.name in (${OPENERS.join(', ')}, own-${index})`,
     (index: number) =>
       `evt.type = openat and not proc.exepath startswith / and not fd.name startswith /opt/own-${index}/`,
-    (index: number) => `evt.type = openat and not (fd.name startswith / or proc.cmdline contains "own-${index}")`,
+    (index: number) => `evt.type = openat and not (user.uid >= 0 or proc.cmdline contains "own-${index}")`,
     (index: number) =>
-      `evt.type = openat and not container.image.repository startswith registry.example and proc.name != own-${index}`,
+      `evt.type = openat and not container.name in (${NAMES.join(', ')}) and proc.name != own-${index}`,
   ]
   return {
     conditions: Array.from({ length: count }, (_, index) => forms[index % forms.length]?.(index) ?? ''),
@@ -145,7 +164,7 @@ export function expressionOf(text: string): Expression {
   return read.expression
 }
 
-export function inputOf({ conditions, types }: RuleSet, eventTypes: readonly string[]): ConditionInput {
+export function inputOf({ conditions, types }: RuleSet): ConditionInput {
   return {
     rules: conditions.map((text, index) => ({
       name: `rule ${index}`,
@@ -156,6 +175,6 @@ export function inputOf({ conditions, types }: RuleSet, eventTypes: readonly str
     macros: new Map(MACROS.map(([name, text]) => [name, expressionOf(text)])),
     list: (name) => LISTS[name]?.map((value) => Uint8Array.from(Buffer.from(value))),
     fieldType: (name) => findField(name)?.type,
-    eventTypes,
+    eventTypes: TOLD_TYPES,
   }
 }

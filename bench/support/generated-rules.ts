@@ -1,9 +1,21 @@
 /**
- * Rules and events for the matcher's benchmarks, from a seed. The mix follows what public rule sets compare with: mostly
- * names and paths by equality, then prefixes, then lists, then globs; exec before network before system calls. Rules name
- * things that events do not use, except a few, so that the number of hits an event stays the same at every size.
+ * Native rules for the benchmarks, from a seed. Kinds come in the proportion of the standard set (policies/standard): exec,
+ * file, system calls, connect, listen; entries as public rule sets have them: mostly names and paths by equality, then prefixes, then
+ * lists, then globs. Rules name things that events do not use, except a few (record-capture.ts), so that the number of hits an
+ * event stays the same at every size.
  */
-import type { ConnectRule, ExecRule, Policy, Rule, SyscallRule } from '../../src/policy/model.js'
+import {
+  type ConnectRule,
+  type ExecRule,
+  FILE_ACCESS,
+  FILE_ACCESS_ALL,
+  type FilePattern,
+  type FileRule,
+  type ListenRule,
+  type Policy,
+  type Rule,
+  type SyscallRule,
+} from '../../src/policy/model.js'
 import { parseNetEntry } from '../../src/policy/net-pattern.js'
 import { parsePathPattern } from '../../src/policy/path-pattern.js'
 
@@ -76,6 +88,28 @@ function connectRule(index: number, random: () => number): ConnectRule {
   return random() < 0.15 ? { ...rule, allow: ['*', `198.18.${octet()}.0/24`].map(net) } : rule
 }
 
+function fileRule(index: number, random: () => number): FileRule {
+  const number = Math.floor(random() * 1e6)
+  const { write, create, rename, link, delete: remove } = FILE_ACCESS
+  const changes = { access: write | create | rename | link, namedCount: 4 }
+  const removals = { access: remove, namedCount: 1 }
+  const any = { access: FILE_ACCESS_ALL, namedCount: 0 }
+  const of = (text: string, access: Pick<FilePattern, 'access' | 'namedCount'>) => ({ ...path(text), ...access })
+  const forms = [
+    () => [of(`/etc/cron.d/job-${index}`, changes), of(`/etc/secret-${number}`, any)],
+    () => [of(`/etc/service-${index}/**`, changes), of(`/opt/app-${index}/**`, changes)],
+    () => [of(`**/.history-${index}`, removals), of(`**/.credentials-${number}`, any)],
+    () => [of(`/home/*/.keys-${index}/id*`, changes), of(`/root/.keys-${number}/id*`, changes)],
+  ]
+  const deny = forms[pick([0.45, 0.75, 0.9, 1], random)]?.() ?? []
+  const rule = { ...base(index), kind: 'file' as const, deny }
+  return random() < 0.15 ? { ...rule, allow: [of('/**', any), of(`/etc/service-${index}/run/**`, any)] } : rule
+}
+
+function listenRule(index: number): ListenRule {
+  return { ...base(index), kind: 'listen', deny: [net(`*:${10_000 + (index % 50_000)}`)] }
+}
+
 /** Calls that the events do not make. */
 const RARE_CALLS = [
   101, 134, 153, 165, 166, 167, 168, 169, 175, 176, 246, 248, 250, 272, 298, 304, 308, 310, 313, 320, 321,
@@ -96,67 +130,27 @@ export function mixedRules(count: number, seed: number): Rule[] {
   return Array.from({ length: count }, (_, index) => {
     if (index < 50 && index % 10 === 0) return execRule(index, random)
     const kind = random()
-    if (kind < 0.5) return execRule(index, random)
-    return kind < 0.9 ? connectRule(index, random) : syscallRule(index, random)
+    if (kind < 0.57) return execRule(index, random)
+    if (kind < 0.8) return fileRule(index, random)
+    if (kind < 0.9) return syscallRule(index, random)
+    return kind < 0.97 ? connectRule(index, random) : listenRule(index)
   })
 }
 
-/** The worst that rules can ask for: allow lists only, one kind of event, so that every rule has to be looked at. */
-export function hostileRules(count: number): Rule[] {
+/**
+ * The worst that rules can ask for: allow lists only, one kind of event, so that every rule has to be asked. `isViolated`: no list
+ * covers anything that happens.
+ */
+export function hostileRules(count: number, isViolated = false): Rule[] {
+  const shared = isViolated ? [] : ['/usr/**', '/bin/**', '/etc/**', '/srv/**', '/proc/**']
   return Array.from({ length: count }, (_, index) => ({
     ...base(index),
     kind: 'exec' as const,
     deny: [],
-    allow: ['/usr/**', '/bin/**', `/opt/vendor-${index}/run`].map(path),
+    allow: [...shared, `/opt/vendor-${index}/run`].map(path),
   }))
 }
 
 export function policyOf(rules: readonly Rule[]): Policy {
   return { name: 'generated', description: '', mode: 'observe', containers: {}, rules, tests: [], span: SPAN }
-}
-
-export type BenchEvent =
-  | { kind: 'exec'; invoked: string; file: string }
-  | { kind: 'connect'; address: Uint8Array; port: number; proto: number }
-  | { kind: 'syscall'; nr: number }
-
-const PROGRAMS = ['sh', 'node', 'nginx', 'python3.11', 'date', 'curl', 'grep', 'sed', 'cat', 'ls', 'java', 'postgres']
-const FOLDERS = [
-  '/usr/bin',
-  '/bin',
-  '/usr/local/bin',
-  '/usr/sbin',
-  '/usr/lib/postgresql/15/bin',
-  '/usr/lib/jvm/java-17/bin',
-]
-
-/** A busy container: half execs, connects, a few first uses of system calls. Every 32nd event names a rule's tool. */
-export function mixedEvents(count: number, seed: number): BenchEvent[] {
-  const random = randomFrom(seed)
-  const oneOf = <Item>(items: readonly Item[], fallback: Item) => items[Math.floor(random() * items.length)] ?? fallback
-  return Array.from({ length: count }, (_, index): BenchEvent => {
-    if (index % 32 === 31) {
-      const invoked = `/usr/bin/tool-${(index >> 5) % 5}0`.replace('-00', '-0')
-      return { kind: 'exec', invoked, file: invoked }
-    }
-    const kind = random()
-    if (kind < 0.5) {
-      const invoked = `${oneOf(FOLDERS, '/bin')}/${oneOf(PROGRAMS, 'sh')}`
-      return { kind: 'exec', invoked, file: random() < 0.3 ? '/bin/busybox' : invoked }
-    }
-    if (kind >= 0.9) return { kind: 'syscall', nr: Math.floor(random() * 60) }
-    const address = new Uint8Array(16)
-    if (random() < 0.8)
-      address.set(
-        [0xff, 0xff, 10, Math.floor(random() * 4), Math.floor(random() * 256), Math.floor(random() * 256)],
-        10,
-      )
-    else address.set([0x20, 0x01, 0x0d, 0xb8, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, Math.floor(random() * 256)])
-    return {
-      kind: 'connect',
-      address,
-      port: oneOf([53, 80, 443, 5432, 6379, 8080, 9092], 443),
-      proto: random() < 0.1 ? 17 : 6,
-    }
-  })
 }

@@ -1,8 +1,12 @@
 /**
- * Records bench/data/containers.hgcap anew: three disposable containers do what a web server, a database and a cron host do,
- * and an intruder's few commands, for the matcher's and the delivery's benches and for golden tests. Needs root and runc.
+ * Records a capture of disposable containers anew. Needs root, runc and gcc.
  *
- *   node dist/bench/support/record-capture.js FILE
+ *   node dist/bench/support/record-capture.js containers bench/data/containers.hgcap
+ *   node dist/bench/support/record-capture.js busy bench/data/busy.hgcap
+ *
+ * `containers`: what a web server, a database and a cron host do, and an intruder's few commands, as an agent without rules sees
+ * it; for golden tests. `busy`: the workloads of the e2e tests at full speed, with every class of activity on (opens are most
+ * of it), and an operator whose tools some generated rules name; the matcher's event mix.
  *
  * Only events of these containers go in; what they run and see is made here, so nothing of this machine is in the file.
  */
@@ -10,6 +14,7 @@ import { chmodSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:f
 import { hostname, release } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { ACTIVITY_CLASSES } from '../../src/agent/acts.js'
 import { encodeFileHeader } from '../../src/sensor/capture-format.js'
 import { CaptureReader, sourceOf } from '../../src/sensor/capture-reader.js'
 import { findPackageRoot } from '../../src/telemetry/package-root.js'
@@ -17,13 +22,24 @@ import { Running } from '../../test/support/hullguard.js'
 import { makeTempDir, removeDir, waitFor } from '../../test/support/process.js'
 import { makeRootfs } from '../../test/support/rootfs.js'
 import { type RuncContainer, runcRun } from '../../test/support/runc.js'
+import { workloadImage, workloads } from '../../test/support/workloads.js'
 import { withCleanup } from './cleanup.js'
 
 /** Of the committed file, so that a clone stays small. */
 const SIZE_MAX_BYTES = 300 * 1024
 
-/** Containers of others on this machine stay out. */
-const NAMES = ['web', 'database', 'cron']
+/** Rounds of each busy workload. */
+const BUSY_ROUNDS = 12
+const BUSY_MS = 12_000
+/** What generated rules look for (generated-rules.ts, condition-rules.ts). */
+const TOOLS = [0, 10, 20, 30, 40].map((number) => `/usr/bin/tool-${number}`)
+const SECRETS = Array.from({ length: 10 }, (_, at) => `/opt/vendor-${at}/bin/run`)
+const OPERATOR = `for round in 1 2 3; do
+  for tool in ${TOOLS.join(' ')}; do $tool; done
+  for file in ${SECRETS.join(' ')}; do cat $file >/dev/null; done
+  nc -w 1 127.0.0.1 9 </dev/null; mount -t tmpfs none /mnt 2>/dev/null; sleep 1
+done
+exec sleep 600`
 
 const WEB = `httpd -p 8080 -h /srv
 while :; do
@@ -47,38 +63,90 @@ const INTRUDER: readonly (readonly string[])[] = [
   ['chroot', '/', 'true'],
 ]
 
-async function main(file: string): Promise<void> {
+interface Making {
+  readonly dir: string
+  readonly root: string
+  readonly file: string
+  readonly defer: Parameters<Parameters<typeof withCleanup>[0]>[0]
+}
+
+/** Each ends with the file written. Names: what must be in it. */
+const SETS: Readonly<Record<string, { record: (making: Making) => Promise<void>; names: readonly string[] }>> = {
+  containers: { record: recordContainers, names: ['4444'] },
+  busy: { record: recordBusy, names: ['/usr/bin/tool-40', '/opt/vendor-9/bin/run', '/var/lib/db/journal'] },
+}
+
+async function main(set: string, file: string): Promise<void> {
+  const wanted = SETS[set]
+  if (wanted === undefined) throw new Error(`no set \`${set}\`: there are ${Object.keys(SETS).join(', ')}`)
   await withCleanup(async (defer) => {
     const dir = makeTempDir('hg-capture')
     defer(() => removeDir(dir))
-    const root = join(dir, 'runc')
-    const rootfs = await makeRootfs(join(dir, 'rootfs'), {
-      files: { 'srv/index.html': '<p>home</p>\n', 'srv/about.html': '<p>about</p>\n', 'etc/shadow': 'root:*:::::::\n' },
-    })
-    const run = async (id: string, script: string) => {
-      const container = await runcRun({ rootfs, root, id, args: ['/bin/sh', '-c', script] })
-      defer(() => container.remove())
-      return container
-    }
-    const web = await run('web', WEB)
-    await record(file, dir, root, async () => {
-      await run('database', DATABASE)
-      const cron = await run('cron', CRON)
-      await sleep(8_000)
-      await intrude(web)
-      await cron.remove()
-      await sleep(4_000)
-    })
+    await wanted.record({ dir, root: join(dir, 'runc'), file, defer })
     withoutKernel(file)
-    check(file, [dir, hostname(), findPackageRoot(), release()])
+    check(file, [dir, hostname(), findPackageRoot(), release()], wanted.names)
   })
 }
 
-async function record(file: string, dir: string, root: string, work: () => Promise<void>): Promise<void> {
+function starter({ root, defer }: Making, rootfs: string) {
+  return async (id: string, args: readonly string[]) => {
+    const container = await runcRun({ rootfs, root, id, args: [...args] })
+    defer(() => container.remove())
+    return container
+  }
+}
+
+async function recordContainers(making: Making): Promise<void> {
+  const rootfs = await makeRootfs(join(making.dir, 'rootfs'), {
+    files: { 'srv/index.html': '<p>home</p>\n', 'srv/about.html': '<p>about</p>\n', 'etc/shadow': 'root:*:::::::\n' },
+  })
+  const start = starter(making, rootfs)
+  const run = (id: string, script: string) => start(id, ['/bin/sh', '-c', script])
+  const web = await run('web', WEB)
+  await record(making, ['web', 'database', 'cron'], ['syscall'], async () => {
+    await run('database', DATABASE)
+    const cron = await run('cron', CRON)
+    await sleep(8_000)
+    await intrude(web)
+    await cron.remove()
+    await sleep(4_000)
+  })
+}
+
+async function recordBusy(making: Making): Promise<void> {
+  const { files, copies } = await workloadImage(making.dir)
+  const tool = (path: string) => [path.slice(1), '#!/bin/sh\nexit 0\n']
+  const rootfs = await makeRootfs(join(making.dir, 'rootfs'), {
+    files: { ...files, ...Object.fromEntries([...TOOLS, ...SECRETS].map(tool)), 'mnt/.keep': '' },
+    copies,
+  })
+  const start = starter(making, rootfs)
+  const all = [...workloads(BUSY_ROUNDS), { name: 'operator', args: ['/bin/sh', '-c', OPERATOR] }]
+  // a runtime's own acts before a container's first exec name paths of the host: they are over when the recording begins
+  const wait = ['/bin/sh', '-c', 'while [ ! -e /begin ]; do sleep 0.1; done; exec "$@"', 'sh']
+  for (const { name, args } of all) await start(name, [...wait, ...args])
+  await record(
+    making,
+    all.map(({ name }) => name),
+    ACTIVITY_CLASSES,
+    async () => {
+      writeFileSync(join(rootfs, 'begin'), '')
+      await sleep(BUSY_MS)
+    },
+  )
+}
+
+/** Containers of others on this machine stay out. */
+async function record(
+  { file, dir, root }: Making,
+  names: readonly string[],
+  activity: readonly string[],
+  work: () => Promise<void>,
+): Promise<void> {
   rmSync(file, { force: true })
   const recording = new Running([
-    ...['record', '--out', file, '--runc-root', root, '--activity', 'syscall'],
-    ...['--container', ...NAMES],
+    ...['record', '--out', file, '--runc-root', root, '--activity', ...activity],
+    ...['--container', ...names],
     ...['--data-dir', dir, '--host-lock', join(dir, 'lock'), '--docker-socket', join(dir, 'none.sock')],
   ])
   await waitFor('the recording', () => recording.stderr.includes('recording to'))
@@ -104,7 +172,7 @@ function withoutKernel(file: string): void {
 }
 
 /** Nothing of this machine, and no more than a clone should carry. */
-function check(file: string, forbidden: readonly string[]): void {
+function check(file: string, forbidden: readonly string[], wanted: readonly string[]): void {
   const reader = CaptureReader.open(file)
   let names = JSON.stringify({ ...reader.header.host })
   if (forbidden.some((word) => names.includes(word))) throw new Error(`${file} names this machine`)
@@ -117,9 +185,10 @@ function check(file: string, forbidden: readonly string[]): void {
   reader.close()
   const sizeBytes = statSync(file).size
   if (sizeBytes > SIZE_MAX_BYTES) throw new Error(`${file} has ${sizeBytes} bytes; at most ${SIZE_MAX_BYTES} are kept`)
-  if (!names.includes('4444')) throw new Error(`${file} lacks the intruder's acts`)
+  const missing = wanted.filter((name) => !names.includes(name))
+  if (missing.length > 0) throw new Error(`${file} lacks ${missing.join(', ')}`)
 }
 
-const [file] = process.argv.slice(2)
-if (file === undefined) throw new Error('expected the file to write')
-await main(resolve(file))
+const [set, file] = process.argv.slice(2)
+if (set === undefined || file === undefined) throw new Error('expected the set and the file to write')
+await main(set, resolve(file))

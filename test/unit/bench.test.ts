@@ -2,6 +2,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { capturedEvents } from '../../bench/support/condition-events.js'
+import { allocatedBytes } from '../../bench/support/judging.js'
+import { capturedActs } from '../../bench/support/native-events.js'
 import { median, medianInterval, percentile } from '../../bench/support/statistics.js'
 import { toTable } from '../../bench/support/table.js'
 import { run } from '../support/process.js'
@@ -62,5 +65,49 @@ describe('bench command line', () => {
     const { code, stderr } = await run(process.execPath, [BENCH, '--fast'])
     assert.equal(code, 2)
     assert.match(stderr, /--fast/)
+  })
+})
+
+describe('bench heap measurement', () => {
+  test('what a judge allocates is seen, and one that allocates nothing measures 0', () => {
+    const indexes = Array.from({ length: 4_096 }, (_, index) => index)
+    const kept: number[][] = []
+    const allocating = (index: number) => {
+      kept[index & 1] = [index, index, index, index]
+      return 0
+    }
+    assert.ok(allocatedBytes(allocating, indexes).bytes >= 32)
+    const sums = new Float64Array(2)
+    const quiet = (index: number) => {
+      sums[index & 1] = (sums[index & 1] ?? 0) + 1
+      return 0
+    }
+    assert.equal(Math.round(allocatedBytes(quiet, indexes).bytes), 0)
+  })
+})
+
+describe('events of the capture', () => {
+  const fields = [
+    { name: 'proc.name', argument: undefined },
+    { name: 'fd.name', argument: undefined },
+    { name: 'proc.aname', argument: '1' },
+    { name: 'fd.sport', argument: undefined },
+  ]
+
+  test('they are in the order and with the fields that the agent reads', () => {
+    const { events } = capturedEvents(fields)
+    const counts = new Map<string, number>()
+    for (const { type } of events) counts.set(type, (counts.get(type) ?? 0) + 1)
+    for (const type of ['openat', 'execve', 'connect', 'clone', 'procexit', 'unlink', 'rename', 'accept'])
+      assert.ok((counts.get(type) ?? 0) > 0, `${type} is in the mix`)
+    const secret = events.find(({ values }) => values[1] === '/opt/vendor-3/bin/run')
+    assert.deepEqual(secret, { type: 'openat', values: ['exe', '/opt/vendor-3/bin/run', 'sh', undefined] })
+    const connect = events.find(({ type, values }) => type === 'connect' && values[3] === 8080)
+    assert.equal(connect?.values[0], 'exe')
+  })
+
+  test('native rules judge execs, files, connects, listens and calls of it', () => {
+    const kinds = new Set(capturedActs().map(({ kind }) => kind))
+    assert.deepEqual([...kinds].sort(), ['connect', 'exec', 'file', 'listen', 'syscall'])
   })
 })
