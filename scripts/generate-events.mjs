@@ -9,6 +9,7 @@ const { EVENT_TYPES } = await load('record/fields/events.js')
 const { RUNGS } = await load('sensor/rungs.js')
 const { BLIND_SPOTS } = await load('sensor/capability.js')
 const { actBit, callNames, RING_ACTS } = await load('sensor/call-recipes.js')
+const { NAME_KINDS } = await load('sensor/names/streams.js')
 const { ACTIVITY_CLASSES, ALWAYS_ON, actsOfActivity } = await load('agent/acts.js')
 const outputFile = new URL('docs/events.md', root)
 
@@ -39,7 +40,9 @@ const switchedOn = (kind) =>
     ? `a rule that needs it${classesOf(kind).length === 0 ? '' : `, or \`--activity ${classesOf(kind).join('|')}\``}`
     : kind === 'syscall'
       ? 'a `syscall` rule, or `--activity syscall`'
-      : 'always'
+      : NAME_KINDS.includes(kind)
+        ? 'a rule that needs it, or `--activity names`'
+        : 'always'
 
 const marked = ({ name, isOptional }) => `\`${name}\`${isOptional ? '?' : ''}`
 const memberTable = (members) =>

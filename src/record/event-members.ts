@@ -131,6 +131,7 @@ export const OTHER_MEMBERS: Readonly<Record<Exclude<RecordKind, CallKind | 'aler
       qtype string: \`A\`, \`AAAA\`, …
       rcode string: \`NOERROR\`, \`NXDOMAIN\`, …
       answers list: addresses and names, at most 32
+      answer_ttls_s list [s]: how long each of them may be kept
       ip string: of the resolver
       port number: of the resolver
       id number: of the message
