@@ -220,7 +220,8 @@ enum hg_exec_flag {
 	HG_EXEC_UPPER_LAYER =
 		128, /* the file lies in the upper layer of an overlay: written since the image was made */
 	HG_EXEC_ENV_TRUNCATED = 256,
-	HG_EXEC_REFUSED = 512, /* an attempt that was refused: the process runs its old program, args are unknown */
+	HG_EXEC_REFUSED = 512,	/* an attempt that was refused: the process runs its old program, args are unknown */
+	HG_EXEC_DELETED = 1024, /* the file has no name left, and lies not in memory only */
 };
 
 enum hg_syscall_flag {
@@ -373,7 +374,7 @@ struct ev_call {
 	__u64 args[6]; /* as the call had them; 32 bits each through ia32 and aarch32 */
 	__u64 facts
 		[4]; /* after the call. setuid: real, effective, saved, fs user; setgid: groups; capset: effective, permitted,
-			  * inheritable, ambient; open, openat2: flags, mode, resolve */
+			  * inheritable, ambient; open: flags, mode, resolve, and of a device its numbers (new_encode_dev form) */
 	__u64 inode;
 	__u64 target_start_ns;
 	__u64 target_cgroup_id; /* of the process acted on; of a unix socket, its peer's */

@@ -124,6 +124,8 @@ __noinline int descriptor__read(__u32 slot, __u64 address, __u32 fd)
 	call->mode = BPF_CORE_READ(inode, i_mode);
 	magic = BPF_CORE_READ(inode, i_sb, s_magic);
 	call->fd_kind = magic == ANON_INODE_FS_MAGIC ? HG_FD_ANON : descriptor__kind(call->mode, magic);
+	if (call->act == HG_ACT_OPEN && (call->fd_kind == HG_FD_CHAR_DEVICE || call->fd_kind == HG_FD_BLOCK_DEVICE))
+		call->facts[3] = task__encode_dev(BPF_CORE_READ(inode, i_rdev));
 	if (call->fd_kind == HG_FD_FILE || call->fd_kind == HG_FD_DIRECTORY) {
 		if (task__is_upper_layer(inode))
 			call->flags |= HG_CALL_UPPER_LAYER;

@@ -44,6 +44,7 @@ struct inode {
 	unsigned short i_mode;
 	unsigned long i_ino;
 	unsigned int i_nlink;
+	__u32 i_rdev;
 	struct super_block *i_sb;
 	void *i_private; /* of a namespace's file: struct ns_common */
 };

@@ -343,6 +343,8 @@ static __always_inline void process__fill_facts(struct ev_exec *event, struct ta
 		event->flags |= HG_EXEC_SCRIPT;
 	if (path__is_memfd(inode, BPF_CORE_READ(file, f_path.dentry)))
 		event->flags |= HG_EXEC_MEMFD;
+	else if (BPF_CORE_READ(inode, i_nlink) == 0)
+		event->flags |= HG_EXEC_DELETED;
 	if (task__is_upper_layer(inode))
 		event->flags |= HG_EXEC_UPPER_LAYER;
 	task__read_facts(&event->facts, task);

@@ -117,6 +117,11 @@ function truncatedTo(event: EvCall, call: string): bigint {
   return event.args(low) | (event.args(low + 1) << 32n)
 }
 
+/** `MAJOR:MINOR` of new_encode_dev(), include/linux/kdev_t.h. */
+function deviceNumbers(dev: number): string {
+  return `${(dev >>> 8) & 0xfff}:${(dev & 0xff) | ((dev >>> 12) & 0xfff00)}`
+}
+
 type Reader = (event: EvCall, call: string, texts: CallTexts) => Readonly<Record<string, string>>
 
 /** Texts that came with the event. */
@@ -135,6 +140,7 @@ const READERS: Readonly<Record<CallKind, Reader>> = {
     flags: openFlagNames(low32(event.facts(0))),
     ...((event.access & 4) !== 0 ? { create_mode: octal(low32(event.facts(1))) } : {}),
     ...(call === 'openat2' ? { resolve: flagNames(RESOLVE_FLAGS, low32(event.facts(2))) } : {}),
+    ...(event.facts(3) === 0n ? {} : { device: deviceNumbers(low32(event.facts(3))) }),
   }),
   unlink: (event, call) => (call === 'unlinkat' ? atFlags(event, 2) : {}),
   rename: (event, call) => (call === 'renameat2' ? { flags: flagNames(RENAME_FLAGS, low32(event.args(4))) } : {}),

@@ -77,6 +77,7 @@ export class Drafts {
         multicall: (flags & ExecFlag.MULTICALL) !== 0,
         upperLayer: (flags & ExecFlag.UPPER_LAYER) !== 0,
         refused: (flags & ExecFlag.REFUSED) !== 0,
+        deleted: (flags & ExecFlag.DELETED) !== 0,
       },
     })
   }

@@ -289,6 +289,7 @@ export class BatchBuilder {
       multicall: exec.multicall,
       upperLayer: exec.upperLayer,
       refused: exec.refused,
+      deleted: exec.deleted,
     })
     return BODY.exec
   }

@@ -182,7 +182,7 @@ export const CALL_SHAPES: Readonly<Record<CallKind, CallShape>> = {
   open: {
     what: 'a file was opened, or could not be',
     parts: ['path', 'file', 'access'],
-    args: ['flags', 'create_mode', 'resolve'],
+    args: ['flags', 'create_mode', 'resolve', 'device'],
   },
   unlink: { what: 'a name was removed', parts: NAME, args: ['flags'] },
   rename: { what: 'a name was changed', parts: NAMES, args: ['flags'] },

@@ -63,7 +63,8 @@ export const OTHER_MEMBERS: Readonly<Record<Exclude<RecordKind, CallKind | 'aler
       foreign_root bool: the process has another root or mount namespace than its container
       multicall bool: \`path\` ends in the applet that argv[0] chose
       upper_layer bool: the file does not come from the image
-      refused bool: it was refused and did not run`),
+      refused bool: it was refused and did not run
+      deleted bool: the file has no name left`),
   },
   fork: {
     what: 'a process made another',
@@ -286,7 +287,7 @@ export function wireMembers(act: CallKind): string[] {
 }
 
 const OWN_WIRE_MEMBERS: Readonly<Partial<Record<CallKind, readonly string[]>>> = {
-  open: ['facts: flags, mode, resolve'],
+  open: ['facts: flags, mode, resolve, numbers of a device'],
   symlink: ['raw2: what it points to'],
   signal: ['facts[0]: the signal'],
   setuid: ['facts: real, effective, saved and file system id after it'],

@@ -32,6 +32,7 @@ export function parseBodies(fields: Fields, into: RecordBodies): void {
       multicall: exec.flag('multicall'),
       upperLayer: exec.flag('upper_layer'),
       refused: exec.flag('refused'),
+      deleted: exec.flag('deleted'),
     }
   }
   const fork = fields.optionalObject('fork')

@@ -91,6 +91,8 @@ export interface ExecBody {
   upperLayer: boolean
   /** The attempt was refused: this program did not run, and the record's process is the one that tried. */
   refused: boolean
+  /** The file has no name left; `file` is the one that it had. */
+  deleted: boolean
 }
 
 export interface ForkBody {

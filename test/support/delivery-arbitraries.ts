@@ -129,6 +129,7 @@ const bodies = {
     multicall: fc.boolean(),
     upperLayer: fc.boolean(),
     refused: fc.boolean(),
+    deleted: fc.boolean(),
   }),
   fork: record({ childPid: u32, childStartNs: u64 }),
   exit: record({ code: u32, signal: u32, signalName: text, coreDumped: fc.boolean(), runtimeNs: time }),

@@ -99,6 +99,7 @@ export function* hostActivity(seed: number, containerCount = 20): Generator<Reco
         multicall: false,
         upperLayer: false,
         refused: false,
+        deleted: false,
       },
     }
     for (let connects = Math.floor(next() * 3); connects > 0; connects--) {

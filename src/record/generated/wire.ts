@@ -1152,6 +1152,7 @@ export interface Exec {
   multicall: boolean
   upperLayer: boolean
   refused: boolean
+  deleted: boolean
 }
 
 export function encodeExec(m: Exec, w: Writer = protobuf.Writer.create()): Writer {
@@ -1203,12 +1204,16 @@ export function encodeExec(m: Exec, w: Writer = protobuf.Writer.create()): Write
     w.uint32(96)
     w.bool(m.refused)
   }
+  if (m.deleted) {
+    w.uint32(104)
+    w.bool(m.deleted)
+  }
   return w
 }
 
 export function decodeExec(r: Reader, end: number = r.len): Exec {
   checkEnd(r, end)
-  const m: Exec = { pathRef: 0, fileRef: 0, scriptRef: 0, dev: 0, inode: 0n, argsTruncated: false, pathTruncated: false, memfd: false, foreignRoot: false, multicall: false, upperLayer: false, refused: false }
+  const m: Exec = { pathRef: 0, fileRef: 0, scriptRef: 0, dev: 0, inode: 0n, argsTruncated: false, pathTruncated: false, memfd: false, foreignRoot: false, multicall: false, upperLayer: false, refused: false, deleted: false }
   while (r.pos < end) {
     const tag = r.uint32()
     const wire = tag & 7
@@ -1259,6 +1264,10 @@ export function decodeExec(r: Reader, end: number = r.len): Exec {
         break
       case 12:
         if (wire === 0) m.refused = r.bool()
+        else r.skipType(wire)
+        break
+      case 13:
+        if (wire === 0) m.deleted = r.bool()
         else r.skipType(wire)
         break
       default:
