@@ -6,6 +6,7 @@ import { describe, test } from 'node:test'
 import { findHierarchy } from '../../src/container/cgroup-fs.js'
 import { tryRungs } from '../../src/sensor/ladder.js'
 import { findPackageRoot } from '../../src/telemetry/package-root.js'
+import { compileCalls } from '../support/call-acts.js'
 import { removeCgroup } from '../support/cgroup.js'
 import { countsOf, noteKernel } from '../support/kernel-results.js'
 import { makeTempDir, removeDir, requires } from '../support/process.js'
@@ -13,7 +14,11 @@ import { makeRootfs } from '../support/rootfs.js'
 import { verifierFaults } from '../support/verifier-counts.js'
 import { ACTS } from '../vm/guest/act-table.js'
 
-const skip = requires({ root: true, commands: ['unshare', 'chroot', 'busybox'], files: ['/sys/kernel/btf/vmlinux'] })
+const skip = requires({
+  root: true,
+  commands: ['unshare', 'chroot', 'busybox', 'gcc'],
+  files: ['/sys/kernel/btf/vmlinux'],
+})
 const RUN_MAX_MS = 60_000
 
 describe('the table of acts on this kernel', { skip }, () => {
@@ -21,11 +26,13 @@ describe('the table of acts on this kernel', { skip }, () => {
     const dir = makeTempDir('acts')
     const cgroup = `hullguard-test-acts-${process.pid}`
     try {
+      const rootfs = await makeRootfs(join(dir, 'rootfs'))
+      await compileCalls(join(rootfs, 'bin'))
       const env = {
         ...process.env,
         GUEST_EXPECTS: tryRungs().has('lsm') ? 'tracepoints' : 'lsm',
         GUEST_CGROUP: cgroup,
-        GUEST_ROOT: await makeRootfs(join(dir, 'rootfs')),
+        GUEST_ROOT: rootfs,
       }
       const guest = join(findPackageRoot(), 'dist/test/vm/guest/acts.js')
       const run = spawnSync(process.execPath, [guest], { env, encoding: 'utf8', timeout: RUN_MAX_MS })

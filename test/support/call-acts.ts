@@ -27,6 +27,14 @@ export function sys32(name: string, ...args: (string | number)[]): (string | num
   return ['sys32', nr, ...args]
 }
 
+/** The static program: DIR/calls. */
+export async function compileCalls(dir: string): Promise<string> {
+  const calls = join(dir, 'calls')
+  const sources = ['calls.c', 'ring.c'].map((name) => join(findPackageRoot(), 'test/support/acts', name))
+  await runOk('gcc', ['-static', '-O1', '-Wall', '-Wextra', '-Werror', '-o', calls, ...sources])
+  return calls
+}
+
 export class CallActs {
   readonly #act: string
   readonly #calls: string
@@ -37,10 +45,7 @@ export class CallActs {
   }
 
   static async compile(dir: string): Promise<CallActs> {
-    const calls = join(dir, 'calls')
-    const sources = ['calls.c', 'ring.c'].map((name) => join(findPackageRoot(), 'test/support/acts', name))
-    await runOk('gcc', ['-static', '-O1', '-Wall', '-Wextra', '-Werror', '-o', calls, ...sources])
-    return new CallActs(await compileAct(dir), calls)
+    return new CallActs(await compileAct(dir), await compileCalls(dir))
   }
 
   /** The events are those of phase run, of calls that the words name: the program's own start is left out. */

@@ -6,6 +6,7 @@ import { execFileSync, spawn } from 'node:child_process'
 import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { findPackageRoot } from '../../src/telemetry/package-root.js'
+import { compileCalls } from './call-acts.js'
 import { runOk } from './process.js'
 
 const ROOT = findPackageRoot()
@@ -94,12 +95,9 @@ export async function makeInitramfs(dir: string, guest: string, cgroup: 'v1' | '
     'head',
     'id',
     'httpd',
-    'mv',
-    'chmod',
-    'rmdir',
-    'chroot',
   ])
     symlinkSync('busybox', join(root, 'bin', name))
+  await compileCalls(join(root, 'bin'))
   const addon = join(ROOT, 'dist/native/hullguard_native.node')
   cpSync(process.execPath, join(root, 'bin/node'), { dereference: true })
   const listing = execFileSync('ldd', [process.execPath, addon], { encoding: 'utf8' })

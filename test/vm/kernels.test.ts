@@ -19,7 +19,7 @@ const BOOTS: readonly Boot[] = [
   // Debian's 6.12 has no memory controller on v1 any more (CONFIG_MEMCG_V1).
   boot('6.1, cgroup v1', '6.1', {
     cgroup: 'v1',
-    checks: 16 + ACTS.filter(({ needsNetworkHooks }) => needsNetworkHooks !== true).length,
+    checks: 17 + ACTS.filter(({ needsNetworkHooks }) => needsNetworkHooks !== true).length,
   }),
   boot('6.12', '6.12'),
   boot('6.12, bpf not among the LSMs', '6.12', {
@@ -35,7 +35,7 @@ const BOOTS: readonly Boot[] = [
 
 const skip = requires({
   root: true,
-  commands: ['qemu-system-x86_64', 'cpio', 'apt-get', 'dpkg', 'ldd'],
+  commands: ['qemu-system-x86_64', 'gcc', 'cpio', 'apt-get', 'dpkg', 'ldd'],
   files: ['/bin/busybox'],
 })
 
@@ -82,5 +82,5 @@ interface Boot {
 }
 
 function boot(name: string, series: string, rest: Partial<Boot> = {}): Boot {
-  return { name, series, cgroup: 'v2', expects: 'lsm', append: '', checks: 18 + ACTS.length, ...rest }
+  return { name, series, cgroup: 'v2', expects: 'lsm', append: '', checks: 19 + ACTS.length, ...rest }
 }

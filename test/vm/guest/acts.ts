@@ -15,13 +15,23 @@ import { BREAKER_DEFAULTS, CircuitBreaker } from '../../../src/respond/breaker.j
 import { KernelPolicy } from '../../../src/respond/kernel-policy.js'
 import { isNativeError } from '../../../src/sensor/addon.js'
 import type { EventHandler } from '../../../src/sensor/batch.js'
-import { actBit, hooksOfActs } from '../../../src/sensor/call-recipes.js'
+import { ALL_ACTS, hooksOfActs } from '../../../src/sensor/call-recipes.js'
 import { reportHost } from '../../../src/sensor/capability.js'
-import { Action, CgroupState, EvExec, EvPacket, ExecFlag, Rung, Want } from '../../../src/sensor/generated/abi.js'
+import {
+  Action,
+  CallFlag,
+  CgroupState,
+  EvExec,
+  EvPacket,
+  ExecFlag,
+  Rung,
+  Want,
+} from '../../../src/sensor/generated/abi.js'
 import { NAME_PROGRAMS } from '../../../src/sensor/rungs.js'
 import { decodeText, Sensor } from '../../../src/sensor/sensor.js'
 import { Counters } from '../../../src/telemetry/counters.js'
-import { ACT_SCRIPT, ACTS, CALL_ACTS, hookOf, outcomeOf, type Seen } from './act-table.js'
+import { ACT_SCRIPT, ACTS, hookOf, outcomeOf, type Seen } from './act-table.js'
+import { callScript } from './call-acts.js'
 
 const POLICY = `policy: guest
 containers: all
@@ -39,14 +49,22 @@ rules:
 `
 
 const seen: Seen[] = []
+const CALLS = '/bin/calls'
+/** The processes that do the rows of call-acts.ts, in their order. */
+const rowPids: number[] = []
 const note = (kind: string, rest: Partial<Seen>) =>
-  seen.push({ kind, text: '', action: 0, code: 0, signal: 0, isRefused: false, ...rest })
+  seen.push({
+    ...{ kind, text: '', action: 0, code: 0, signal: 0, isRefused: false, isRing: false, row: -1 },
+    ...rest,
+  })
 
 const handler: EventHandler = {
   exec: (event) => {
     const start = event.at + EvExec.SIZE_BYTES
+    const text = decodeText(event.bytes, start, start + event.invokedBytes)
+    if (text.endsWith(CALLS)) rowPids.push(event.pid)
     note('exec', {
-      text: decodeText(event.bytes, start, start + event.invokedBytes),
+      text,
       action: event.action,
       isRefused: (event.flags & ExecFlag.REFUSED) !== 0 && event.rung === Rung.LSM,
     })
@@ -63,7 +81,12 @@ const handler: EventHandler = {
     })
   },
   syscall: (event) => note('syscall', { code: event.nr }),
-  call: (event) => note('call', { code: event.act }),
+  call: (event) =>
+    note('call', {
+      code: event.act,
+      isRing: (event.flags & CallFlag.IO_URING) !== 0,
+      row: rowPids.indexOf(event.pid),
+    }),
   oom: () => note('oom', {}),
   cgroup: (event) => note('cgroup', { code: event.kind }),
   undecodable: (_event, reason) => note('undecodable', { text: reason }),
@@ -113,7 +136,7 @@ async function main(): Promise<void> {
   const refusesExec = process.env.GUEST_EXPECTS === 'lsm'
   check('an exec can be refused where bpf is among the LSMs, and only there', sensor.canRefuseExec === refusesExec)
   const want = Want.PROCESS | Want.CONNECT | Want.SYSCALL_FIRST | Want.NAMES
-  const acts = CALL_ACTS.reduce((mask, kind) => mask | actBit(kind), 0n)
+  const acts = ALL_ACTS
   sensor.setActs({ wanted: acts })
   const entry = {
     rootId: id,
@@ -135,6 +158,15 @@ async function main(): Promise<void> {
   const enter = `echo $$ > ${cgroup}/cgroup.procs; exec unshare -mn ${root}/bin/sh -c '${ACT_SCRIPT}'`
   const run = spawnSync('/bin/sh', ['-c', enter], { encoding: 'utf8' })
   await settle()
+  const script = join(process.env.GUEST_ROOT ?? '/', 'tmp/calls.sh')
+  writeFileSync(script, callScript(CALLS))
+  const calls = spawnSync(
+    '/bin/sh',
+    ['-c', `echo $$ > ${cgroup}/cgroup.procs; exec unshare -mn ${root}/bin/sh /tmp/calls.sh`],
+    { encoding: 'utf8' },
+  )
+  await settle()
+  check('every call of the table was made', calls.stdout === '' && calls.status === 0, [calls.stdout, calls.stderr])
   check('the forbidden program was killed', run.stdout.includes('nc 137'), run.stdout)
   const nc = seen.find(({ kind, text }) => kind === 'exec' && text.endsWith('/nc'))
   check('its exec event says that the kernel killed it', nc?.action === Action.KILLED, nc ?? null)
