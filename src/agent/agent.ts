@@ -192,8 +192,13 @@ class Agent implements RunningAgent {
   }
 
   setRules(rulebook: Rulebook): void {
+    try {
+      this.#activate(rulebook)
+    } catch (error) {
+      this.#report('degraded', `new rules did not come into force, the old ones stay: ${messageOf(error)}`)
+      throw error
+    }
     this.#breaker.rearm()
-    this.#activate(rulebook)
     const { policies, falco } = rulebook
     const rules = falco === undefined ? '' : `; Falco rules in force: ${falco.rules.length}`
     this.#report('policy', `policies in force: ${policies.map(({ name }) => name).join(', ') || 'none'}${rules}`)

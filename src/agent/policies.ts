@@ -20,6 +20,7 @@ import { CgroupState, Want } from '../sensor/generated/abi.js'
 import { NAME_KINDS } from '../sensor/names/streams.js'
 import { NAME_PROGRAMS } from '../sensor/rungs.js'
 import type { Sensor } from '../sensor/sensor.js'
+import { HullguardError, messageOf } from '../telemetry/errors.js'
 import { type ActivityClass, actsOfActivity, actsOfKinds, actsOfRules } from './acts.js'
 import { ConditionSet } from './conditions/condition-set.js'
 import type { Rulebook } from './conditions/rulebook.js'
@@ -123,35 +124,33 @@ export class Policies {
   /** Puts a new set in force, whole or not at all (then it throws, and the old one stays). */
   activate(rulebook: Rulebook): void {
     const { sensor, table, kernel } = this.#options
-    const next = PolicySet.of(this.#current.version + 1, rulebook)
+    const [old, older] = [this.#current, this.#previous]
+    const next = PolicySet.of(old.version + 1, rulebook)
     const containers = table.containers()
+    const undo: (() => void)[] = [() => this.#retire(next)]
     let hooks: HookChange
     try {
       for (const { ref } of containers) this.#install(next, ref)
       hooks = sensor.prepareHooks(this.#hooksFor(next, containers))
-      this.#askForActs(this.#current, next)
-    } catch (error) {
-      this.#retire(next)
-      throw error
-    }
-    const old = this.#current
-    const older = this.#previous
-    try {
-      this.#previous = old
-      this.#current = next
-      for (const identity of containers) this.#writeCgroups(identity)
+      undo.push(hooks.undo, () => this.#askForActs(old))
+      this.#askForActs(old, next)
+      undo.push(() => this.#stand(old, older, containers))
+      this.#stand(next, old, containers)
       kernel.refillBudgets()
       sensor.setControl({ version: next.version, ...this.#wantsBeyond(next) }) // the one write that puts it in force
     } catch (error) {
-      this.#current = old
-      this.#previous = older
-      hooks.undo()
-      this.#retire(next)
-      throw error
+      throw takenBack(error, undo)
     }
     hooks.commit()
     this.#askForActs(next)
     setTimeout(() => this.#retire(old), RETIRE_AFTER_MS).unref()
+  }
+
+  /** Containers' entries hold both sets; which of them counts is the version's to say. */
+  #stand(current: PolicySet, previous: PolicySet | undefined, containers: readonly Identity[]): void {
+    this.#previous = previous
+    this.#current = current
+    for (const identity of containers) this.#writeCgroups(identity)
   }
 
   /** A container was identified, changed, or grew a cgroup: its cgroups get its profile. True: the kernel did not know it. */
@@ -278,6 +277,20 @@ export class Policies {
         want,
       })
   }
+}
+
+/** Undoes the steps, last first. The error tells too what could not be undone. */
+function takenBack(error: unknown, undo: readonly (() => void)[]): unknown {
+  const left: string[] = []
+  for (const step of [...undo].reverse())
+    try {
+      step()
+    } catch (fault) {
+      left.push(messageOf(fault))
+    }
+  if (left.length === 0) return error
+  const message = `${messageOf(error)}; not all of it could be taken back: ${left.join('; ')}`
+  return new HullguardError('rules_not_restored', message, { cause: error })
 }
 
 function hasSyscallRule(set: PolicySet, ref: ContainerRef): boolean {

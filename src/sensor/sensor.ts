@@ -286,9 +286,14 @@ export class Sensor {
     const hooks = [...this.#hooks.onDemand].filter((program) => !CALL_PROGRAMS.includes(program))
     const change = this.#hooks.prepare(new Set([...hooks, ...hooksOfActs(all)]))
     const key = new Uint8Array(4)
-    for (const [index, value] of recipeEntries(all)) {
-      new DataView(key.buffer).setUint32(0, index, true)
-      this.#native.update('recipes', key, value)
+    try {
+      for (const [index, value] of recipeEntries(all)) {
+        new DataView(key.buffer).setUint32(0, index, true)
+        this.#native.update('recipes', key, value)
+      }
+    } catch (error) {
+      change.undo()
+      throw error
     }
     change.commit()
     this.#control = { ...this.#control, actsHost: host, actsHostAggregated: hostAggregated, actsPending: pending }

@@ -66,6 +66,7 @@ export const ERRORS = {
   collector_child_failed: { code: 'HG4008', exitCode: 3, meaning: "the collector that `hullguard run` starts did not come up", action: "read the collector's own message above; `hullguard collector` with the same --data-dir shows it alone" },
   cgroup_root_unusable: { code: 'HG5001', exitCode: 3, meaning: "no cgroup hierarchy that holds containers can be read", action: "mount cgroup v2 (or v1 with the memory controller) at /sys/fs/cgroup, or name the mount with --cgroup-root" },
   kernel_tables_full: { code: 'HG6001', exitCode: 1, meaning: "the rules of the loaded policies do not fit into the kernel's maps", action: "load fewer or smaller policies; the old ones stay in force" },
+  rules_not_restored: { code: 'HG6002', exitCode: 4, meaning: "new rules did not come into force, and not all of them could be taken back", action: "restart the agent; the message names what failed" },
 } as const
 
 export type ErrorName = keyof typeof ERRORS
