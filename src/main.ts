@@ -25,6 +25,15 @@ import { findPackageRoot } from './telemetry/package-root.js'
 const EXIT_USAGE = 2
 const EXIT_INTERNAL = 4
 
+const FIRST_STEPS = `
+To begin, as root:
+  hullguard doctor                      what this host lets it see and stop
+  hullguard run                         watch, by the rules that come with it; stops nothing
+  hullguard events --follow             in another terminal: what happens
+  hullguard policy check FILE           your own rules (docs/policy-language.md)
+  hullguard run --policies FILE --mode block
+`
+
 function version(): string {
   const text = readFileSync(join(findPackageRoot(), 'package.json'), 'utf8')
   return (JSON.parse(text) as { version: string }).version
@@ -55,6 +64,7 @@ async function main(): Promise<number> {
     .exitOverride()
     .showHelpAfterError('(`hullguard COMMAND --help` lists what it takes)')
     .enablePositionalOptions()
+    .addHelpText('after', FIRST_STEPS)
   for (const spec of [
     runCommand,
     agentCommand,

@@ -9,16 +9,23 @@ import { HullguardError, messageOf } from '../telemetry/errors.js'
 
 export const DEFAULT_LOCK_FILE = '/run/hullguard/agent.lock'
 
-/** Returns the release. Throws HullguardError second_agent, or data_dir_unusable when the file cannot be made. */
+const isErrno = (error: unknown): error is NodeJS.ErrnoException => error instanceof Error && 'code' in error
+
+/** Returns the release. Throws HullguardError second_agent; not_permitted or data_dir_unusable when the file cannot be made. */
 export function lockHost(file: string): () => void {
   let fd: number
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o755 })
     fd = openSync(file, 'a+', 0o644)
   } catch (error) {
-    throw new HullguardError('data_dir_unusable', `cannot make the lock file ${file}: ${messageOf(error)}`, {
-      cause: error,
-    })
+    const isForbidden = process.getuid?.() !== 0 && isErrno(error) && error.code === 'EACCES'
+    throw new HullguardError(
+      isForbidden ? 'not_permitted' : 'data_dir_unusable',
+      isForbidden
+        ? `only root may watch this host: the lock file ${file} cannot be made`
+        : `cannot make the lock file ${file}: ${messageOf(error)}`,
+      { cause: error },
+    )
   }
   if (loadAddon().lockFile(fd) !== 0) {
     closeSync(fd)

@@ -2,11 +2,26 @@
 import { sensorHierarchy } from '../agent/sensor-hierarchy.js'
 import { findHierarchy } from '../container/cgroup-fs.js'
 import { type EventReport, type HostReport, reportHost } from '../sensor/capability.js'
+import type { CostClass } from '../sensor/rungs.js'
 import type { CommandSpec } from './command.js'
 import { alignColumns } from './table.js'
 
 const EXIT_FOUND = 1
 const WIDTH_MAX_CHARS = 100
+/** A terminal of 80 columns has room for the table as long as its columns are no wider than these words. */
+const COSTS: Readonly<Record<CostClass, string>> = {
+  'none when unwatched': 'none',
+  'one lookup': 'lookup',
+  'every syscall': 'calls',
+}
+const LEGEND =
+  'COST: what a process pays that nobody watches: none; one lookup when it does that; something at each of its system calls'
+const NO_SECURITYFS = 'unknown (mount securityfs on /sys/kernel/security to see)'
+const CGROUPS: Readonly<Record<string, string>> = {
+  v2: 'v2',
+  hybrid: 'hybrid: v2 tells containers apart, v1 has the controllers',
+  v1: 'v1: connects are not seen without a unified hierarchy',
+}
 
 export const doctorCommand: CommandSpec = {
   name: 'doctor',
@@ -32,49 +47,54 @@ function toJson(report: HostReport, cgroup: string): object {
     lockdown: report.lockdown,
     capabilities: { missing: report.missingCapabilities },
     fault: report.fault,
+    advice: report.advice,
     events: report.events,
     blind_spots: report.blindSpots,
   }
 }
 
 function toText(report: HostReport, cgroup: string): string {
+  const width = Math.min(process.stdout.columns ?? WIDTH_MAX_CHARS, WIDTH_MAX_CHARS)
   const facts = [
     ['kernel', report.kernel],
     ['BTF', report.btf ? 'yes' : 'no (/sys/kernel/btf/vmlinux is missing)'],
-    ['cgroup', cgroup],
-    ['LSM', report.lsm.join(', ') || 'unknown (securityfs is not mounted)'],
-    ['lockdown', report.lockdown],
+    ['cgroup', CGROUPS[cgroup] ?? cgroup],
+    ['LSM', report.lsm.join(', ') || NO_SECURITYFS],
+    ['lockdown', report.lockdown === 'unknown' ? NO_SECURITYFS : report.lockdown],
     ['capabilities missing', report.missingCapabilities.join(', ') || 'none'],
   ]
-  const table = report.events.length === 0 ? '' : `\n${toTable(report.events)}`
-  const fault = report.fault === '' ? '' : `\n${wrap(`nothing can be watched here: ${report.fault}`, '')}`
-  return `${alignColumns(facts)}${fault}${table}\nblind spots:\n${report.blindSpots.map((spot) => wrap(spot, '  ')).join('')}`
+  const { fault, advice } = report
+  if (fault !== '') {
+    const what = [`nothing can be watched here: ${fault}`, advice].filter(Boolean)
+    return `${alignColumns(facts)}\n${what.map((text) => wrap(text, '', width)).join('')}`
+  }
+  const spots = report.blindSpots.map((spot) => wrap(spot, '  ', width)).join('')
+  return `${alignColumns(facts)}\n${toTable(report.events, width)}\nblind spots:\n${spots}`
 }
 
 /** A row per hook, the decision's before the result's; what is said of several events stands once, below. */
-function toTable(events: readonly EventReport[]): string {
+function toTable(events: readonly EventReport[], width: number): string {
   const notes: string[] = []
   const numberOf = (note: string): string => {
     if (note === '') return ''
     if (!notes.includes(note)) notes.push(note)
-    return `[${notes.indexOf(note) + 1}]`
+    return String(notes.indexOf(note) + 1)
   }
   const rows = events.flatMap((event) => {
     const [first = 'NONE', ...others] = event.rung.split(' + ').filter(Boolean)
-    const numbers = event.note.split('; ').map(numberOf).join('')
-    return [[event.event, first, can(event), event.cost, numbers], ...others.map((hook) => ['', hook])]
+    const numbers = event.note.split('; ').map(numberOf).join(',')
+    return [[event.event, first, can(event), COSTS[event.cost], numbers], ...others.map((hook) => ['', hook])]
   })
-  const footnotes = notes.map((note, index) => wrap(`[${index + 1}] ${note}`, '  ')).join('')
-  const table = alignColumns([['EVENT', 'HOOK', 'CAN', 'COST', 'NOTE'], ...rows])
-  return notes.length === 0 ? table : `${table}\n${footnotes}`
+  const footnotes = notes.map((note, index) => wrap(`${index + 1} ${note}`, '  ', width)).join('')
+  return `${alignColumns([['EVENT', 'HOOK', 'CAN', 'COST', 'SEE'], ...rows])}\n${wrap(LEGEND, '  ', width)}${footnotes}`
 }
 
-/** Lines of at most a terminal's usual width, at blanks. */
-function wrap(text: string, indent: string): string {
+/** Lines of at most this width, broken at blanks. */
+function wrap(text: string, indent: string, width: number): string {
   const lines: string[] = []
   let line = ''
   for (const word of text.split(' ')) {
-    if (line !== '' && indent.length + line.length + 1 + word.length > WIDTH_MAX_CHARS) {
+    if (line !== '' && indent.length + line.length + 1 + word.length > width) {
       lines.push(line)
       line = `  ${word}`
     } else line = line === '' ? word : `${line} ${word}`
@@ -84,5 +104,5 @@ function wrap(text: string, indent: string): string {
 
 function can({ deny, kill }: EventReport): string {
   if (deny) return kill ? 'deny, kill' : 'deny'
-  return kill ? 'kill' : 'observe only'
+  return kill ? 'kill' : 'observe'
 }

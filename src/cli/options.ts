@@ -201,8 +201,8 @@ function readConfigFile(given: string | undefined): { path: string; values: Reco
 }
 
 function parseValue(spec: OptionSpec, value: unknown, where: string): OptionValue {
-  const refuse = (expected: string): never => {
-    throw new HullguardError('config_invalid', `${where}: expected ${expected}, received ${JSON.stringify(value)}`)
+  const refuse = (expected: string, received = value): never => {
+    throw new HullguardError('config_invalid', `${where}: expected ${expected}, received ${JSON.stringify(received)}`)
   }
   switch (spec.kind) {
     case 'flag':
@@ -218,7 +218,7 @@ function parseValue(spec: OptionSpec, value: unknown, where: string): OptionValu
         .flatMap((entry) => String(entry).split(','))
         .filter(Boolean)
       const wrong = spec.choices === undefined ? undefined : entries.find((entry) => !spec.choices?.includes(entry))
-      return wrong === undefined ? entries : refuse(`any of ${spec.choices?.join(', ')}`)
+      return wrong === undefined ? entries : refuse(`any of ${spec.choices?.join(', ')}`, wrong)
     }
     default:
       if (typeof value !== 'string') return refuse('a text')

@@ -2,6 +2,7 @@
 import type { TestOutcome } from '../agent/policy-tests/run-tests.js'
 import type { TestEvent } from '../policy/model.js'
 import { visible } from '../record/visible.js'
+import { counted } from './counted.js'
 
 /** Each failure with what was expected and what came, then the count. */
 export function outcomesToText(outcomes: readonly TestOutcome[], isTried: boolean): string {
@@ -40,10 +41,6 @@ function eventToText({ kind, body, container, process, setup }: TestEvent): stri
 
 function rulesToText(rules: readonly string[]): string {
   return rules.length === 0 ? 'none' : rules.map(visible).join(', ')
-}
-
-function counted(count: number, one: string, many = `${one}s`): string {
-  return `${count} ${count === 1 ? one : many}`
 }
 
 export function outcomeToJson({ policy, test, passed, hits, fault }: TestOutcome): object {

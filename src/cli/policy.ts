@@ -8,6 +8,7 @@ import { renderDiagnostics } from '../policy/render-diagnostics.js'
 import { visible } from '../policy/visible-text.js'
 import { HullguardError } from '../telemetry/errors.js'
 import { addCommand, type CommandSpec, type Finish } from './command.js'
+import { counted } from './counted.js'
 import type { Settings } from './options.js'
 import { diffCommand } from './policy-diff.js'
 import { explainCommand } from './policy-explain.js'
@@ -58,9 +59,9 @@ function pathsOf(settings: Settings, args: readonly string[]): string[] {
 function printNative(result: LoadResult): void {
   process.stderr.write(renderDiagnostics(result))
   const ruleCount = result.policies.reduce((sum, { rules }) => sum + rules.length, 0)
-  process.stdout.write(
-    `${result.policies.length} policies with ${ruleCount} rules are good, ${result.errorCount} errors\n`,
-  )
+  const policyCount = result.policies.length
+  const good = `${counted(policyCount, 'policy', 'policies')} with ${counted(ruleCount, 'rule')}`
+  process.stdout.write(`${good} ${policyCount === 1 ? 'is' : 'are'} good, ${counted(result.errorCount, 'error')}\n`)
 }
 
 async function checkFalcoRules(paths: readonly string[]): Promise<FalcoResult> {
@@ -73,9 +74,9 @@ function printFalco(result: FalcoResult): void {
   for (const name of result.refused) process.stdout.write(`refused: ${visible(name)}\n`)
   const { rules, refused, errorCount } = result
   const warningCount = result.diagnostics.filter(({ severity }) => severity === 'warning').length
-  process.stdout.write(
-    `${rules.length} Falco rules are good, ${refused.length} are refused; ${errorCount} errors, ${warningCount} warnings\n`,
-  )
+  const good = `${counted(rules.length, 'Falco rule')} ${rules.length === 1 ? 'is' : 'are'} good`
+  const bad = `${refused.length} ${refused.length === 1 ? 'is' : 'are'} refused`
+  process.stdout.write(`${good}, ${bad}; ${counted(errorCount, 'error')}, ${counted(warningCount, 'warning')}\n`)
 }
 
 /** What both kinds of files have in common; a kind that was not asked for is absent. */

@@ -4,6 +4,7 @@ import type { Rulebook } from '../agent/conditions/rulebook.js'
 import type { LoadResult } from '../policy/load.js'
 import { loadPolicyPaths } from '../policy/read-files.js'
 import { renderDiagnostics } from '../policy/render-diagnostics.js'
+import { counted } from './counted.js'
 import type { Settings } from './options.js'
 import { namedPaths, policyPaths } from './policy-files.js'
 
@@ -39,8 +40,10 @@ function explain({ native, falco }: Loaded, done = 'go into force'): void {
   process.stderr.write(falco.errors)
   const { falco: loaded, refused, warningCount } = falco
   const enabledCount = loaded.rules.filter(({ enabled }) => enabled).length
-  const warned = warningCount === 0 ? '' : `, ${warningCount} warnings (\`hullguard policy check\` shows them)`
-  process.stderr.write(`${enabledCount} Falco rules ${done}, ${refused.length} are refused${warned}\n`)
+  const warned =
+    warningCount === 0 ? '' : `, ${counted(warningCount, 'warning')} (\`hullguard policy check\` shows them)`
+  const bad = `${refused.length} ${refused.length === 1 ? 'is' : 'are'} refused`
+  process.stderr.write(`Falco rules: ${enabledCount} ${done}, ${bad}${warned}\n`)
 }
 
 /** For the start: undefined after it was said why nothing goes into force. */
@@ -50,7 +53,7 @@ export async function rulebookOrExplain(settings: Settings): Promise<Rulebook | 
   const { native } = loaded
   const isRefused = isFalcoRefused(loaded, settings)
   if (native.errorCount === 0 && !isRefused) return rulebookOf(loaded, settings)
-  const why = native.errorCount > 0 ? `${native.errorCount} errors` : 'the Falco files are refused'
+  const why = native.errorCount > 0 ? counted(native.errorCount, 'error') : 'the Falco files are refused'
   process.stderr.write(`${why}: nothing was put in force\n`)
   return undefined
 }

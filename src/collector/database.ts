@@ -77,7 +77,9 @@ export function openReadOnly(dataDir: string): Db {
   const path = storePath(dataDir)
   try {
     statSync(path)
-  } catch {
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EACCES')
+      throw new HullguardError('data_dir_unusable', `${dataDir} may not be read by this user`, { cause: error })
     throw new HullguardError('store_missing', `${dataDir} holds no store`)
   }
   return guarded(path, () => {

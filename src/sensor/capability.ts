@@ -30,6 +30,8 @@ export interface HostReport {
   missingCapabilities: readonly string[]
   /** Why nothing can be watched at all, or empty. */
   fault: string
+  /** What to do about the fault, or empty. */
+  advice: string
   events: readonly EventReport[]
   blindSpots: readonly string[]
 }
@@ -56,7 +58,7 @@ export const BLIND_SPOTS = [
 ] as const
 
 export function reportHost(hierarchy: Pick<SensorOptions, 'hierarchyId' | 'useMemoryCss' | 'unifiedRoot'>): HostReport {
-  const report = { fault: '', events: [] as EventReport[], blindSpots: [] as string[] }
+  const report = { fault: '', advice: '', events: [] as EventReport[], blindSpots: [] as string[] }
   try {
     const sensor = Sensor.open({ ...hierarchy, ringBytes: 1 << 20, counters: new Counters(), isCongested: () => false })
     try {
@@ -70,6 +72,7 @@ export function reportHost(hierarchy: Pick<SensorOptions, 'hierarchyId' | 'useMe
     }
   } catch (error) {
     report.fault = error instanceof HullguardError ? `${error.message} [${error.code}]` : messageOf(error)
+    if (error instanceof HullguardError) report.advice = error.action
   }
   return {
     kernel: release(),
@@ -92,7 +95,7 @@ function tryEvent(sensor: Sensor, event: string): EventReport {
       inUse.push(rung)
       if (rung.note !== '' && !notes.includes(rung.note)) notes.push(rung.note)
     } else if (!rows.some(({ program }) => program === rung.alternative && !sensor.missing.has(program)))
-      notes.push(`${rung.hook}: ${reason}`)
+      notes.push(`${rung.hook}: not to be had here: ${reason}`)
   }
   return {
     event,

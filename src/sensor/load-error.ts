@@ -3,6 +3,8 @@ import { existsSync, readFileSync } from 'node:fs'
 import { HullguardError, messageOf } from '../telemetry/errors.js'
 import { isNativeError } from './addon.js'
 
+const KERNEL_BTF = '/sys/kernel/btf/vmlinux'
+const PROBE_REFUSED = /probe_loading\(\):Operation not permitted/
 const EPERM = 1
 const EACCES = 13
 
@@ -23,8 +25,8 @@ function isLockedDown(): boolean {
 export function explainLoadError(what: string, error: unknown): HullguardError {
   if (!isNativeError(error))
     return new HullguardError('probe_load_failed', `cannot ${what}: ${messageOf(error)}`, { cause: error })
-  const detail = error.log.trim().split('\n').slice(-3).join(' / ')
-  const message = `cannot ${what}: ${error.message}${detail === '' ? '' : ` (${detail})`}`
+  const prefix = `cannot ${what}: `
+  const reason = error.message.startsWith(prefix) ? error.message.slice(prefix.length) : error.message
   if (isLockedDown())
     return new HullguardError(
       'kernel_locked_down',
@@ -34,12 +36,16 @@ export function explainLoadError(what: string, error: unknown): HullguardError {
   const lacking = LACKS.find(({ said }) => said.test(error.log))
   if (lacking !== undefined)
     return new HullguardError('kernel_lacks', `cannot ${what}: this kernel has no ${lacking.what}`, { cause: error })
-  if (!hasKernelBtf()) return new HullguardError('no_btf', message, { cause: error })
+  if (!hasKernelBtf()) return new HullguardError('no_btf', `${prefix}there is no ${KERNEL_BTF}`, { cause: error })
+  // libbpf's words about its own first try are of limits that are not in the way
+  const isRefusedWhole = PROBE_REFUSED.test(error.log)
+  const detail = isRefusedWhole ? '' : error.log.trim().split('\n').slice(-3).join(' / ')
+  const message = `${prefix}${reason}${detail === '' ? '' : ` (${detail})`}`
   if (error.errno === EPERM || error.errno === EACCES)
     return new HullguardError('not_permitted', message, { cause: error })
   return new HullguardError('probe_load_failed', message, { cause: error })
 }
 
 export function hasKernelBtf(): boolean {
-  return existsSync('/sys/kernel/btf/vmlinux')
+  return existsSync(KERNEL_BTF)
 }

@@ -65,7 +65,7 @@ test('policy check --rules prints counts or JSON and answers 1 when a rule is re
   )
   const text = check(file)
   assert.equal(text.status, 1)
-  assert.ok(text.stdout.includes('1 Falco rules are good, 1 are refused;'), text.stdout)
+  assert.ok(text.stdout.includes('1 Falco rule is good, 1 is refused;'), text.stdout)
 })
 
 test('hullguard fields lists every field and event type, and what is yielded', () => {

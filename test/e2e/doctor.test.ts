@@ -2,19 +2,22 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { RUNGS } from '../../src/sensor/rungs.js'
-import { HULLGUARD, hullguard } from '../support/hullguard.js'
+import { HULLGUARD, hullguard, scratchDir } from '../support/hullguard.js'
 import { requires, run } from '../support/process.js'
 
 interface Report {
   kernel: string
   fault: string
+  advice: string
   capabilities: { missing: string[] }
   events: { event: string; rung: string; deny: boolean; kill: boolean; note: string }[]
   blind_spots: string[]
 }
 
 const TERMINAL_CHARS = 100
-const skip = requires({ root: true, commands: ['setpriv'], files: ['/sys/kernel/btf/vmlinux'] })
+/** The table fits the smallest terminal. */
+const TABLE_CHARS = 80
+const skip = requires({ root: true, commands: ['setpriv', 'unshare'], files: ['/sys/kernel/btf/vmlinux'] })
 
 describe('doctor', { skip }, () => {
   test('one row per event, with the hooks in use and what they can; every hook that is not there has its reason', async () => {
@@ -46,6 +49,7 @@ describe('doctor', { skip }, () => {
       const row = lines.find((line) => line.startsWith(`${event}  `))
       const [first = ''] = rung.split(' + ')
       assert.ok(row?.includes(first), `${event}: ${row}`)
+      assert.ok((row?.length ?? 0) <= TABLE_CHARS, row)
       assert.equal(row?.includes('deny'), deny, row)
       assert.equal(row?.includes('kill'), kill, row)
     }
@@ -60,5 +64,22 @@ describe('doctor', { skip }, () => {
     assert.ok(report.capabilities.missing.includes('CAP_BPF'))
     assert.ok(report.capabilities.missing.includes('CAP_SYS_ADMIN'))
     assert.deepEqual(report.events, [])
+    assert.match(report.advice, /^run as root /)
+    const screen = await run('setpriv', bare.slice(0, -1))
+    assert.match(screen.stdout, /^nothing can be watched here: .*Operation not permitted \[HG2001\]\nrun as root /m)
+    assert.doesNotMatch(screen.stdout, /RLIMIT|blind spots/)
+  })
+
+  test('on a kernel without types it says that and nothing else is tried', async () => {
+    const hidden = 'mount --bind "$0" /sys/kernel/btf && exec "$@"'
+    const dir = scratchDir()
+    const command = [process.execPath, HULLGUARD, 'doctor']
+    const { code, stdout } = await run('unshare', ['-m', 'sh', '-c', hidden, dir, ...command])
+    assert.equal(code, 1)
+    assert.match(stdout, /^BTF +no \(\/sys\/kernel\/btf\/vmlinux is missing\)$/m)
+    assert.match(
+      stdout,
+      /^nothing can be watched here: .*there is no \/sys\/kernel\/btf\/vmlinux\s+\[HG2002\]\nuse a kernel/m,
+    )
   })
 })

@@ -62,7 +62,7 @@ describe("Falco's stable rules in force", { skip }, () => {
   }
 
   test('the start says what is in force and what is refused', () => {
-    assert.match(host.stderr, /^\d+ Falco rules go into force, \d+ are refused/m)
+    assert.match(host.stderr, /^Falco rules: \d+ go into force, \d+ (is|are) refused/m)
   })
 
   test('Netcat Remote Code Execution in Container: the whole alert', async () => {
@@ -291,7 +291,7 @@ describe('loading rules', { skip: tools }, () => {
     assert.equal(strict.code, 1)
     assert.match(
       strict.stderr,
-      /HG3305[\s\S]*1 Falco rules go into force, 1 are refused[\s\S]*nothing was put in force/,
+      /HG3305[\s\S]*Falco rules: 1 go into force, 1 is refused[\s\S]*nothing was put in force/,
     )
     const absent = await hullguard([...base, '--rules', join(dir, 'none.yaml')])
     assert.equal(absent.code, 1)

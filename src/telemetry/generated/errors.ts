@@ -1,8 +1,8 @@
 // Generated from tables/errors.json by scripts/generate-errors.mjs. Do not edit.
 
 export const ERRORS = {
-  usage: { code: 'HG1001', exitCode: 2, meaning: "the command line is wrong", action: "read the message; `hullguard COMMAND --help` lists the options" },
-  config_invalid: { code: 'HG1002', exitCode: 2, meaning: "a configuration file or HULLGUARD_* variable holds a value that cannot be used", action: "correct the named key" },
+  usage: { code: 'HG1001', exitCode: 2, meaning: "the command line is wrong", action: "`hullguard COMMAND --help` lists what the command takes" },
+  config_invalid: { code: 'HG1002', exitCode: 2, meaning: "an option, a HULLGUARD_* variable or the configuration file holds a value that cannot be used", action: "correct the option, variable or key that is named" },
   data_dir_unusable: { code: 'HG1003', exitCode: 3, meaning: "the data directory cannot be created, read or written", action: "give a writable directory with --data-dir, or correct its permissions" },
   second_agent: { code: 'HG1004', exitCode: 3, meaning: "another agent is already watching this host", action: "stop the agent with the named pid, or use it" },
   internal: { code: 'HG1005', exitCode: 4, meaning: "a fault in hullguard itself", action: "report it with the log" },
