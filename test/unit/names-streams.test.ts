@@ -54,7 +54,7 @@ function placeOf(name: keyof EvPacket): { at: number; sizeBytes: number } {
   let place = places.get(name)
   if (place === undefined) {
     const all = makeEvent(EvPacket, { kind: 0, [name]: 0xffff_ffff_ffff_ffffn, sizeBytes: 0 })
-    const at = all.findIndex((byte) => byte === 0xff)
+    const at = all.indexOf(0xff)
     place = { at, sizeBytes: all.filter((byte) => byte === 0xff).length }
     places.set(name, place)
   }
