@@ -12,11 +12,11 @@ const WIDTH_MAX_CHARS = 100
 const COSTS: Readonly<Record<CostClass, string>> = {
   'none when unwatched': 'none',
   'one lookup': 'lookup',
-  'every syscall': 'calls',
-  'every packet': 'packets',
+  'every syscall': 'call',
+  'every packet': 'packet',
 }
 const LEGEND =
-  'COST: what a process pays that nobody watches: none; one lookup when it does that; something at each of its system calls, or packets'
+  'COST: what a process pays that nobody watches: none; one lookup when it does that; something at each of its system calls, or of its packets'
 const NO_SECURITYFS = 'unknown (mount securityfs on /sys/kernel/security to see)'
 const CGROUPS: Readonly<Record<string, string>> = {
   v2: 'v2',
