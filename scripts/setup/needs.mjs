@@ -23,6 +23,8 @@ export function findCommand(name) {
 const command = (name) => () => findCommand(name) !== undefined
 const header = (name) => () => ['/usr/include', '/usr/local/include'].some((folder) => existsSync(join(folder, name)))
 
+const armHeaders = () => existsSync('/usr/arm-linux-gnueabihf/include/asm/unistd.h')
+
 /** A dynamically linked program names its loader (/lib64/ld-linux…, /lib/ld-musl…) within its first page. */
 function staticBusybox() {
   const file = findCommand('busybox')
@@ -63,6 +65,16 @@ const needs = [
   [TEST, '', 'tmux', 'tmux', 'a terminal for tests', command('tmux')],
   [TEST, '', 'iproute2', 'iproute', 'test networks', command('ip')],
   [TEST, '', 'qemu-system-x86', 'qemu-system-x86-core', 'boots other kernels', command('qemu-system-x86_64')],
+  [TEST, '', 'qemu-system-arm', 'qemu-system-aarch64-core', 'boots those of arm64', command('qemu-system-aarch64')],
+  [
+    TEST,
+    '',
+    'g++-aarch64-linux-gnu',
+    'gcc-c++-aarch64-linux-gnu',
+    'compiles for arm64',
+    command('aarch64-linux-gnu-g++'),
+  ],
+  [TEST, '', 'linux-libc-dev-armhf-cross', 'kernel-cross-headers', 'system calls of 32-bit ARM', armHeaders],
   [TEST, '', 'cpio', 'cpio', 'packs what they boot into', command('cpio')],
   [TEST, '', 'libcap2-bin', 'libcap', 'gives test programs capabilities', command('setcap')],
   [TEST, '', 'procps', 'procps-ng', 'ps, for tests', command('ps')],

@@ -2,7 +2,8 @@
 // the key and the outputs are there; a stage whose source is not in the checkout is none. A stamp is written last, so an interrupted stage runs again.
 import { copyFileSync, existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync } from 'node:fs'
 import { dirname, extname, join } from 'node:path'
-import { at, filesUnder, hashOf, readStamp, run, SetupError, say, writeStamp } from './support.mjs'
+import { buildAddon } from './gyp.mjs'
+import { at, filesUnder, hashOf, readStamp, root, run, SetupError, say, writeStamp } from './support.mjs'
 
 const target = `${process.platform}-${process.arch}-${process.versions.modules}`
 
@@ -30,18 +31,6 @@ const bpf = {
   run() {
     run('bash', ['scripts/build-bpf.sh'], { advice: 'correct the source that clang names' })
   },
-}
-
-/** Headers of the very Node that runs this; without them node-gyp would fetch them from the network. */
-function nodeHeaders() {
-  const prefix = dirname(dirname(realpathSync(process.execPath)))
-  try {
-    const text = readFileSync(join(prefix, 'include/node/node_version.h'), 'utf8')
-    const parts = ['MAJOR', 'MINOR', 'PATCH'].map((part) => text.match(`NODE_${part}_VERSION (\\d+)`)?.[1])
-    return parts.join('.') === process.versions.node ? [`--nodedir=${prefix}`] : []
-  } catch {
-    return []
-  }
 }
 
 /** Shared libraries a program needs, name -> file, as the loader resolves them here. */
@@ -90,11 +79,7 @@ const addon = {
   outputs: ['dist/native/hullguard_native.node'],
   key: () => hashOf(filesUnder(['binding.gyp', 'native', 'bpf/abi.h']), target),
   run() {
-    const gyp = ['node_modules/node-gyp/bin/node-gyp.js', 'rebuild', '--jobs=max', ...nodeHeaders()]
-    run(process.execPath, gyp, {
-      advice: 'correct the source that the compiler names; node-gyp needs make, g++ and python3',
-    })
-    const built = at('build/Release/hullguard_native.node')
+    const built = buildAddon({ folder: root })
     if (!existsSync(built))
       throw new SetupError('node-gyp built no build/Release/hullguard_native.node: see binding.gyp')
     const folder = 'dist/native/licenses'

@@ -27,11 +27,11 @@ export function sys32(name: string, ...args: (string | number)[]): (string | num
   return ['sys32', nr, ...args]
 }
 
-/** The static program: DIR/calls. */
-export async function compileCalls(dir: string): Promise<string> {
+/** The static program: DIR/calls; by a cross compiler for another architecture. */
+export async function compileCalls(dir: string, compiler = 'gcc'): Promise<string> {
   const calls = join(dir, 'calls')
   const sources = ['calls.c', 'ring.c'].map((name) => join(findPackageRoot(), 'test/support/acts', name))
-  await runOk('gcc', ['-static', '-O1', '-Wall', '-Wextra', '-Werror', '-o', calls, ...sources])
+  await runOk(compiler, ['-static', '-O1', '-Wall', '-Wextra', '-Werror', '-o', calls, ...sources])
   return calls
 }
 

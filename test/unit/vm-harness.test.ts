@@ -18,6 +18,16 @@ test('a guest that never began its program died too; one that began and stopped 
   assert.equal(deathOf(FACTS), undefined)
 })
 
+test('a death on arm64 is one, at the place that its trace names', () => {
+  const oops = `[    9.1] Unable to handle kernel NULL pointer dereference at virtual address 0000000000000010
+[    9.2] Internal error: Oops: 0000000096000004 [#1] SMP
+[    9.3] pc : __fget_light+0x28/0x120
+[    9.4] lr : do_sys_poll+0x1c0/0x400
+`
+  assert.match(deathOf(`${FACTS}${oops}`) ?? '', /96000004/)
+  assert.equal(placeOf(deathOf(oops) ?? ''), '__fget_light+0x28/0x120')
+})
+
 test('two deaths at one place are told from two at different places', () => {
   const elsewhere = OOPS.replace('pick_next_task_fair', 'text_poke')
   assert.equal(placeOf(deathOf(OOPS) ?? ''), placeOf(deathOf(`${FACTS}${OOPS}`) ?? ''))

@@ -214,6 +214,10 @@ static long native_call(long nr, const long *a)
 
 static long compat_call(long nr, const long *a)
 {
+#ifndef MAP_32BIT
+#define MAP_32BIT 0 /* what it is for, calls of 32 bits, is of x86-64 alone here */
+#endif
+
 #if defined(__x86_64__)
 	long result;
 

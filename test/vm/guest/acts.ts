@@ -3,13 +3,14 @@
  * ({check, ok, detail}). Imports the product's own sensor, matcher and lowering; no test runner is in the guest.
  */
 import { spawn, spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { join } from 'node:path'
 import { sensorHierarchy } from '../../../src/agent/sensor-hierarchy.js'
 import { findHierarchy } from '../../../src/container/cgroup-fs.js'
 import { compileProgram } from '../../../src/match/program.js'
 import { loadPolicies } from '../../../src/policy/load.js'
+import { ABI_NAMES, syscallName } from '../../../src/policy/syscalls.js'
 import { HOST } from '../../../src/record/model.js'
 import { BREAKER_DEFAULTS, CircuitBreaker } from '../../../src/respond/breaker.js'
 import { KernelPolicy } from '../../../src/respond/kernel-policy.js'
@@ -18,6 +19,7 @@ import type { EventHandler } from '../../../src/sensor/batch.js'
 import { ALL_ACTS, hooksOfActs } from '../../../src/sensor/call-recipes.js'
 import { reportHost } from '../../../src/sensor/capability.js'
 import {
+  Act,
   Action,
   CallFlag,
   CgroupState,
@@ -47,6 +49,10 @@ rules:
     connect: { deny: ["*:81"] }
     action: deny
 `
+
+/** Where the guest has a 32-bit program, it makes a directory. */
+const PROGRAM_32_BITS = '/bin/busybox32'
+const ACTS_32_BITS = existsSync(PROGRAM_32_BITS) ? `${PROGRAM_32_BITS} mkdir /tmp/made32; ` : ''
 
 const seen: Seen[] = []
 const CALLS = '/bin/calls'
@@ -84,6 +90,7 @@ const handler: EventHandler = {
   call: (event) =>
     note('call', {
       code: event.act,
+      text: `${ABI_NAMES[event.abi]} ${syscallName(event.nr, event.abi)}`,
       isRing: (event.flags & CallFlag.IO_URING) !== 0,
       row: rowPids.indexOf(event.pid),
     }),
@@ -155,7 +162,7 @@ async function main(): Promise<void> {
 
   // unshare -m: the exec that leaves the mount namespace ends phase setup, as a runtime's start of the entrypoint does.
   const root = process.env.GUEST_ROOT === undefined ? '' : `chroot ${process.env.GUEST_ROOT} `
-  const enter = `echo $$ > ${cgroup}/cgroup.procs; exec unshare -mn ${root}/bin/sh -c '${ACT_SCRIPT}'`
+  const enter = `echo $$ > ${cgroup}/cgroup.procs; exec unshare -mn ${root}/bin/sh -c '${ACTS_32_BITS}${ACT_SCRIPT}'`
   const run = spawnSync('/bin/sh', ['-c', enter], { encoding: 'utf8' })
   await settle()
   const script = join(process.env.GUEST_ROOT ?? '/', 'tmp/calls.sh')
@@ -213,6 +220,12 @@ async function main(): Promise<void> {
     check(`act: ${row.act}`, event !== undefined, run.stderr)
     console.log(JSON.stringify({ act: row.act, event: row.event, rung: hookOf(row, event), outcome: outcomeOf(event) }))
   }
+  if (ACTS_32_BITS !== '')
+    check(
+      'a call of a 32-bit program is told by its own ABI and name',
+      seen.some(({ code, text }) => code === Act.MKDIR && text === 'aarch32 mkdir'),
+      seen.filter(({ kind }) => kind === 'call'),
+    )
   if (hierarchy.kind !== 'hybrid') await checkMemory(sensor, hierarchy.kind, cgroup, id)
   sensor.close()
 }

@@ -2,7 +2,7 @@
  * Every act that is a system call, and what an io_uring does, as rows of the table of acts: done by the static program calls.c
  * (test/support/acts), one run of it a row. A new act without a row does not compile.
  */
-import { syscallNumber } from '../../../src/policy/syscalls.js'
+import { ABI_NATIVE, HOST_SYSCALLS, syscallNumber } from '../../../src/policy/syscalls.js'
 import { CALL_KINDS, type CallKind } from '../../../src/record/call-model.js'
 import type { ActRow, Seen } from './act-table.js'
 
@@ -20,28 +20,41 @@ const sys = (name: string, ...args: Words): Words => {
 }
 const AT_FDCWD = -100
 const DIR = 's:/tmp/'
-const openFile = sys('open', `${DIR}act-file`, 0o102, 0o600)
+/** The calls are those that both architectures have. */
+const openFile = sys('openat', AT_FDCWD, `${DIR}act-file`, 0o102, 0o600)
+/** arm64 has no rmdir(2): unlinkat(2) does it there, and is told as such. */
+const HAS_RMDIR = HOST_SYSCALLS.table(ABI_NATIVE).includes('rmdir')
+const AT_REMOVEDIR = 0x200
 const [INET, STREAM, DGRAM] = [2, 1, 2]
 const BYTES = 16
 const listening = [...sys('socket', INET, STREAM, 0), ...sys('bind', '$0', 'in:127.0.0.1:91', BYTES)]
 
 const ROWS: Readonly<Record<CallKind, CallRow>> = {
   open: { act: 'open a file', words: openFile },
-  unlink: { act: 'remove a name', words: sys('unlink', `${DIR}act-none`) },
-  rename: { act: 'rename', words: [...openFile, ...sys('rename', `${DIR}act-file`, `${DIR}act-new`)] },
-  link: { act: 'make a second name', words: sys('link', `${DIR}act-new`, `${DIR}act-hard`) },
-  symlink: { act: 'make a symbolic link', words: sys('symlink', `${DIR}act-new`, `${DIR}act-soft`) },
-  chmod: { act: 'change permissions', words: sys('chmod', `${DIR}act-new`, 0o640) },
-  chown: { act: 'change the owner', words: sys('chown', `${DIR}act-new`, 1, 1) },
-  mkdir: { act: 'make a directory', words: sys('mkdir', `${DIR}act-folder`, 0o700) },
-  rmdir: { act: 'remove a directory', words: sys('rmdir', `${DIR}act-folder`) },
+  unlink: { act: 'remove a name', words: sys('unlinkat', AT_FDCWD, `${DIR}act-none`, 0) },
+  rename: {
+    act: 'rename',
+    words: [...openFile, ...sys('renameat', AT_FDCWD, `${DIR}act-file`, AT_FDCWD, `${DIR}act-new`)],
+  },
+  link: { act: 'make a second name', words: sys('linkat', AT_FDCWD, `${DIR}act-new`, AT_FDCWD, `${DIR}act-hard`, 0) },
+  symlink: { act: 'make a symbolic link', words: sys('symlinkat', `${DIR}act-new`, AT_FDCWD, `${DIR}act-soft`) },
+  chmod: { act: 'change permissions', words: sys('fchmodat', AT_FDCWD, `${DIR}act-new`, 0o640) },
+  chown: { act: 'change the owner', words: sys('fchownat', AT_FDCWD, `${DIR}act-new`, 1, 1, 0) },
+  mkdir: { act: 'make a directory', words: sys('mkdirat', AT_FDCWD, `${DIR}act-folder`, 0o700) },
+  rmdir: {
+    act: 'remove a directory',
+    words: HAS_RMDIR ? sys('rmdir', `${DIR}act-folder`) : sys('unlinkat', AT_FDCWD, `${DIR}act-folder`, AT_REMOVEDIR),
+  },
   truncate: { act: 'cut a file', words: sys('truncate', `${DIR}act-new`, 0) },
   signal: { act: 'signal another process', words: ['child', ...sys('kill', '$0', 28)] },
   setuid: { act: 'change the user', words: sys('setuid', 7) },
   setgid: { act: 'change the group', words: sys('setgid', 7) },
   capset: { act: 'set capabilities', words: sys('capset', 'caps', 'args:1:1:0:0:0:0') },
   ptrace: { act: 'trace another process', words: ['child', ...sys('ptrace', 0x4206, '$0', 0, 0)] },
-  setns: { act: 'enter a namespace', words: [...sys('open', 's:/proc/self/ns/uts', 0), ...sys('setns', '$0', 0)] },
+  setns: {
+    act: 'enter a namespace',
+    words: [...sys('openat', AT_FDCWD, 's:/proc/self/ns/uts', 0), ...sys('setns', '$0', 0)],
+  },
   unshare: { act: 'make a namespace', words: sys('unshare', 0x4000000) },
   mount: { act: 'mount', words: sys('mount', 's:none', 's:/run', 's:tmpfs', 0, 0) },
   umount: { act: 'unmount', words: sys('umount2', 's:/none', 0) },
@@ -89,12 +102,15 @@ const RING_CONNECT: Words = [...sys('socket', INET, STREAM, 0), 'ring', 16, '$0'
 
 const SYSCALL_HOOK = 'tp_btf/sys_exit'
 
+const actOf = (kind: CallKind): number => CALL_KINDS.indexOf(kind === 'rmdir' && !HAS_RMDIR ? 'unlink' : kind) + 1
+
 export const CALL_ROWS: readonly (ActRow & { words: Words })[] = [
   ...CALL_KINDS.map((kind, index) => ({
     event: kind,
     ...ROWS[kind],
     hook: kind === 'signal' ? 'tp_btf/signal_generate' : SYSCALL_HOOK,
-    isEvent: ({ kind: of, code, isRing, row }: Seen) => of === 'call' && code === index + 1 && !isRing && row === index,
+    isEvent: ({ kind: of, code, isRing, row }: Seen) =>
+      of === 'call' && code === actOf(kind) && !isRing && row === index,
   })),
   ...RING_ROWS.map((one, index) => ({
     ...one,
