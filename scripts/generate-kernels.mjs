@@ -18,6 +18,8 @@ const ORDER = [
   '6.12',
   '6.12, bpf not among the LSMs',
   '6.12, lockdown=confidentiality',
+  '6.1, arm64',
+  '6.12, arm64',
 ]
 
 function sorted(data) {
@@ -81,6 +83,10 @@ A kernel that refuses says why, and nothing stays attached. On 5.10 what is miss
 (BPF_MAP_TYPE_TASK_STORAGE, in Linux since 5.11), which tells which container a process belongs to, and \`bpf_loop\` (since 5.17), by which
 paths and rules are walked. No lower rung stands in for them, so 5.10 is refused whole. Under lockdown=confidentiality the kernel lets
 no BPF program read kernel memory.
+
+The runs of arm64 are of an emulator on an x86-64 machine, with the addon cross-compiled and Debian's Node: the same table of acts, and of
+what is said of arm64 here nothing was seen on hardware. On 6.1 a program cannot attach to a function of an arm64 kernel, which LSM
+programs need, so no exec is refused there; arm64 has no rmdir(2), and the removal of a directory is told as the unlinkat(2) that it is.
 
 ## Acts
 

@@ -131,6 +131,8 @@ function refusedProgram(error: unknown): string | undefined {
 function reasonOf(error: unknown, program: string): string {
   if (!isNativeError(error)) return messageOf(error)
   const said = error.log.split('\n').find((line) => line.includes(`prog '${program}': `))
-  // libbpf's own words about the load say no more than the error does.
-  return (said?.replace(/^.*prog '\w+': (BPF program load failed: )?/, '') ?? error.message).trim()
+  // libbpf's own words about the load say no more than the error does. ENOTSUPP is the kernel's alone, so no library has a text for it.
+  return (said?.replace(/^.*prog '\w+': (BPF program load failed: )?/, '') ?? error.message)
+    .replace(/ERROR: strerror_r\(-524\)=\d+/, 'this kernel cannot (ENOTSUPP)')
+    .trim()
 }
