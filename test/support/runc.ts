@@ -22,6 +22,8 @@ export interface RuncOptions {
   uid?: number
   gid?: number
   memoryLimitBytes?: number
+  /** Processes and threads at once. */
+  pidsLimitCount?: number
   /** `own`: a network namespace with loopback only (default); `host`: the machine's. */
   network?: 'own' | 'host'
   /** false: no pid namespace of its own, so that pids inside are the host's. */
@@ -208,6 +210,7 @@ function spec(options: RuncOptions, cgroupsPath: string): object {
       resources: {
         devices: [{ allow: false, access: 'rwm' }],
         ...(options.memoryLimitBytes === undefined ? {} : { memory: { limit: options.memoryLimitBytes } }),
+        ...(options.pidsLimitCount === undefined ? {} : { pids: { limit: options.pidsLimitCount } }),
       },
       maskedPaths: ['/proc/kcore', '/proc/keys'],
       readonlyPaths: ['/proc/sys', '/proc/sysrq-trigger'],
