@@ -150,7 +150,8 @@ __noinline int call__read_raw(__u32 slot, __u32 which, __u64 address)
 	}
 	if (length == HG_PATH_MAX_BYTES)
 		scratch->call.flags |= HG_CALL_PATH_TRUNCATED;
-	return length - 1;
+	/* Of an empty string 6.1 and 6.12 say 0 and later kernels 1. */
+	return length > 1 ? length - 1 : 0;
 }
 
 /* Appends at strings[offset] half `which` of scratch->raw, of `length` bytes. Returns how many went there. */
