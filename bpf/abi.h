@@ -133,7 +133,8 @@ enum hg_act {
 	HG_ACT_SEND = 33,
 	HG_ACT_RECV = 34,
 	HG_ACT_DUP = 35,
-	HG_ACT_MAX = 36,
+	HG_ACT_IPC = 36, /* memory, queues and semaphores that processes share by a key or name */
+	HG_ACT_MAX = 37,
 };
 
 /* How a file is opened: ev_call.access, and what a profile's filter lets through. */

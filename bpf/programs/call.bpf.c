@@ -12,6 +12,7 @@
  */
 #define AT_FDCWD (-100)
 #define NR_IA32_SOCKETCALL 102
+#define NR_IA32_IPC 117
 #define O_CREAT 0100
 #define O_TMPFILE 020000000
 #define O_ACCMODE 3
@@ -55,6 +56,22 @@ static __always_inline bool call__is_prctl_of_interest(__u32 option)
 	}
 }
 
+/* ia32's ipc(2) is many calls in one: those that get or attach something are meant (include/uapi/linux/ipc.h). */
+static __always_inline bool call__is_ipc_of_interest(const struct ev_call *call)
+{
+	if (call->abi != SYSCALL_IA32 || call->nr != NR_IA32_IPC)
+		return true;
+	switch (call->args[0] & 0xffff) {
+	case 2:	 /* SEMGET */
+	case 13: /* MSGGET */
+	case 21: /* SHMAT */
+	case 23: /* SHMGET */
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* Is this call one of those that its act means? */
 static __always_inline bool call__is_of_interest(const struct ev_call *call)
 {
@@ -65,6 +82,8 @@ static __always_inline bool call__is_of_interest(const struct ev_call *call)
 		return call->args[2] & PROT_EXEC;
 	case HG_ACT_PRCTL:
 		return call__is_prctl_of_interest(call->args[0]);
+	case HG_ACT_IPC:
+		return call__is_ipc_of_interest(call);
 	case HG_ACT_SIGNAL: /* one that worked is seen at signal_generate */
 		return call->result < 0;
 	default:

@@ -36,7 +36,7 @@ const ACTS_OF_CLASS: Readonly<Record<ActivityClass, readonly CallKind[]>> = {
     ] as const),
     ...(['bpf', 'module', 'memfd', 'mmap', 'mprotect', 'prctl', 'userfaultfd', 'signal'] as const),
   ],
-  sharing: ['mount', 'umount', 'setns', 'ptrace', 'signal'],
+  sharing: ['mount', 'umount', 'setns', 'ptrace', 'signal', 'ipc'],
   network: ['socket', 'bind', 'listen', 'accept', 'send', 'recv', 'dup'],
   names: [],
   syscall: [],

@@ -4,6 +4,7 @@
  */
 import { ABI_32_BITS, ABI_NAMES } from '../policy/syscalls.js'
 import type { CallKind } from '../record/call-model.js'
+import { IA32_IPC } from '../sensor/call-recipes.js'
 import { Act, type EvCall } from '../sensor/generated/abi.js'
 import { signalName } from './signals.js'
 
@@ -229,10 +230,25 @@ const READERS: Readonly<Record<CallKind, Reader>> = {
   accept: (event, call) => (call === 'accept4' ? { flags: flagNames(SOCKET_FLAGS, low32(event.args(3))) } : {}),
   send: (event, call) => messageFlags(event, call),
   recv: (event, call) => messageFlags(event, call),
+  ipc: (event, call, { raw }) => {
+    if (call === 'mq_open') return { name: raw, flags: openFlagNames(low32(event.args(1))) }
+    const [first, second, third] = ipcArguments(event, call)
+    const flags = { flags: octal(low32(call === 'msgget' ? second : third)) }
+    if (call === 'shmat') return { id: String(signed32(first)), ...flags }
+    const key = low32(first) === 0 ? 'IPC_PRIVATE' : hex(BigInt(low32(first)))
+    return { key, ...(call === 'msgget' ? {} : { size: String(second) }), ...flags }
+  },
   dup: (event, call) => ({
     old_fd: String(signed32(event.args(0))),
     ...(call === 'dup3' ? { flags: openFlagNames(low32(event.args(2))) } : {}),
   }),
+}
+
+/** In the order of the call of its own, whichever way it was made. */
+function ipcArguments(event: EvCall, call: string): [bigint, bigint, bigint] {
+  if (!isOldIpc(event)) return [event.args(0), event.args(1), event.args(2)]
+  // ipc(SHMAT, id, flags, …); the others have theirs in the order that they have alone
+  return call === 'shmat' ? [event.args(1), 0n, event.args(2)] : [event.args(1), event.args(2), event.args(3)]
 }
 
 function messageFlags(event: EvCall, call: string): Readonly<Record<string, string>> {
@@ -267,6 +283,16 @@ export function argumentNumber(act: CallKind, name: string, text: string): numbe
     number = (number | value) >>> 0
   }
   return number
+}
+
+/** One of several calls in one, which ipcNumber() tells. */
+export function isOldIpc(event: EvCall): boolean {
+  return ABI_NAMES[event.abi] === 'ia32' && event.nr === IA32_IPC && event.act === Act.IPC
+}
+
+/** The upper half is a version. */
+export function ipcNumber(event: EvCall): number {
+  return low32(event.args(0)) & 0xffff
 }
 
 /** `sendto` … for a call of ia32's socketcall, whose own name says nothing. */

@@ -10,10 +10,10 @@ import {
 } from '../record/call-model.js'
 import { formatIp } from '../record/ip-text.js'
 import { callRanges } from '../sensor/batch.js'
-import { SOCKETCALLS } from '../sensor/call-recipes.js'
+import { IPC_CALLS, SOCKETCALLS } from '../sensor/call-recipes.js'
 import { Access, CallFlag, type EvCall } from '../sensor/generated/abi.js'
 import { decodeText } from '../sensor/sensor.js'
-import { isSocketCall, readArguments } from './call-arguments.js'
+import { ipcNumber, isOldIpc, isSocketCall, readArguments } from './call-arguments.js'
 
 /** AF_* of include/linux/socket.h. */
 const FAMILIES: ReadonlyMap<number, SocketFamily> = new Map([
@@ -63,6 +63,7 @@ export function callKind(event: EvCall): CallKind | undefined {
 export function callName(event: EvCall): string {
   const { nr, abi } = event
   if ((event.flags & CallFlag.IO_URING) !== 0) return RING_CALLS.get(nr) ?? `io_uring_${nr}`
+  if (isOldIpc(event)) return IPC_CALLS[ipcNumber(event)] ?? 'ipc'
   if (isSocketCall(event)) return SOCKETCALLS[Number(event.facts(3))] ?? 'socketcall'
   return syscallName(nr, abi)
 }

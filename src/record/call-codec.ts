@@ -12,10 +12,11 @@ import {
   FILE_ACCESSES,
   SOCKET_FAMILIES,
 } from './call-model.js'
-import { Kind, type Call as WireCall } from './generated/wire.js'
+import type { Call as WireCall } from './generated/wire.js'
+import { CALL_KIND_NUMBERS } from './names.js'
 
 export function callKindOf(kindNumber: number): CallKind | undefined {
-  return CALL_KINDS[kindNumber - Kind.OPEN]
+  return CALL_KINDS.find((kind) => CALL_KIND_NUMBERS[kind] === kindNumber)
 }
 
 export function callToWire(body: CallBody, ref: (text: string) => number): WireCall {
@@ -29,7 +30,7 @@ export function callToWire(body: CallBody, ref: (text: string) => number): WireC
   })
   const { socket, target } = body
   return {
-    act: Kind.OPEN + CALL_KINDS.indexOf(body.act),
+    act: CALL_KIND_NUMBERS[body.act],
     callRef: ref(body.call),
     abi: ABIS.indexOf(body.abi),
     ...(body.result === undefined ? {} : { result: body.result }),

@@ -44,6 +44,7 @@ export const CALL_KINDS = [
   'send',
   'recv',
   'dup',
+  'ipc',
 ] as const
 export type CallKind = (typeof CALL_KINDS)[number]
 
@@ -238,4 +239,9 @@ export const CALL_SHAPES: Readonly<Record<CallKind, CallShape>> = {
   send: { what: 'data was sent by sendto or sendmsg', parts: SOCKET, args: ['flags'] },
   recv: { what: 'data was received by recvfrom or recvmsg', parts: SOCKET, args: ['flags'] },
   dup: { what: 'a descriptor was duplicated', parts: SOCKET, args: ['old_fd', 'flags'] },
+  ipc: {
+    what: 'memory, a queue or semaphores that processes share were got by their key or name, or attached',
+    parts: ['path', 'file'],
+    args: ['name', 'key', 'id', 'size', 'flags'],
+  },
 }

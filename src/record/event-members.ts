@@ -296,5 +296,6 @@ const OWN_WIRE_MEMBERS: Readonly<Partial<Record<CallKind, readonly string[]>>> =
   mount: ['raw2: source', 'tag: type of the file system'],
   module: ['raw: name or parameters', 'raw2: parameters'],
   memfd: ['raw: name'],
+  ipc: ['raw: name'],
   prctl: ['tag: new name'],
 }

@@ -24,11 +24,12 @@ export { ABIS }
 
 export const LANES: readonly Lane[] = ['alert', 'activity']
 
-/** The acts stand in a row on the wire. */
-const CALL_KIND_NUMBERS = Object.fromEntries(CALL_KINDS.map((name, index) => [name, Kind.OPEN + index])) as Record<
-  CallKind,
-  number
->
+/** The first acts stand in a row on the wire; those that came later have numbers of their own. */
+const ROW_COUNT = Kind.DUP - Kind.OPEN + 1
+const LATER_CALL_KINDS: Readonly<Partial<Record<CallKind, number>>> = { ipc: Kind.IPC }
+export const CALL_KIND_NUMBERS = Object.fromEntries(
+  CALL_KINDS.map((name, index) => [name, index < ROW_COUNT ? Kind.OPEN + index : LATER_CALL_KINDS[name]]),
+) as Readonly<Record<CallKind, number>>
 
 export const KIND_NUMBERS: Readonly<Record<RecordKind, number>> = {
   ...CALL_KIND_NUMBERS,

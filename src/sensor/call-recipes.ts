@@ -104,11 +104,16 @@ const RECIPES: Readonly<Record<CallKind, Readonly<Record<string, Recipe>>>> = {
     dup2: { flags: RESULT_FD, fdArg: 1 },
     dup3: { flags: RESULT_FD, fdArg: 1 },
   },
+  ipc: { shmget: none, shmat: none, msgget: none, semget: none, mq_open: { pathArg: 1, flags: RAW | RESULT_FD } },
 }
 
 /** Calls of ia32's socketcall by their number there (include/uapi/linux/net.h); `-`: no act here. */
 export const SOCKETCALLS =
   '- socket bind - listen accept - - - - - sendto recvfrom - - - sendmsg recvmsg accept4 - sendmmsg'.split(' ')
+
+/** ia32's ipc(2) is several of these calls, by its first argument (include/uapi/linux/ipc.h). */
+export const IA32_IPC = 117
+export const IPC_CALLS: Readonly<Record<number, string>> = { 2: 'semget', 13: 'msgget', 21: 'shmat', 23: 'shmget' }
 
 /** Only ia32 has it; its arguments stand in memory. */
 const IA32_OLD_MMAP = 90
@@ -183,6 +188,8 @@ export function* recipeEntries(
     }
   }
   if (!calls.abiNames.includes('ia32')) return
+  const shared = rowByName.get('shmget')
+  if (shared !== undefined) yield [calls.abiNames.indexOf('ia32') * SYSCALLS_MAX + IA32_IPC, valueFor(shared)]
   for (const [number, name] of SOCKETCALLS.entries()) {
     const row = rowByName.get(name)
     const index = calls.abiNames.length * SYSCALLS_MAX + number

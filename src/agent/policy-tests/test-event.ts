@@ -208,6 +208,7 @@ const CALLS: Readonly<Record<CallKind, string>> = {
   accept: 'accept4',
   send: 'sendto',
   recv: 'recvfrom',
+  ipc: 'shmget',
   dup: 'dup3',
 }
 

@@ -56,6 +56,7 @@ const CALLS: Readonly<Record<CallKind, readonly string[]>> = {
   send: ['sendto', 'sendmsg'],
   recv: ['recvfrom', 'recvmsg'],
   dup: ['dup', 'dup2', 'dup3'],
+  ipc: ['shmget', 'shmat', 'msgget', 'semget', 'mq_open'],
 }
 
 /** Those among them that the probes do not look at. */

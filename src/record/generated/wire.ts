@@ -64,6 +64,7 @@ export const Kind = {
   DNS: 49,
   TLS: 50,
   HTTP: 51,
+  IPC: 52,
 } as const
 
 export const ContainerState = {

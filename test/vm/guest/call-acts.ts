@@ -83,6 +83,7 @@ const ROWS: Readonly<Record<CallKind, CallRow>> = {
     words: [...sys('socket', INET, DGRAM, 0), ...sys('recvfrom', '$0', 'buf:1', 1, 0x40, 0, 0)],
   },
   dup: { act: 'duplicate a descriptor', words: sys('dup', 1) },
+  ipc: { act: 'get shared memory', words: sys('shmget', 0x48474d, 4096, 0o1600) },
 }
 
 /** Opcodes of include/uapi/linux/io_uring.h. */
