@@ -1,14 +1,16 @@
 /** `--activity`: what a container does to files, privileges and sockets becomes records, whole and safe to show. */
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import type { CallKind } from '../../src/record/call-model.js'
 import type { HullguardRecord } from '../../src/record/model.js'
+import { compileCalls } from '../support/call-acts.js'
 import { type Feed, type Host, hullguard, scratchDir, startRun } from '../support/hullguard.js'
 import { requires, uniqueName } from '../support/process.js'
 import { makeRootfs } from '../support/rootfs.js'
 import { type RuncContainer, runcRun } from '../support/runc.js'
 
-const skip = requires({ root: true, commands: ['runc', 'busybox'] })
+const skip = requires({ root: true, commands: ['runc', 'busybox', 'gcc'] })
 
 describe('activity of a container', { skip }, () => {
   const name = uniqueName('active')
@@ -22,7 +24,8 @@ describe('activity of a container', { skip }, () => {
 
   before(async () => {
     const rootfs = await makeRootfs(scratchDir())
-    host = await startRun({ runcRoot: root, args: ['--activity', 'file,privilege,network'] })
+    await compileCalls(join(rootfs, 'bin'))
+    host = await startRun({ runcRoot: root, args: ['--activity', 'file,privilege,sharing,network'] })
     feed = host.feed()
     container = await runcRun({ rootfs, root, id: name, args: ['/bin/sh', '-c', 'sleep 600'] })
   })
@@ -83,6 +86,19 @@ describe('activity of a container', { skip }, () => {
     assert.equal(bound.call?.socket?.proto, 'tcp')
     const listening = await own('listen', 'the listen', ({ call }) => call?.socket?.localPort === 4711)
     assert.equal(listening.call?.result, 0n)
+  })
+
+  test('what an io_uring does, and what is shared by a key', async (context) => {
+    if (process.arch !== 'x64') return context.skip('the numbers are those of x86-64')
+    const done = await container.exec(['calls', 'sys', '29', '0x48474d', '4096', '01600', 'ring', '0'])
+    const shared = await own('ipc', 'the shared memory', ({ call }) => call?.call === 'shmget')
+    assert.deepEqual(shared.call?.args, { key: '0x48474d', size: '4096', flags: '01600' })
+    if (!done.stdout.trim().endsWith('\n0 0')) return context.skip('no io_uring here')
+    await container.exec(['calls', 'ring', '18', '-100', 's:/tmp/./by-ring', '0600', '0', '0102'])
+    const opened = await own('open', 'the open', ({ call }) => call?.path === '/tmp/by-ring')
+    assert.deepEqual([opened.call?.ioUring, opened.call?.call, opened.call?.created], [true, 'openat', true])
+    assert.deepEqual([opened.call?.args.flags, opened.call?.args.create_mode], ['O_RDWR|O_CREAT', '0600'])
+    assert.match(opened.process?.exe ?? '', /\/calls$/)
   })
 
   test('repeats are counted, not told one by one', async () => {
