@@ -23,7 +23,7 @@ const KIND_OF_WORD = { 'UDP send': 'connect', 'container start': 'container', 'c
 function kindsOfRung(event) {
   if (event.startsWith('calls ')) return undefined
   if (event === 'acts of an io_uring') return RING_ACTS
-  const words = event.replace(/ *\(.*\)$/, '').split(', ')
+  const words = event.replace(/ *\(.*\)$|^TCP /g, '').split(', ')
   return words.map((word) => KIND_OF_WORD[word] ?? word)
 }
 const isAct = (kind) => CALL_KINDS.includes(kind)

@@ -82,7 +82,10 @@ function toTable(events: readonly EventReport[], width: number): string {
     return String(notes.indexOf(note) + 1)
   }
   const rows = events.flatMap((event) => {
-    const [first = 'NONE', ...others] = event.rung.split(' + ').filter(Boolean)
+    const [first = 'NONE', ...rest] = event.rung.split(' + ').filter(Boolean)
+    const family = first.slice(0, first.indexOf('/') + 1)
+    // those of the first one's family without it
+    const others = rest.map((hook) => (hook.startsWith(family) ? `  ${hook.slice(family.length)}` : hook))
     const numbers = event.note.split('; ').map(numberOf).join(',')
     return [[event.event, first, can(event), COSTS[event.cost], numbers], ...others.map((hook) => ['', hook])]
   })

@@ -88,7 +88,7 @@ export const RUNGS: readonly RungRow[] = [
   row('on_exec', 'tp_btf/sched_process_exec', 'exec', { kill: true, note: 'kill: before its first instruction' }),
   row('on_exit', 'tp_btf/sched_process_exit', 'exit'),
   row('on_oom', 'raw_tp/mark_victim', 'oom'),
-  row('on_socket_state', 'tp_btf/inet_sock_set_state', 'listen, accept, close (TCP)', { cost: 'one lookup' }),
+  row('on_socket_state', 'tp_btf/inet_sock_set_state', 'TCP listen, accept, close', { cost: 'one lookup' }),
   row('on_connect4', 'cgroup/connect4', 'connect (IPv4)', { ...network, lacks: CONNECT_LACKS }),
   row('on_connect6', 'cgroup/connect6', 'connect (IPv6)', { ...network, lacks: CONNECT_LACKS }),
   row('on_sendmsg4', 'cgroup/sendmsg4', 'UDP send (IPv4)', { ...network, lacks: CONNECT_LACKS }),
