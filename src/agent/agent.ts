@@ -11,6 +11,7 @@ import { ContainerTable } from '../container/table.js'
 import { loadAgentId } from '../export/epoch.js'
 import { openExporter } from '../export/exporter.js'
 import type { CloseReport, Exporter, Log } from '../export/types.js'
+import { atOnce } from '../match/steps.js'
 import { type AgentBody, HOST, type RecordDraft } from '../record/model.js'
 import { BREAKER_DEFAULTS, CircuitBreaker } from '../respond/breaker.js'
 import { KernelPolicy } from '../respond/kernel-policy.js'
@@ -29,12 +30,13 @@ import { readExistingProcesses } from './existing-processes.js'
 import { HostNames } from './fields/host-names.js'
 import { HeldEvents } from './held-events.js'
 import { lockHost } from './host-lock.js'
+import { inTurns } from './in-turns.js'
 import { defineLosses, publishLosses } from './losses.js'
 import { MemoryLoop } from './memory-loop.js'
 import { noDelivery } from './no-delivery.js'
 import { isOwnFile } from './own-file.js'
 import type { Pipeline } from './pipeline.js'
-import { Policies } from './policies.js'
+import { Policies, type PolicySet } from './policies.js'
 import { ProcessTable } from './process-table.js'
 import { ResourceLoop } from './resource-loop.js'
 import { sensorHierarchy } from './sensor-hierarchy.js'
@@ -64,7 +66,8 @@ export interface RunningAgent {
   readonly containerCount: number
   setMode(mode: Mode): void
   /** All or nothing: throws and leaves the old rules in force. */
-  setRules(rulebook: Rulebook): void
+  /** Resolves when they are in force; rejects when they cannot be, and the old ones stay. */
+  setRules(rulebook: Rulebook): Promise<void>
   /** Throws HullguardError recording_busy when one is in progress. */
   record(options: RecordingOptions): Recording
   stop(): Promise<CloseReport>
@@ -116,6 +119,10 @@ class Agent implements RunningAgent {
   #housekeeping: NodeJS.Timeout | undefined
   #tasksTimer: NodeJS.Timeout | undefined
   #expireTimer: NodeJS.Timeout | undefined
+  /** The last replacement of the rules in force; never rejects. */
+  #replacing: Promise<unknown> = Promise.resolve()
+  #isExpiring = false
+  #isStopping = false
   #mode: Mode
   #isStarted = false
   #stopping: Promise<CloseReport> | undefined
@@ -191,9 +198,9 @@ class Agent implements RunningAgent {
     this.#report('mode', `mode is now ${mode}`)
   }
 
-  setRules(rulebook: Rulebook): void {
+  async setRules(rulebook: Rulebook): Promise<void> {
     try {
-      this.#activate(rulebook)
+      await this.#replace(() => rulebook)
     } catch (error) {
       this.#report('degraded', `new rules did not come into force, the old ones stay: ${messageOf(error)}`)
       throw error
@@ -290,7 +297,7 @@ class Agent implements RunningAgent {
     await this.#table.start()
     for (const identity of this.#table.containers()) this.#place(identity, this.#table.cgroupsOf(identity))
     this.#readTasks()
-    this.#activate(this.#options.rulebook)
+    this.#activate(atOnce(policies.compile(this.#options.rulebook)))
     sensor.setControl({ blocking: this.#mode === 'block' ? 1 : 0 })
     this.#memory = new MemoryLoop({
       sensor,
@@ -356,11 +363,25 @@ class Agent implements RunningAgent {
     })
   }
 
-  #activate(rulebook: Rulebook): void {
+  /** Compiles beside the events, and swaps between two of them. One after the other: each set follows the one before it. */
+  #replace(rulebook: () => Rulebook | undefined): Promise<boolean> {
+    const done = this.#replacing.then(async () => {
+      const [policies, wanted] = [this.#policies, rulebook()]
+      if (policies === undefined || wanted === undefined || this.#isStopping) return false
+      const next = await inTurns(policies.compile(wanted))
+      if (this.#isStopping) return false
+      this.#activate(next)
+      return true
+    })
+    this.#replacing = done.catch(() => undefined)
+    return done
+  }
+
+  #activate(next: PolicySet): void {
     const policies = this.#policies
     if (policies === undefined) return
     const wasHostWanted = policies.isHostWanted
-    policies.activate(rulebook)
+    policies.activate(next)
     this.#hostNames.follow(policies.current.conditions.hostNames)
     const whyNoNames = this.#sensor?.whyNoNames ?? ''
     if (policies.areNamesWanted && whyNoNames !== '')
@@ -433,11 +454,17 @@ class Agent implements RunningAgent {
 
   /** Policies whose exceptions have expired are put in force anew; when that fails, the old program goes on. */
   #expireExceptions(): void {
-    try {
-      if (this.#policies?.expire(Date.now()) === true) this.#report('policy', 'exceptions of rules have expired')
-    } catch (error) {
-      this.#degraded(`exceptions that have expired still count: ${messageOf(error)}`)
-    }
+    const hasExpired = () => this.#policies?.hasExpired(Date.now()) === true
+    if (this.#isExpiring || !hasExpired()) return
+    this.#isExpiring = true
+    this.#replace(() => (hasExpired() ? this.#policies?.current.rulebook : undefined))
+      .then((isDone) => {
+        if (isDone) this.#report('policy', 'exceptions of rules have expired')
+      })
+      .catch((error: unknown) => this.#degraded(`exceptions that have expired still count: ${messageOf(error)}`))
+      .finally(() => {
+        this.#isExpiring = false
+      })
   }
 
   #keepHouse(): void {
@@ -500,6 +527,7 @@ class Agent implements RunningAgent {
   }
 
   async #stop(): Promise<CloseReport> {
+    this.#isStopping = true
     clearInterval(this.#housekeeping)
     clearTimeout(this.#tasksTimer)
     this.#hostNames.close()

@@ -8,7 +8,8 @@
 import type { Identity } from '../container/identity.js'
 import type { ContainerTable } from '../container/table.js'
 import { type OpenWant, opensOfFileRule } from '../match/open-wants.js'
-import { compileProgram } from '../match/program.js'
+import { programSteps } from '../match/program.js'
+import { atOnce, type Steps } from '../match/steps.js'
 import type { Profile, Program } from '../match/types.js'
 import type { Rule } from '../policy/model.js'
 import { type ContainerRef, HOST } from '../record/model.js'
@@ -34,19 +35,22 @@ export class PolicySet {
   /** Ids of the profiles that are in the kernel for this set. */
   readonly installed = new Set<number>()
 
-  readonly conditions: ConditionSet
-
   constructor(
     readonly version: number,
     readonly program: Program,
     readonly rulebook: Rulebook = { policies: program.policies },
-  ) {
-    this.conditions = new ConditionSet(rulebook, program)
-  }
+    readonly conditions: ConditionSet = atOnce(ConditionSet.steps(rulebook, program)),
+  ) {}
 
   /** Compiles; throws and changes nothing when it cannot. `nowMs`: UTC, for exceptions that expire. */
   static of(version: number, rulebook: Rulebook, nowMs = Date.now()): PolicySet {
-    return new PolicySet(version, compileProgram(rulebook.policies, nowMs), rulebook)
+    return atOnce(PolicySet.steps(version, rulebook, nowMs))
+  }
+
+  /** The same, step by step. */
+  static *steps(version: number, rulebook: Rulebook, nowMs = Date.now()): Steps<PolicySet> {
+    const program = yield* programSteps(rulebook.policies, nowMs)
+    return new PolicySet(version, program, rulebook, yield* ConditionSet.steps(rulebook, program))
   }
 
   profileFor(ref: ContainerRef): Profile {
@@ -121,11 +125,16 @@ export class Policies {
     return this.#previous?.version === version ? this.#previous : this.#current
   }
 
+  /** Compiles what is to follow the present set, step by step. Nothing else may be put in force until it is. */
+  compile(rulebook: Rulebook): Steps<PolicySet> {
+    return PolicySet.steps(this.#current.version + 1, rulebook)
+  }
+
   /** Puts a new set in force, whole or not at all (then it throws, and the old one stays). */
-  activate(rulebook: Rulebook): void {
+  activate(next: PolicySet): void {
     const { sensor, table, kernel } = this.#options
     const [old, older] = [this.#current, this.#previous]
-    const next = PolicySet.of(old.version + 1, rulebook)
+    if (next.version !== old.version + 1) throw new RangeError(`set ${next.version} does not follow`)
     const containers = table.containers()
     const undo: (() => void)[] = [() => this.#retire(next)]
     let hooks: HookChange
@@ -176,12 +185,10 @@ export class Policies {
       })
   }
 
-  /** Exceptions that have expired by now (UTC) stop counting: the same policies are put in force anew. True when any had. */
-  expire(nowMs: number): boolean {
-    const { program, rulebook } = this.#current
-    if (program.validUntilMs === undefined || nowMs < program.validUntilMs) return false
-    this.activate(rulebook)
-    return true
+  /** Some exceptions have expired by now (UTC): to stop counting, the same policies have to be put in force anew. */
+  hasExpired(nowMs: number): boolean {
+    const { validUntilMs } = this.#current.program
+    return validUntilMs !== undefined && nowMs >= validUntilMs
   }
 
   /** All acts that this set and the activity classes can ask of any container. */

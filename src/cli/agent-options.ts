@@ -54,12 +54,12 @@ export function agentOptions(
 export function reloadOnHangup(agent: RunningAgent, settings: Settings, log: Log): void {
   process.on('SIGHUP', () => {
     reloadedRulebook(settings)
-      .then((rulebook) => {
+      .then(async (rulebook) => {
         if (rulebook === undefined) {
           log.error({}, 'reload refused: the old policies stay in force')
           return
         }
-        agent.setRules(rulebook)
+        await agent.setRules(rulebook)
         log.info({ policies: rulebook.policies.length, rules: rulebook.falco?.rules.length ?? 0 }, 'policies reloaded')
       })
       .catch((error: unknown) => log.error({ err: messageOf(error) }, 'reload failed: the old policies stay in force'))

@@ -1,30 +1,17 @@
 /** From --policies and --rules to what the agent puts in force. What is refused is printed with its place. */
-import { type LoadedFalco, loadFalcoFiles } from '../agent/conditions/falco-loader.js'
+import { type LoadedFalco, type LoadedRules, loadRules } from '../agent/conditions/rule-loader.js'
 import type { Rulebook } from '../agent/conditions/rulebook.js'
-import type { LoadResult } from '../policy/load.js'
-import { loadPolicyPaths } from '../policy/read-files.js'
-import { renderDiagnostics } from '../policy/render-diagnostics.js'
 import { counted } from './counted.js'
 import type { Settings } from './options.js'
 import { namedPaths, policyPaths } from './policy-files.js'
 
 export const RULE_OPTIONS = ['policies', 'rules', 'rules-scope', 'rule-matching', 'strict'] as const
 
-interface Loaded {
-  readonly native: LoadResult
-  /** undefined: no --rules. */
-  readonly falco: LoadedFalco | undefined
+function load(settings: Settings, policies: readonly string[], falco = settings.list('rules')): Promise<LoadedRules> {
+  return loadRules({ policies, falco })
 }
 
-async function load(settings: Settings, paths: readonly string[], files = settings.list('rules')): Promise<Loaded> {
-  const [native, falco] = await Promise.all([
-    loadPolicyPaths(paths),
-    files.length === 0 ? undefined : loadFalcoFiles(files),
-  ])
-  return { native, falco }
-}
-
-function rulebookOf({ native, falco }: Loaded, settings: Settings): Rulebook {
+function rulebookOf({ native, falco }: LoadedRules, settings: Settings): Rulebook {
   return {
     policies: native.policies,
     falco: falco?.falco,
@@ -34,8 +21,8 @@ function rulebookOf({ native, falco }: Loaded, settings: Settings): Rulebook {
 }
 
 /** What is refused, on stderr. */
-function explain({ native, falco }: Loaded, done = 'go into force'): void {
-  if (native.diagnostics.length > 0) process.stderr.write(renderDiagnostics(native))
+function explain({ native, falco }: LoadedRules, done = 'go into force'): void {
+  process.stderr.write(native.diagnostics)
   if (falco === undefined) return
   process.stderr.write(falco.errors)
   const { falco: loaded, refused, warningCount } = falco
@@ -73,7 +60,7 @@ export async function rulebookToTry(
   return { rulebook: rulebookOf(loaded, settings), refusedCount }
 }
 
-function isFalcoRefused({ falco }: Loaded, settings: Settings): boolean {
+function isFalcoRefused({ falco }: LoadedRules, settings: Settings): boolean {
   return falco !== undefined && (settings.flag('strict') ? falco.errorCount > 0 : hasNothing(falco))
 }
 

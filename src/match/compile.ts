@@ -16,6 +16,7 @@ import type { PathTrie } from './path-trie.js'
 import { PathTrieBuilder } from './path-trie-builder.js'
 import { PortIndex } from './port-index.js'
 import { codeOf, EXEMPT, EXEMPT_NET, isCatchAll, netRank, pathRank, places } from './specificity.js'
+import type { Steps } from './steps.js'
 
 export interface ExecIndex {
   readonly trie: PathTrie
@@ -87,7 +88,7 @@ export function rulesOf(policies: readonly Policy[], nowMs: number): Rule[] {
   return policies.flatMap(({ rules }) => rules.map((rule) => withLiveExceptions(rule, nowMs)))
 }
 
-export function compileExec(rules: readonly Rule[]): ExecIndex {
+export function* compileExec(rules: readonly Rule[]): Steps<ExecIndex> {
   const entries: { rule: number; path: ParsedPath; deny: boolean; rank: string }[] = []
   const add = (rule: number, text: string, deny: boolean) => {
     const path = pathOf(text)
@@ -99,6 +100,7 @@ export function compileExec(rules: readonly Rule[]): ExecIndex {
     for (const { text } of rule.deny) add(id, text, true)
     for (const { match } of rule.exceptions)
       for (const { text } of match) entries.push({ rule: id, path: pathOf(text), deny: false, rank: EXEMPT })
+    yield
   }
   const placeOf = places(entries.map(({ rank }) => rank))
   const builder = new PathTrieBuilder()
@@ -109,17 +111,18 @@ export function compileExec(rules: readonly Rule[]): ExecIndex {
     const list = lists[terminal]
     if (list === undefined) lists[terminal] = [entry]
     else list.push(entry)
+    yield
   }
   const exempt = placeOf.get(EXEMPT)
   return {
-    trie: builder.build(),
+    trie: yield* builder.build(),
     lists: flattenLists(lists),
     exemptCode: exempt === undefined ? -1 : codeOf(exempt, false),
   }
 }
 
 /** Of one of the two kinds whose entries are addresses and ports. */
-export function compileNet(rules: readonly Rule[], kind: 'connect' | 'listen'): ConnectIndex {
+export function* compileNet(rules: readonly Rule[], kind: 'connect' | 'listen'): Steps<ConnectIndex> {
   const entries: { rule: number; net: NetPattern; deny: boolean; rank: number }[] = []
   for (const [id, rule] of rules.entries()) {
     if (rule.kind !== kind) continue
@@ -130,6 +133,7 @@ export function compileNet(rules: readonly Rule[], kind: 'connect' | 'listen'): 
     for (const net of rule.deny) add(net, true)
     for (const { match } of rule.exceptions)
       for (const net of match) entries.push({ rule: id, net, deny: false, rank: EXEMPT_NET })
+    yield
   }
   const placeOf = places(entries.map(({ rank }) => rank))
   const networks = new Map<string, { net: NetPattern; list: (Entry & { portFrom: number; portTo: number })[] }>()
@@ -139,9 +143,12 @@ export function compileNet(rules: readonly Rule[], kind: 'connect' | 'listen'): 
     networks.set(key, network)
     const code = codeOf(placeOf.get(rank) ?? 0, deny)
     network.list.push({ rule, code, proto: PROTOS[net.proto], portFrom: net.portFrom, portTo: net.portTo })
+    yield
   }
   const all = [...networks.values()]
-  return { trie: new IpTrie(all.map(({ net }) => net)), ports: new PortIndex(all.map(({ list }) => list)) }
+  const trie = new IpTrie(all.map(({ net }) => net))
+  yield
+  return { trie, ports: new PortIndex(all.map(({ list }) => list)) }
 }
 
 /** A number (of a call, a capability) -> the rules that deny it, and per rule what it allows. Exceptions are in the sets already. */

@@ -12,6 +12,7 @@ import type { PathTrie } from './path-trie.js'
 import { PathTrieBuilder } from './path-trie-builder.js'
 import type { CompiledProfile } from './profile.js'
 import { codeOf, EXEMPT, pathRank, places } from './specificity.js'
+import { atOnce } from './steps.js'
 import { RuleSet, Tally } from './tally.js'
 import type { MountFacts, SenderFacts } from './types.js'
 import type { VerdictCache } from './verdict-cache.js'
@@ -151,7 +152,7 @@ class PathPredicates {
   }
 
   build(): this {
-    this.#trie = this.#builder.build()
+    this.#trie = atOnce(this.#builder.build())
     return this
   }
 

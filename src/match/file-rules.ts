@@ -11,6 +11,7 @@ import type { PathTrie } from './path-trie.js'
 import { PathTrieBuilder } from './path-trie-builder.js'
 import type { CompiledProfile } from './profile.js'
 import { codeOf, EXEMPT, isCatchAll, pathRank, places } from './specificity.js'
+import type { Steps } from './steps.js'
 import { RuleSet, Tally } from './tally.js'
 import type { FilePaths } from './types.js'
 import type { VerdictCache } from './verdict-cache.js'
@@ -54,12 +55,11 @@ export class FileRules {
   /** Rules that the event violates. */
   readonly violated: RuleSet
 
-  constructor(rules: readonly Rule[]) {
-    const { trie, lists } = compileFile(rules)
+  constructor(rules: readonly Rule[], { trie, lists, defaults }: FileIndex) {
     this.#trie = trie
     this.#lists = lists
     this.#finder = new EntryFinder(lists)
-    this.#defaults = Uint8Array.from(rules, (rule) => (rule.kind === 'file' ? fileDefaults(rule) : 0))
+    this.#defaults = defaults
     const size = rules.some(({ kind }) => kind === 'file') ? rules.length : 0
     this.#tallies = Array.from({ length: ACCESS_COUNT }, () => new Tally(size))
     this.#denied = new RuleSet(size)
@@ -136,10 +136,20 @@ export class FileRules {
   }
 }
 
-function compileFile(rules: readonly Rule[]): { trie: PathTrie; lists: EntryLists } {
+export interface FileIndex {
+  readonly trie: PathTrie
+  /** By terminal of the trie. */
+  readonly lists: EntryLists
+  /** By rule: fileDefaults. */
+  readonly defaults: Uint8Array
+}
+
+export function* compileFile(rules: readonly Rule[]): Steps<FileIndex> {
+  const defaults = new Uint8Array(rules.length)
   const entries: { rule: number; path: ParsedPath; deny: boolean; rank: string; access: number }[] = []
   for (const [id, rule] of rules.entries()) {
     if (rule.kind !== 'file') continue
+    defaults[id] = fileDefaults(rule)
     const add = (entry: FilePattern, deny: boolean) => {
       const path = pathOf(entry.text)
       if (isCatchAll(path)) return
@@ -150,6 +160,7 @@ function compileFile(rules: readonly Rule[]): { trie: PathTrie; lists: EntryList
     for (const { match } of rule.exceptions)
       for (const { text, access } of match)
         entries.push({ rule: id, path: pathOf(text), deny: false, rank: EXEMPT, access })
+    yield
   }
   const placeOf = places(entries.map(({ rank }) => rank))
   const builder = new PathTrieBuilder()
@@ -160,6 +171,7 @@ function compileFile(rules: readonly Rule[]): { trie: PathTrie; lists: EntryList
     const list = lists[terminal]
     if (list === undefined) lists[terminal] = [entry]
     else list.push(entry)
+    yield
   }
-  return { trie: builder.build(), lists: flattenLists(lists) }
+  return { trie: yield* builder.build(), lists: flattenLists(lists), defaults }
 }

@@ -15,6 +15,7 @@ import {
   SCAN,
   TOP,
 } from './path-trie.js'
+import type { Steps } from './steps.js'
 
 interface GlobEdge {
   readonly tokens: readonly GlobToken[]
@@ -61,17 +62,21 @@ export class PathTrieBuilder {
     return node.terminal
   }
 
-  build(): PathTrie {
+  *build(): Steps<PathTrie> {
     const nodes = this.#nodes
     const pick = (value: (node: BuildNode) => number) => Int32Array.from(nodes, value)
+    const literals = flattenLiterals(nodes)
+    yield
+    const globs = flattenGlobs(nodes)
+    yield
     return new PathTrie({
       terminalCount: this.#terminalCount,
       flags: Uint8Array.from(nodes, flagsOf),
       star: pick((node) => node.star?.id ?? -1),
       deep: pick((node) => node.deep?.id ?? -1),
       terminal: pick((node) => node.terminal),
-      ...flattenLiterals(nodes),
-      ...flattenGlobs(nodes),
+      ...literals,
+      ...globs,
     })
   }
 

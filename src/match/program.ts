@@ -37,9 +37,10 @@ import { EntryFinder } from './entry-finder.js'
 import type { EntryLists } from './entry-lists.js'
 import { nextExpiryMs } from './exceptions.js'
 import { MountRules, SignalRules } from './fact-rules.js'
-import { FileRules } from './file-rules.js'
+import { compileFile, FileRules } from './file-rules.js'
 import { CompiledProfile } from './profile.js'
 import { selects } from './selector.js'
+import { atOnce, type Steps } from './steps.js'
 import { RuleSet, sortAscending, Tally } from './tally.js'
 import type { ExecNames, FilePaths, Hits, MountFacts, Profile, Program, RuleId, SenderFacts } from './types.js'
 import { VerdictCache } from './verdict-cache.js'
@@ -77,7 +78,46 @@ let lastVersion = 0
 
 /** `nowMs`: UTC, the time at which exceptions count or have expired; 0: none has. */
 export function compileProgram(policies: readonly Policy[], nowMs = 0): Program {
-  return new CompiledProgram(policies, nowMs)
+  return atOnce(programSteps(policies, nowMs))
+}
+
+/** The same, step by step. */
+export function* programSteps(policies: readonly Policy[], nowMs = 0): Steps<Program> {
+  const rules = rulesOf(policies, nowMs)
+  yield
+  const byDefault = new Uint8Array(rules.length)
+  for (const [id, rule] of rules.entries()) {
+    byDefault[id] = hitsByDefault(rule) ? 1 : 0
+    yield
+  }
+  const parts: Parts = {
+    rules,
+    byDefault,
+    exec: yield* compileExec(rules),
+    connect: yield* compileNet(rules, 'connect'),
+    listen: yield* compileNet(rules, 'listen'),
+    files: new FileRules(rules, yield* compileFile(rules)),
+    signals: new SignalRules(rules),
+    mounts: new MountRules(rules),
+    capability: compileCapability(rules),
+    syscall: compileSyscall(rules),
+  }
+  yield
+  return new CompiledProgram(policies, nowMs, parts)
+}
+
+interface Parts {
+  readonly rules: readonly Rule[]
+  /** By rule: hit by what no entry names. */
+  readonly byDefault: Uint8Array
+  readonly exec: ExecIndex
+  readonly connect: ConnectIndex
+  readonly listen: ConnectIndex
+  readonly files: FileRules
+  readonly signals: SignalRules
+  readonly mounts: MountRules
+  readonly capability: CapabilityIndex
+  readonly syscall: SyscallIndex
 }
 
 class CompiledProgram implements Program {
@@ -110,20 +150,21 @@ class CompiledProgram implements Program {
   constructor(
     readonly policies: readonly Policy[],
     nowMs: number,
+    parts: Parts,
   ) {
-    this.rules = rulesOf(policies, nowMs)
+    this.rules = parts.rules
     this.validUntilMs = nextExpiryMs(policies, nowMs)
     this.#policyIndex = Uint32Array.from(policies.flatMap(({ rules }, index) => rules.map(() => index)))
-    this.#exec = compileExec(this.rules)
-    this.#connect = compileNet(this.rules, 'connect')
-    this.#listen = compileNet(this.rules, 'listen')
-    this.#capability = compileCapability(this.rules)
-    this.#files = new FileRules(this.rules)
-    this.#signals = new SignalRules(this.rules)
-    this.#mounts = new MountRules(this.rules)
-    this.#syscall = compileSyscall(this.rules)
+    this.#exec = parts.exec
+    this.#connect = parts.connect
+    this.#listen = parts.listen
+    this.#capability = parts.capability
+    this.#files = parts.files
+    this.#signals = parts.signals
+    this.#mounts = parts.mounts
+    this.#syscall = parts.syscall
     const flags = (flag: (rule: Rule) => boolean) => Uint8Array.from(this.rules, (rule) => (flag(rule) ? 1 : 0))
-    this.#byDefault = flags(hitsByDefault)
+    this.#byDefault = parts.byDefault
     this.#withAllow = flags((rule) => isListRule(rule) && rule.allow !== undefined)
     this.#inSetup = flags(({ setup }) => setup)
     this.#first = new Tally(this.rules.length)

@@ -3,12 +3,13 @@
  * Scope 0 is that of the Falco files, policy i has scope i + 1.
  */
 import type { Identity } from '../../container/identity.js'
-import { compileConditions } from '../../match/conditions/compile.js'
+import { conditionSteps } from '../../match/conditions/compile.js'
 import { opensOf } from '../../match/conditions/opens.js'
 import type { ConditionHits, ConditionProfile, ConditionProgram, ConditionRule } from '../../match/conditions/types.js'
 import { conditionInForce } from '../../match/exceptions.js'
 import type { OpenWant } from '../../match/open-wants.js'
 import { selects } from '../../match/selector.js'
+import type { Steps } from '../../match/steps.js'
 import type { Program } from '../../match/types.js'
 import type { Expression } from '../../policy/condition/ast.js'
 import { textOf } from '../../policy/condition/check.js'
@@ -47,49 +48,75 @@ export class ConditionSet {
   /** Of the Falco rules that hold, only the first is reported; native rules are always all. */
   readonly isFirstMatch: boolean
   /** Kinds of events that a rule of each scope asks for. */
-  readonly #kinds = new Map<number, ReadonlySet<EventKind>>()
+  readonly #kinds = new Map<number, Set<EventKind>>()
   /** What the rules of each scope have to see of opens. */
   readonly #opens = new Map<number, OpenWant[]>()
   /** Fields that are read only where they are asked for. */
-  readonly readsEnvironment: boolean
+  #readsEnvironment: boolean
   /** Names of hosts that rules compare with. */
-  readonly hostNames: ReadonlySet<string>
+  readonly #hostNames = new Set<string>()
   readonly #isHostWatched: boolean
   readonly #policies: Program['policies']
   readonly #profiles = new WeakMap<ContainerRef, ConditionProfile>()
   #reader: { context: EventContext; reader: ContextReader } | undefined
 
-  constructor(rulebook: Rulebook, native: Program) {
+  /** Compiles, step by step. */
+  static *steps(rulebook: Rulebook, native: Program): Steps<ConditionSet> {
     const parts: Parts = { rules: [], sources: [], macros: new Map(), lists: new Map() }
-    if (rulebook.falco !== undefined) addFalco(parts, rulebook.falco)
-    addNative(parts, native)
-    this.sources = parts.sources
-    this.#policies = native.policies
-    this.#isHostWatched = rulebook.isHostWatched ?? false
-    this.isFirstMatch = rulebook.isFirstMatch ?? false
-    this.program = compileConditions({
+    if (rulebook.falco !== undefined) yield* addFalco(parts, rulebook.falco)
+    yield* addNative(parts, native)
+    const program = yield* conditionSteps({
       rules: parts.rules,
       macros: parts.macros,
       list: (name) => parts.lists.get(name),
       fieldType: (name) => findField(name)?.type,
       eventTypes: TOLD_TYPES,
     })
+    const set = new ConditionSet(rulebook, native, parts, program)
+    yield* set.#ask(parts)
+    return set
+  }
+
+  private constructor(rulebook: Rulebook, native: Program, parts: Parts, program: ConditionProgram) {
+    this.sources = parts.sources
+    this.#policies = native.policies
+    this.#isHostWatched = rulebook.isHostWatched ?? false
+    this.isFirstMatch = rulebook.isFirstMatch ?? false
+    this.program = program
     this.hits = { rules: new Uint32Array(Math.max(1, parts.rules.length)), count: 0 }
-    this.readsEnvironment =
-      this.program.operands.some(({ name }) => name === 'proc.env') ||
-      parts.sources.some((source) => source.from === 'falco' && source.format.fields.has('proc.env'))
-    this.hostNames = hostNamesOf(parts)
+    this.#readsEnvironment = program.operands.some(({ name }) => name === 'proc.env')
+  }
+
+  /** What the rules ask of the probes and of the host's name service. */
+  *#ask(parts: Parts): Steps<void> {
+    for (const source of parts.sources) {
+      if (source.from === 'falco' && source.format.fields.has('proc.env')) this.#readsEnvironment = true
+      yield
+    }
+    yield* hostNamesOf(parts, this.#hostNames)
     const sources = { macro: (name: string) => parts.macros.get(name), list: (name: string) => parts.lists.get(name) }
     for (const { scope, eventTypes, condition } of parts.rules) {
-      const kinds = new Set(this.#kinds.get(scope))
+      const kinds = this.#kinds.get(scope) ?? new Set()
+      this.#kinds.set(scope, kinds)
       for (const name of eventTypes) {
         const kind = findEventType(name)?.kind
         if (kind !== undefined) kinds.add(kind)
       }
-      this.#kinds.set(scope, kinds)
-      if (eventTypes.some((name) => findEventType(name)?.kind === 'open'))
-        this.#opens.set(scope, [...(this.#opens.get(scope) ?? []), ...opensOf(condition, sources)])
+      if (kinds.has('open') && eventTypes.some((name) => findEventType(name)?.kind === 'open')) {
+        const opens = this.#opens.get(scope) ?? []
+        this.#opens.set(scope, opens)
+        for (const open of opensOf(condition, sources)) opens.push(open)
+      }
+      yield
     }
+  }
+
+  get readsEnvironment(): boolean {
+    return this.#readsEnvironment
+  }
+
+  get hostNames(): ReadonlySet<string> {
+    return this.#hostNames
   }
 
   get isEmpty(): boolean {
@@ -154,7 +181,7 @@ function toldTypes(names: readonly string[]): readonly string[] {
   return [...new Set(names.map((name) => findEventType(name)?.toldAs ?? name))]
 }
 
-function addFalco({ rules, sources, macros, lists }: Parts, falco: FalcoRules): void {
+function* addFalco({ rules, sources, macros, lists }: Parts, falco: FalcoRules): Steps<void> {
   for (const [name, expression] of falco.macros) macros.set(name, expression)
   for (const [name, values] of falco.lists) lists.set(name, values)
   for (const rule of falco.rules) {
@@ -162,6 +189,7 @@ function addFalco({ rules, sources, macros, lists }: Parts, falco: FalcoRules): 
     const { name, condition } = rule
     rules.push({ name, condition, eventTypes: toldTypes(rule.eventTypes), scope: FALCO_SCOPE })
     sources.push({ from: 'falco', rule, format: new OutputFormat(withContainer(rule.output)) })
+    yield
   }
 }
 
@@ -173,7 +201,7 @@ function withContainer(output: string): string {
 }
 
 /** Their conditions are whole in themselves: no macro and no list of a Falco file is meant by them. */
-function addNative({ rules, sources }: Parts, native: Program): void {
+function* addNative({ rules, sources }: Parts, native: Program): Steps<void> {
   const scopes = new Map(native.policies.map(({ name }, index) => [name, index + 1]))
   for (const [id, rule] of native.rules.entries()) {
     const scope = scopes.get(rule.policy)
@@ -181,17 +209,18 @@ function addNative({ rules, sources }: Parts, native: Program): void {
     const { name } = rule
     rules.push({ name, condition: conditionInForce(rule), eventTypes: toldTypes(rule.eventTypes), scope })
     sources.push({ from: 'policy', rule, id })
+    yield
   }
 }
 
 /** Values that fields of host names are compared with. */
-function hostNamesOf({ rules, macros, lists }: Parts): ReadonlySet<string> {
-  const names = new Set<string>()
+function* hostNamesOf({ rules, macros, lists }: Parts, names: Set<string>): Steps<void> {
   const decoder = new TextDecoder()
   const addList = (name: string) => {
     for (const value of lists.get(name) ?? []) names.add(decoder.decode(value))
   }
-  for (const expression of [...macros.values(), ...rules.map(({ condition }) => condition)])
+  for (const expression of [...macros.values(), ...rules.map(({ condition }) => condition)]) {
+    yield
     visitFields(expression, (check, field) => {
       if (!/^fd\.[sclr]ip\.name$/.test(field)) return
       if (check.right?.kind === 'value') names.add(textOf(check.right))
@@ -202,5 +231,5 @@ function hostNamesOf({ rules, macros, lists }: Parts): ReadonlySet<string> {
           if (!item.isQuoted) addList(textOf(item))
         }
     })
-  return names
+  }
 }

@@ -2,6 +2,7 @@
  * Rules -> ConditionProgram. Time and memory are linear in the rules as written, lists and macros read once: what is equal is
  * stored once. Throws only on what the checker would have refused.
  */
+import { atOnce, type Steps } from '../steps.js'
 import { Code } from './code.js'
 import { Gates } from './gates.js'
 import { Lowering } from './lower.js'
@@ -24,12 +25,27 @@ import {
 import type { ConditionInput, ConditionProgram, MatchOptions } from './types.js'
 
 export function compileConditions(input: ConditionInput, options: MatchOptions = {}): ConditionProgram {
+  return atOnce(conditionSteps(input, options))
+}
+
+/** The same, step by step. */
+export function* conditionSteps(input: ConditionInput, options: MatchOptions = {}): Steps<ConditionProgram> {
   const lowered = new Lowering(input)
-  const nodes = input.rules.map(({ condition }) => lowered.node(condition))
+  const nodes: number[] = []
+  for (const { condition } of input.rules) {
+    nodes.push(lowered.node(condition))
+    yield
+  }
   const gates = new Gates(lowered)
+  yield* gates.findAll()
   const code = new Code(lowered.nodes, lowered.predicates.all.length)
-  const ruleEntries = Int32Array.from(nodes, (node) => code.entry(node))
-  const segments = segmentTables(input, nodes, lowered, gates)
+  const ruleEntries = new Int32Array(nodes.length)
+  for (const [rule, node] of nodes.entries()) {
+    ruleEntries[rule] = code.entry(node)
+    yield
+  }
+  const segments = yield* segmentTables(input, nodes, lowered, gates)
+  const indexes = yield* indexesOf(lowered, segments)
   return new Program(
     {
       rules: input.rules,
@@ -42,19 +58,20 @@ export function compileConditions(input: ConditionInput, options: MatchOptions =
       code: code.words,
       macroEntries: code.macroEntries,
       ...askTables(lowered.predicates.all),
-      indexes: indexesOf(lowered, segments),
+      indexes,
       ...segments,
     },
     options.firstMatch === true,
   )
 }
 
-function indexesOf({ atoms, operands }: Lowering, { emitted }: SegmentTables): (OperandIndex | undefined)[] {
+function* indexesOf({ atoms, operands }: Lowering, { emitted }: SegmentTables): Steps<(OperandIndex | undefined)[]> {
   const byOperand = operands.all.map((): typeof atoms.all => [])
   for (const atom of atoms.all) byOperand[atom.operand]?.push(atom)
-  return byOperand.map((own, operand) =>
-    own.length === 0 ? undefined : indexOf(own, kindOfType(operands.at(operand).type), emitted),
-  )
+  const indexes: (OperandIndex | undefined)[] = []
+  for (const [operand, own] of byOperand.entries())
+    indexes.push(own.length === 0 ? undefined : yield* indexOf(own, kindOfType(operands.at(operand).type), emitted))
+  return indexes
 }
 
 function askTables(predicates: readonly Predicate[]) {

@@ -6,6 +6,7 @@
  *
  * Both are found for the node and for its negation, from the parts up; `evt.type` and what has no index say nothing.
  */
+import type { Steps } from '../steps.js'
 import type { Atoms } from './atoms.js'
 import type { Nodes } from './nodes.js'
 import type { Operands } from './operands.js'
@@ -60,9 +61,16 @@ export class Gates {
   readonly #in: Lowered
   readonly #likelihoods: number[] = []
 
+  /** Knows nothing before `findAll` is through. */
   constructor(lowered: Lowered) {
     this.#in = lowered
-    for (const [id] of lowered.nodes.all.entries()) this.#facts.push(this.#factsOf(id))
+  }
+
+  *findAll(): Steps<void> {
+    for (const [id] of this.#in.nodes.all.entries()) {
+      this.#facts.push(this.#factsOf(id))
+      yield
+    }
   }
 
   /** Undefined: the node may be true whatever holds. */

@@ -1,5 +1,6 @@
 /** Everything that one field is compared with: a walk over one of its values yields all comparisons that hold, each once. */
 import { IpTrie } from '../ip-trie.js'
+import type { Steps } from '../steps.js'
 import { AhoCorasick } from './aho-corasick.js'
 import {
   type Atom,
@@ -43,13 +44,14 @@ export abstract class OperandIndex {
   abstract equalAtom(values: FieldValues, at: number): number
 }
 
-export function indexOf(
+export function* indexOf(
   atoms: readonly Atom[],
   kind: 'text' | 'number' | 'address',
   gates: ReadonlySet<number>,
-): OperandIndex {
+): Steps<OperandIndex> {
+  yield
   if (kind === 'number') return new NumberIndex(atoms, gates)
-  return kind === 'address' ? new AddressIndex(atoms) : new TextIndex(atoms, gates)
+  return kind === 'address' ? new AddressIndex(atoms) : new TextIndex(atoms.length, yield* textParts(atoms, gates))
 }
 
 class NumberIndex extends OperandIndex {
@@ -130,9 +132,64 @@ interface Filtered {
   readonly pattern: Uint8Array
 }
 
+/** The parts of an index of text; undefined: nothing is compared so. */
+interface TextParts {
+  /** `=` and `startswith`. */
+  readonly front: RadixTrie | undefined
+  readonly equal: Int32Array
+  readonly prefix: Int32Array
+  readonly back: RadixTrie | undefined
+  readonly suffix: Int32Array
+  readonly contains: Substrings | undefined
+  readonly icontains: Substrings | undefined
+  readonly components: PathComponents | undefined
+  readonly paths: Int32Array
+  readonly regexes: RegexGroup[]
+  readonly order: TextOrder | undefined
+}
+
+function* textParts(atoms: readonly Atom[], gates: ReadonlySet<number>): Steps<TextParts> {
+  const of = (...tests: number[]) => atoms.filter(({ test }) => tests.includes(test))
+  const fronts = [...new Set(of(TEST_EQUALS, TEST_PREFIX).map(({ value }) => value))]
+  const equals = new Map(of(TEST_EQUALS).map(({ id, value }) => [value, id]))
+  const prefixes = new Map(of(TEST_PREFIX).map(({ id, value }) => [value, id]))
+  yield
+  const front = fronts.length === 0 ? undefined : new RadixTrie(fronts, false)
+  yield
+  const backs = of(TEST_SUFFIX)
+  const back =
+    backs.length === 0
+      ? undefined
+      : new RadixTrie(
+          backs.map(({ value }) => value),
+          true,
+        )
+  yield
+  const regexes = regexGroups(of(TEST_REGEX))
+  yield
+  const contains = substringsOf(of(TEST_CONTAINS), of(TEST_GLOB), regexes, false)
+  yield
+  const icontains = substringsOf(of(TEST_ICONTAINS), of(TEST_IGLOB), [], true)
+  yield
+  const paths = of(TEST_PATH)
+  const orders = atoms.filter(({ test }) => isOrder(test))
+  return {
+    front,
+    equal: Int32Array.from(fronts, (value) => equals.get(value) ?? -1),
+    prefix: Int32Array.from(fronts, (value) => prefixes.get(value) ?? -1),
+    back,
+    suffix: Int32Array.from(backs, ({ id }) => id),
+    contains,
+    icontains,
+    components: paths.length === 0 ? undefined : new PathComponents(paths.map(({ value }) => value)),
+    paths: Int32Array.from(paths, ({ id }) => id),
+    regexes,
+    order: orders.length === 0 ? undefined : new TextOrder(orders, gates),
+  }
+}
+
 class TextIndex extends OperandIndex {
   readonly isText = true
-  /** `=` and `startswith`. */
   readonly #front: RadixTrie | undefined
   readonly #equal: Int32Array
   readonly #prefix: Int32Array
@@ -145,27 +202,19 @@ class TextIndex extends OperandIndex {
   readonly #regexes: RegexGroup[]
   readonly #order: TextOrder | undefined
 
-  constructor(atoms: readonly Atom[], gates: ReadonlySet<number>) {
-    super(atoms.length)
-    const of = (...tests: number[]) => atoms.filter(({ test }) => tests.includes(test))
-    const fronts = [...new Set(of(TEST_EQUALS, TEST_PREFIX).map(({ value }) => value))]
-    const equals = new Map(of(TEST_EQUALS).map(({ id, value }) => [value, id]))
-    const prefixes = new Map(of(TEST_PREFIX).map(({ id, value }) => [value, id]))
-    this.#front = fronts.length === 0 ? undefined : new RadixTrie(fronts, false)
-    this.#equal = Int32Array.from(fronts, (value) => equals.get(value) ?? -1)
-    this.#prefix = Int32Array.from(fronts, (value) => prefixes.get(value) ?? -1)
-    const backs = of(TEST_SUFFIX)
-    this.#suffix = Int32Array.from(backs, ({ id }) => id)
-    const endings = backs.map(({ value }) => value)
-    this.#back = endings.length === 0 ? undefined : new RadixTrie(endings, true)
-    this.#regexes = regexGroups(of(TEST_REGEX))
-    this.#contains = substringsOf(of(TEST_CONTAINS), of(TEST_GLOB), this.#regexes, false)
-    this.#icontains = substringsOf(of(TEST_ICONTAINS), of(TEST_IGLOB), [], true)
-    const paths = of(TEST_PATH)
-    this.#paths = Int32Array.from(paths, ({ id }) => id)
-    this.#components = paths.length === 0 ? undefined : new PathComponents(paths.map(({ value }) => value))
-    const orders = atoms.filter(({ test }) => isOrder(test))
-    this.#order = orders.length === 0 ? undefined : new TextOrder(orders, gates)
+  constructor(atomCount: number, parts: TextParts) {
+    super(atomCount)
+    this.#front = parts.front
+    this.#equal = parts.equal
+    this.#prefix = parts.prefix
+    this.#back = parts.back
+    this.#suffix = parts.suffix
+    this.#contains = parts.contains
+    this.#icontains = parts.icontains
+    this.#components = parts.components
+    this.#paths = parts.paths
+    this.#regexes = parts.regexes
+    this.#order = parts.order
   }
 
   get programBytes(): number {

@@ -2,6 +2,7 @@
  * Which rules are looked at when: rules with the same event types and scope are a group; the rules of a group behind one set
  * of a gate are a segment, and so are those without a gate. Long segments are sieved (sieve.ts).
  */
+import type { Steps } from '../steps.js'
 import type { Gates, Lowered } from './gates.js'
 import type { Group } from './tables.js'
 import type { ConditionInput } from './types.js'
@@ -11,23 +12,25 @@ const SIEVED_MIN_COUNT = 8
 /** The set of rules without a gate. */
 const ALWAYS = -1
 
-export type SegmentTables = ReturnType<typeof segmentTables>
+export type SegmentTables = ReturnType<typeof segmentTables> extends Steps<infer Tables> ? Tables : never
 
-export function segmentTables(input: ConditionInput, nodes: readonly number[], lowered: Lowered, gates: Gates) {
+export function* segmentTables(input: ConditionInput, nodes: readonly number[], lowered: Lowered, gates: Gates) {
   const { groups, ruleGroups } = groupsOf(input)
-  const segments = collect(nodes, lowered, gates, ruleGroups)
+  const segments = yield* collect(nodes, lowered, gates, ruleGroups)
   const operands = groups.map(() => new Set<number>())
   const always = groups.map(() => -1)
   for (const [id, { set, group }] of segments.entries()) {
     if (set === ALWAYS) always[group] = id
     else operands[group]?.add(operandOfSet(set, lowered, gates))
   }
-  const sieved = sieveTables(segments, nodes, lowered, gates)
+  const sieved = yield* sieveTables(segments, nodes, lowered, gates)
+  yield
   const bySet = gates.sets.all.map((): number[] => [])
   for (const [id, { set }] of segments.entries()) bySet[set]?.push(id)
   const gateSets = lowered.atoms.all.map((): number[] => [])
   for (const [set, own] of bySet.entries())
     if (own.length > 0) for (const atom of gates.sets.all[set] ?? []) gateSets[atom]?.push(set)
+  yield
   const gate = flat(gateSets)
   const segment = flat(bySet)
   const rule = flat(segments.map(({ rules }) => rules))
@@ -79,7 +82,7 @@ interface Segment {
   readonly rules: number[]
 }
 
-function collect(nodes: readonly number[], lowered: Lowered, gates: Gates, ruleGroups: Int32Array): Segment[] {
+function* collect(nodes: readonly number[], lowered: Lowered, gates: Gates, ruleGroups: Int32Array): Steps<Segment[]> {
   const segments: Segment[] = []
   const ids = new Map<string, number>()
   for (const [rule, node] of nodes.entries()) {
@@ -92,6 +95,7 @@ function collect(nodes: readonly number[], lowered: Lowered, gates: Gates, ruleG
       if (known === undefined) ids.set(key, segments.push({ set, group, rules: [rule] }) - 1)
       else segments[known]?.rules.push(rule)
     }
+    yield
   }
   return segments
 }
@@ -102,7 +106,7 @@ function operandOfSet(set: number, { atoms }: Lowered, gates: Gates): number {
   return atoms.at(first).operand
 }
 
-function sieveTables(segments: readonly Segment[], nodes: readonly number[], { atoms }: Lowered, gates: Gates) {
+function* sieveTables(segments: readonly Segment[], nodes: readonly number[], { atoms }: Lowered, gates: Gates) {
   const lists = new Map<number, Int32Array>()
   const falsified = gates.sets.all.map((): Set<number> | undefined => undefined)
   const operands = segments.map((): number[] => [])
@@ -115,6 +119,7 @@ function sieveTables(segments: readonly Segment[], nodes: readonly number[], { a
         falsified[set] = falsifies.add(rule)
         own.add(set)
       }
+    yield
     if (own.size === 0) continue
     lists.set(id, Int32Array.from(rules))
     const read = new Set<number>()

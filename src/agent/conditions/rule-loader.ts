@@ -1,0 +1,127 @@
+/**
+ * Loads policies and Falco files in a worker thread: within their bounds files exist that take seconds to read and check, and the
+ * event loop has a ring to empty meanwhile. What was loaded comes back in pieces, one a turn of the loop.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads'
+import type { Expression } from '../../policy/condition/ast.js'
+import type { FalcoRule } from '../../policy/falco/model.js'
+import type { Policy, Rule } from '../../policy/model.js'
+import { HullguardError, messageOf } from '../../telemetry/errors.js'
+import type { FalcoRules } from './rulebook.js'
+
+export interface LoadedNative {
+  readonly policies: readonly Policy[]
+  readonly errorCount: number
+  /** Warnings and errors, rendered for a person. */
+  readonly diagnostics: string
+}
+
+/** What is said of Falco files beside what is in them. */
+export interface FalcoFindings {
+  /** Rules that are not loaded, by name. */
+  readonly refused: readonly string[]
+  /** Rendered for a person, errors alone. */
+  readonly errors: string
+  readonly errorCount: number
+  /** Errors other than events and fields that the probes do not yield: something in the files is wrong. */
+  readonly faultCount: number
+  readonly warningCount: number
+}
+
+export interface LoadedFalco extends FalcoFindings {
+  readonly falco: FalcoRules
+}
+
+export interface LoadedRules {
+  readonly native: LoadedNative
+  /** undefined: no Falco file was given. */
+  readonly falco: LoadedFalco | undefined
+}
+
+export interface RulePaths {
+  readonly policies: readonly string[]
+  readonly falco: readonly string[]
+}
+
+/** What the worker sends: plain data, each piece small. */
+export type RulePiece =
+  | { readonly kind: 'native'; readonly native: Omit<LoadedNative, 'policies'> }
+  /** A policy with its tests; its rules follow. */
+  | { readonly kind: 'policy'; readonly policy: Policy }
+  /** Of the last policy. */
+  | { readonly kind: 'rules'; readonly rules: readonly Rule[] }
+  | {
+      readonly kind: 'falco'
+      readonly findings: FalcoFindings
+      readonly macros: ReadonlyMap<string, Expression>
+      readonly lists: ReadonlyMap<string, readonly Uint8Array[]>
+    }
+  | { readonly kind: 'falco-rules'; readonly rules: readonly FalcoRule[] }
+
+export async function loadRules(paths: RulePaths): Promise<LoadedRules> {
+  const { port1, port2 } = new MessageChannel()
+  try {
+    await workerDone(paths, port2)
+    const loading = new Loading()
+    for (;;) {
+      const received = receiveMessageOnPort(port1)
+      if (received === undefined) return loading.result()
+      loading.take(received.message as RulePiece)
+      await nextTurn()
+    }
+  } finally {
+    port1.close()
+  }
+}
+
+/** Resolves when all pieces wait at the other end of the port. */
+function workerDone(paths: RulePaths, port: MessageChannel['port2']): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(new URL('./rule-worker.js', import.meta.url), {
+      workerData: { paths, port },
+      transferList: [port],
+    })
+    const fail = (reason: string) => reject(new HullguardError('internal', `the rules could not be loaded: ${reason}`))
+    worker.once('error', (error) => fail(messageOf(error)))
+    worker.once('exit', (code) => {
+      if (code === 0) resolve()
+      else fail(`the worker ended with ${code}`)
+    })
+  })
+}
+
+class Loading {
+  #native: Omit<LoadedNative, 'policies'> | undefined
+  readonly #policies: { policy: Policy; rules: Rule[] }[] = []
+  #falco: Extract<RulePiece, { kind: 'falco' }> | undefined
+  readonly #falcoRules: FalcoRule[] = []
+
+  take(piece: RulePiece): void {
+    switch (piece.kind) {
+      case 'native':
+        this.#native = piece.native
+        break
+      case 'policy':
+        this.#policies.push({ policy: piece.policy, rules: [] })
+        break
+      case 'rules':
+        for (const rule of piece.rules) this.#policies.at(-1)?.rules.push(rule)
+        break
+      case 'falco':
+        this.#falco = piece
+        break
+      default:
+        for (const rule of piece.rules) this.#falcoRules.push(rule)
+    }
+  }
+
+  result(): LoadedRules {
+    if (this.#native === undefined) throw new HullguardError('internal', 'the worker sent no rules')
+    const policies = this.#policies.map(({ policy, rules }) => ({ ...policy, rules }))
+    const native = { ...this.#native, policies }
+    if (this.#falco === undefined) return { native, falco: undefined }
+    const { findings, macros, lists } = this.#falco
+    return { native, falco: { ...findings, falco: { rules: this.#falcoRules, macros, lists } } }
+  }
+}

@@ -1,0 +1,13 @@
+/**
+ * Work that can be left between two steps: compiling thousands of rules takes a second, and who does it beside other work gives
+ * that other work its turn at each `yield`. A step is short: a rule, a node, one index.
+ */
+export type Steps<Result> = Generator<void, Result, void>
+
+/** All steps in one go. */
+export function atOnce<Result>(steps: Steps<Result>): Result {
+  for (;;) {
+    const step = steps.next()
+    if (step.done === true) return step.value
+  }
+}
