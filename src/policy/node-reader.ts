@@ -56,11 +56,12 @@ export class NodeReader {
   }
 
   /** `what` names the place in messages: `a rule`, `` `exec` ``. Keys that stand twice are reported and the first is kept. */
-  map(node: Node, what: string): Map<string, Field> | undefined {
+  /** `listHelp`: what to say of a list in its place. */
+  map(node: Node, what: string, listHelp?: string): Map<string, Field> | undefined {
     const target = this.#target(node)
     if (target === undefined) return undefined
     if (!isMap(target)) {
-      this.#wrongType(node, what, 'a mapping', target)
+      this.#wrongType(node, what, 'a mapping', target, isSeq(target) ? listHelp : undefined)
       return undefined
     }
     const fields = new Map<string, Field>()
@@ -171,13 +172,8 @@ export class NodeReader {
     return node.resolve(this.document) as Node | undefined
   }
 
-  #wrongType(node: Node, what: string, expected: string, target: Node): void {
-    this.error(
-      'policy_wrong_type',
-      this.span(node),
-      `${what} is ${describe(target)}, expected ${expected}`,
-      typeHelp(target, expected),
-    )
+  #wrongType(node: Node, what: string, expected: string, target: Node, help = typeHelp(target, expected)): void {
+    this.error('policy_wrong_type', this.span(node), `${what} is ${describe(target)}, expected ${expected}`, help)
   }
 }
 

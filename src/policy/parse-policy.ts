@@ -24,7 +24,7 @@ export interface PolicyContext {
 export function readPolicy(reader: NodeReader, context: PolicyContext): Policy | undefined {
   reader.place = {}
   const node = reader.document.contents
-  const fields = reader.map(node, 'a policy')
+  const fields = reader.map(node, 'a policy', 'a file of Falco rules is given with `--rules`')
   if (fields === undefined) return undefined
   const nameField = fields.get('policy')
   const start = nameField?.keySpan ?? startOf(node, reader)

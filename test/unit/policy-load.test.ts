@@ -5,6 +5,7 @@ import { DIAGNOSTICS_MAX_COUNT } from '../../src/policy/diagnostics.js'
 import { type LoadResult, loadPolicies } from '../../src/policy/load.js'
 import { renderDiagnostics } from '../../src/policy/render-diagnostics.js'
 import { syscallNumber } from '../../src/policy/syscalls.js'
+import { ERRORS } from '../../src/telemetry/generated/errors.js'
 
 const encoder = new TextEncoder()
 
@@ -220,4 +221,13 @@ test('deep nesting, alias bombs and floods of tokens, documents and keys end at 
   assert.deepEqual([...result.refusedFiles], ['flow', 'map', 'block', 'bomb', 'tokens', 'documents', 'keys'])
   assert.deepEqual(new Set(codes(result).slice(0, 5)), new Set(['HG3019']))
   assert.deepEqual(result.policies, [])
+})
+
+test('a Falco file among the policies is refused with the option that takes it', () => {
+  const falco = '- required_engine_version: 0.57.0\n- rule: a\n  condition: evt.type = execve\n'
+  const loaded = loadPolicies([{ file: 'falco.yaml', bytes: new TextEncoder().encode(falco) }])
+  assert.deepEqual(
+    loaded.diagnostics.map(({ code, help }) => [code, help]),
+    [[ERRORS.policy_wrong_type.code, 'a file of Falco rules is given with `--rules`']],
+  )
 })
