@@ -3,11 +3,12 @@
  * event loop has a ring to empty meanwhile. What was loaded comes back in pieces, one a turn of the loop.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads'
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
 import type { Expression } from '../../policy/condition/ast.js'
 import type { FalcoRule } from '../../policy/falco/model.js'
 import type { Policy, Rule } from '../../policy/model.js'
 import { HullguardError, messageOf } from '../../telemetry/errors.js'
+import { readRules } from './rule-reader.js'
 import type { FalcoRules } from './rulebook.js'
 
 export interface LoadedNative {
@@ -60,35 +61,50 @@ export type RulePiece =
   | { readonly kind: 'falco-rules'; readonly rules: readonly FalcoRule[] }
 
 export async function loadRules(paths: RulePaths): Promise<LoadedRules> {
+  const loading = new Loading()
   const { port1, port2 } = new MessageChannel()
   try {
-    await workerDone(paths, port2)
-    const loading = new Loading()
-    for (;;) {
-      const received = receiveMessageOnPort(port1)
-      if (received === undefined) return loading.result()
-      loading.take(received.message as RulePiece)
-      await nextTurn()
-    }
+    if (await workerDone(paths, port2)) await takeAll(port1, loading)
+    else await readRules(paths, (piece) => loading.take(piece))
   } finally {
     port1.close()
   }
+  return loading.result()
 }
 
-/** Resolves when all pieces wait at the other end of the port. */
-function workerDone(paths: RulePaths, port: MessageChannel['port2']): Promise<void> {
+async function takeAll(port: MessagePort, loading: Loading): Promise<void> {
+  for (;;) {
+    const received = receiveMessageOnPort(port)
+    if (received === undefined) return
+    loading.take(received.message as RulePiece)
+    await nextTurn()
+  }
+}
+
+/**
+ * True: all pieces wait at the other end of the port. False: this host has no descriptors or memory left for a thread; a reload
+ * must not fail for that.
+ */
+function workerDone(paths: RulePaths, port: MessagePort): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const worker = new Worker(new URL('./rule-worker.js', import.meta.url), {
       workerData: { paths, port },
       transferList: [port],
     })
     const fail = (reason: string) => reject(new HullguardError('internal', `the rules could not be loaded: ${reason}`))
-    worker.once('error', (error) => fail(messageOf(error)))
+    worker.once('error', (error) => {
+      if (codeOf(error) === 'ERR_WORKER_INIT_FAILED') resolve(false)
+      else fail(messageOf(error))
+    })
     worker.once('exit', (code) => {
-      if (code === 0) resolve()
+      if (code === 0) resolve(true)
       else fail(`the worker ended with ${code}`)
     })
   })
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined
 }
 
 class Loading {
