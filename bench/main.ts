@@ -14,7 +14,17 @@ import { type BenchOptions, CannotRun, type Emit, type Row } from './support/row
 import { toTable } from './support/table.js'
 
 /** In order of running: what needs no privilege comes first. */
-const CASES = ['matcher', 'delivery', 'pipeline', 'overhead', 'kill', 'saturation', 'memory'] as const
+const CASES = [
+  'matcher',
+  'delivery',
+  'pipeline',
+  'cost',
+  'overhead',
+  'kill',
+  'saturation',
+  'sustained',
+  'memory',
+] as const
 type Case = (typeof CASES)[number]
 type Run = (emit: Emit, options: BenchOptions) => Promise<void>
 
@@ -28,9 +38,11 @@ const LOAD: Readonly<Record<Case, () => Promise<{ run: Run }>>> = {
   matcher: () => import('./cases/matcher.js'),
   delivery: () => import('./cases/delivery.js'),
   pipeline: () => import('./cases/pipeline.js'),
+  cost: () => import('./cases/cost.js'),
   overhead: () => import('./cases/overhead.js'),
   kill: () => import('./cases/kill.js'),
   saturation: () => import('./cases/saturation.js'),
+  sustained: () => import('./cases/sustained.js'),
   memory: () => import('./cases/memory.js'),
 }
 

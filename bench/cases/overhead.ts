@@ -1,45 +1,55 @@
 /**
- * Question: what does the agent cost a program, watched and not?
+ * Question: what does the agent cost a program, watched and not, by what is in force?
  *
  * The same loops run on the host and in a runc container, in turns without an agent and with `hullguard run` (agent and
- * collector). A ratio is one turn with the agent over the mean of the turns without it before and after, so that slow drift of
- * the machine falls out; given are the median of the ratios and the 95 % interval of that median. The loops: fork, exec and
- * wait of a static program that returns; TCP connect to a closed and to an open port on loopback; a system call that does
- * nothing, also with `--activity syscall`. Asserted from the agent's own records and counters: the container is identified
- * and its acts are recorded, the host's are not.
+ * collector): with no policy, with the standard set, with 1,000 rules, with Falco's stable file where it is at hand
+ * (HULLGUARD_SHARED_DATA), and with `--activity syscall`. Every second turn is one without an agent: a ratio is a turn with the agent
+ * over the mean of the turns without it before and after, so that slow drift of the machine falls out; given are the median of the
+ * ratios and the 95 % interval of that median. The loops: fork, exec and wait of a static program that returns; TCP connect to an open
+ * and to a closed port on loopback; open and close of a file that no rule names; a system call that does nothing; the compiler on a
+ * small file. Asserted from the agent's own records and counters: the container is identified and its acts are recorded, the
+ * host's are not.
  */
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { sharedFile } from '../../test/support/shared-data.js'
 import { BenchAgent } from '../support/agent.js'
 import { withCleanup } from '../support/cleanup.js'
 import { Producer } from '../support/producer.js'
 import type { BenchOptions, Emit } from '../support/row.js'
-import { type BenchStage, setUpStage } from '../support/stage.js'
+import { writeManyRules } from '../support/rules-file.js'
+import { type BenchStage, BUILD_SOURCE, setUpStage } from '../support/stage.js'
 import { median, medianInterval } from '../support/statistics.js'
 
 export const name = 'overhead'
 
 const PAIRS = 30
-const QUICK_PAIRS = 3
+const QUICK_PAIRS = 2
 /** A turn is so many chunks of each loop, and its value is the middle one: another process's burst spoils a chunk, not a turn. */
-const CHUNKS = 7
-const EXECS = 30
-const CONNECTS = 400
+const CHUNKS = 5
+const EXECS = 20
+const CONNECTS = 200
+const OPENS = 10_000
 const CALLS = 40_000
+/** A turn compiles CHUNKS times this many, all pairs of a configuration together CHUNKS * PAIRS times. */
+const BUILDS = 1
+const RULES_COUNT = 1_000
 /** Until a turn begins: the agent's own start and stop are over. */
 const SETTLE_MS = 300
 
 interface Loop {
   op: string
   count: number
-  command: (openPort: number) => string
+  command: (place: Place) => string
 }
 
 const LOOPS: readonly Loop[] = [
   { op: 'fork_exec', count: EXECS, command: () => `exec ${EXECS}` },
   { op: 'connect_closed', count: CONNECTS, command: () => `connect ${CONNECTS} 9` },
-  { op: 'connect_open', count: CONNECTS, command: (port) => `connect ${CONNECTS} ${port}` },
+  { op: 'connect_open', count: CONNECTS, command: ({ openPort }) => `connect ${CONNECTS} ${openPort}` },
+  { op: 'open_close', count: OPENS, command: ({ folder }) => `opens ${OPENS} 1 ${folder}/true ${folder}/true` },
   { op: 'getppid', count: CALLS, command: () => `getppid ${CALLS}` },
+  { op: 'build', count: BUILDS, command: ({ folder, tmp }) => `build ${BUILDS} ${folder}/${BUILD_SOURCE} ${tmp}` },
 ]
 const SYSCALL_LOOP = LOOPS.filter(({ op }) => op === 'getppid')
 
@@ -48,30 +58,31 @@ interface Place {
   subject: 'unwatched' | 'watched'
   producer: Producer
   openPort: number
+  /** With the programs. */
+  folder: string
+  tmp: string
+}
+
+/** What is in force. */
+interface Config {
+  config: string
+  args: readonly string[]
+  loops: readonly Loop[]
 }
 
 /** `subject op` -> ns per operation, one per turn. */
 type Turn = ReadonlyMap<string, number>
 
-interface Round {
+interface Pair {
   before: Turn
-  agent: Turn
-  between: Turn
-  withSyscalls: Turn
+  during: Turn
   after: Turn
 }
 
 export async function run(emit: Emit, { isQuick }: BenchOptions): Promise<void> {
   await withCleanup(async (defer) => {
     const stage = await setUpStage(defer)
-    const onHost = Producer.onHost(stage.producerPath)
-    defer(() => onHost.end())
-    const places: Place[] = []
-    for (const [subject, producer] of [
-      ['unwatched', onHost],
-      ['watched', stage.inContainer],
-    ] as const)
-      places.push({ subject, producer, openPort: (await producer.do('listen'))[0] ?? 0 })
+    const places = await makePlaces(stage, defer)
     let agent: BenchAgent | undefined
     defer(() => agent?.stop())
     const withAgent = async (args: readonly string[], work: (agent: BenchAgent) => Promise<Turn>): Promise<Turn> => {
@@ -86,36 +97,68 @@ export async function run(emit: Emit, { isQuick }: BenchOptions): Promise<void> 
       }
     }
     await withAgent([], (started) => assertWatches(started, places, stage))
-    const rounds: Round[] = []
+    const configs = configsFor(stage)
+    const pairs = new Map<Config, Pair[]>(configs.map((config) => [config, []]))
+    const pairsCount = isQuick ? QUICK_PAIRS : PAIRS
     let before = await turn(places, LOOPS)
-    for (let round = 0; round < (isQuick ? QUICK_PAIRS : PAIRS); round++) {
-      const agentTurn = await withAgent([], (started) => counted(started, places))
-      const between = await turn(places, LOOPS)
-      const withSyscalls = await withAgent(['--activity', 'syscall'], () => turn(places, SYSCALL_LOOP))
-      const after = await turn(places, LOOPS)
-      rounds.push({ before, agent: agentTurn, between, withSyscalls, after })
-      before = after
+    for (let round = 1; round <= pairsCount; round++) {
+      if (round % 5 === 1) process.stderr.write(`  overhead: pair ${round} of ${pairsCount}\n`)
+      for (const config of configs) {
+        const during = await withAgent(config.args, (started) => counted(started, places, config))
+        const after = await turn(places, LOOPS)
+        pairs.get(config)?.push({ before, during, after })
+        before = after
+      }
     }
-    report(emit, rounds)
+    for (const [config, made] of pairs) report(emit, config, made)
   })
+}
+
+async function makePlaces(stage: BenchStage, defer: (undo: () => unknown) => void): Promise<Place[]> {
+  const onHost = Producer.onHost(stage.producerPath)
+  defer(() => onHost.end())
+  const openPortOf = async (producer: Producer) => (await producer.do('listen'))[0] ?? 0
+  return [
+    { subject: 'unwatched', producer: onHost, openPort: await openPortOf(onHost), folder: stage.dir, tmp: stage.dir },
+    {
+      subject: 'watched',
+      producer: stage.inContainer,
+      openPort: await openPortOf(stage.inContainer),
+      folder: '/bench',
+      tmp: '/tmp',
+    },
+  ]
+}
+
+function configsFor({ dir }: BenchStage): Config[] {
+  const falco = sharedFile('falco-rules/falco_rules.yaml')
+  if (falco.skip !== false) process.stderr.write(`  overhead: without Falco's rules: ${falco.skip}\n`)
+  return [
+    { config: 'no-policy', args: [], loops: LOOPS },
+    { config: 'standard', args: ['--policies', 'standard'], loops: LOOPS },
+    { config: '1000-rules', args: ['--policies', writeManyRules(dir, RULES_COUNT)], loops: LOOPS },
+    ...(falco.skip === false ? [{ config: 'falco', args: ['--rules', falco.path], loops: LOOPS }] : []),
+    { config: 'activity-syscall', args: ['--activity', 'syscall'], loops: SYSCALL_LOOP },
+  ]
 }
 
 async function turn(places: readonly Place[], loops: readonly Loop[]): Promise<Turn> {
   const results = new Map<string, number>()
   // The watched place comes last: the agent is still at work on its events when its loops are over.
-  for (const { subject, producer, openPort } of places)
+  for (const place of places)
     for (const { op, count, command } of loops) {
       const chunksNs: number[] = []
-      for (let chunk = 0; chunk < CHUNKS; chunk++) chunksNs.push(...(await producer.do(command(openPort))))
-      results.set(`${subject} ${op}`, median(chunksNs) / count)
+      for (let chunk = 0; chunk < CHUNKS; chunk++) chunksNs.push((await place.producer.do(command(place)))[0] ?? NaN)
+      results.set(`${place.subject} ${op}`, median(chunksNs) / count)
     }
   return results
 }
 
-/** A turn whose container events the agent has counted, and no more than those of one place. */
-async function counted(agent: BenchAgent, places: readonly Place[]): Promise<Turn> {
+/** A turn; of one with execs and connects, the container's events are counted by the agent. */
+async function counted(agent: BenchAgent, places: readonly Place[], { loops }: Config): Promise<Turn> {
   const seen = await agent.counter('sensor_events_total')
-  const results = await turn(places, LOOPS)
+  const results = await turn(places, loops)
+  if (loops !== LOOPS) return results
   // fork, exec, exit each; the batch of the last events may still be on its way: 3 of 4 are enough to tell watched from not
   const wanted = CHUNKS * (3 * EXECS + 2 * CONNECTS)
   await sleep(100)
@@ -149,37 +192,31 @@ async function assertWatches(
   return new Map()
 }
 
-function report(emit: Emit, rounds: readonly Round[]): void {
-  for (const subject of ['unwatched', 'watched'] as const) {
-    for (const { op } of LOOPS) {
-      const key = `${subject} ${op}`
-      const pairs = rounds.map(({ before, agent, between }) => pairOf(key, before, agent, between))
-      emitPairs(emit, subject, `op=${op}`, pairs)
-      if (op !== 'getppid') continue
-      const syscalls = rounds.map(({ between, withSyscalls, after }) => pairOf(key, between, withSyscalls, after))
-      emitPairs(emit, subject, `op=${op},activity=syscall`, syscalls)
+function report(emit: Emit, { config, loops }: Config, pairs: readonly Pair[]): void {
+  for (const subject of ['unwatched', 'watched'] as const)
+    for (const { op } of loops) {
+      const measured = pairs.map((pair) => timesOf(`${subject} ${op}`, pair))
+      const ratio = medianInterval(measured.map(({ withoutNs, withNs }) => withNs / withoutNs))
+      const row = (metric: string, value: number, unit: string, digits: number) =>
+        emit({
+          case: name,
+          subject,
+          param: `op=${op},config=${config}`,
+          metric,
+          value: Number(value.toFixed(digits)),
+          unit,
+          samples: pairs.length,
+        })
+      row('ratio', ratio.median, 'ratio', 4)
+      row('ratio_low95', ratio.low, 'ratio', 4)
+      row('ratio_high95', ratio.high, 'ratio', 4)
+      row('without_agent', median(measured.map(({ withoutNs }) => withoutNs)), 'ns/op', 1)
+      row('with_agent', median(measured.map(({ withNs }) => withNs)), 'ns/op', 1)
     }
-  }
 }
 
-interface Pair {
-  withoutNs: number
-  withNs: number
-}
-
-function pairOf(key: string, before: Turn, during: Turn, after: Turn): Pair {
+function timesOf(key: string, { before, during, after }: Pair): { withoutNs: number; withNs: number } {
   const [one, withNs, other] = [before.get(key), during.get(key), after.get(key)]
   assert.ok(one !== undefined && withNs !== undefined && other !== undefined, key)
   return { withoutNs: (one + other) / 2, withNs }
-}
-
-function emitPairs(emit: Emit, subject: string, param: string, pairs: readonly Pair[]): void {
-  const ratio = medianInterval(pairs.map(({ withoutNs, withNs }) => withNs / withoutNs))
-  const row = (metric: string, value: number, unit: string, digits: number) =>
-    emit({ case: name, subject, param, metric, value: Number(value.toFixed(digits)), unit, samples: pairs.length })
-  row('ratio', ratio.median, 'ratio', 4)
-  row('ratio_low95', ratio.low, 'ratio', 4)
-  row('ratio_high95', ratio.high, 'ratio', 4)
-  row('without_agent', median(pairs.map(({ withoutNs }) => withoutNs)), 'ns/op', 1)
-  row('with_agent', median(pairs.map(({ withNs }) => withNs)), 'ns/op', 1)
 }

@@ -13,6 +13,9 @@
 //   live N PATH US   the same with a program that must end well
 //   spin S           computes for S seconds                                               -> 0
 //   opens N E P Q    N times open (read) and close P, but Q each E-th time                -> total ns, opens of Q
+//   paced R S P      for S seconds, R times a second open (read) and close P              -> total ns, opens done
+//   build N P D      N times fork, exec of the compiler on the C file P, output in D      -> total ns
+//   act NAME N D     N times what the name says (acts[]), in the directory D              -> total ns
 // A command that fails prints `error TEXT`.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -25,6 +28,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -48,21 +52,27 @@ static int fail(const char *what)
 	return 1;
 }
 
-static int run_true(void)
+static int run_program(const char *path, char *const *arguments, char *const *environment)
 {
-	static char *const arguments[] = {"true", NULL};
-	static char *const environment[] = {NULL};
 	pid_t pid = fork();
 	int status;
 
 	if (pid == 0) {
-		execve(true_path, arguments, environment);
+		execve(path, arguments, environment);
 		_exit(127);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		return -1;
 	errno = ENOEXEC;
 	return status == 0 ? 0 : -1;
+}
+
+static int run_true(void)
+{
+	static char *const arguments[] = {"true", NULL};
+	static char *const environment[] = {NULL};
+
+	return run_program(true_path, arguments, environment);
 }
 
 static int do_exec(long count)
@@ -79,7 +89,8 @@ static int do_exec(long count)
 /* The linger makes close() reset the connection: no port stays in TIME_WAIT. */
 static int connect_once(int port)
 {
-	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in to = {
+		.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct linger reset = {.l_onoff = 1};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), result;
 
@@ -212,6 +223,160 @@ static int do_opens(long count, long every, const char *plain, const char *sensi
 	return 0;
 }
 
+/* A millisecond's share at a time; what is late is made up for, so that the count is exact. */
+static int do_paced(long rate, long seconds, const char *path)
+{
+	long long start = now_ns(), end = start + seconds * 1000000000LL, at;
+	long done = 0;
+
+	for (at = start + 1000000; at <= end; at += 1000000) {
+		long due = (at - start) / 1000 * rate / 1000000;
+		struct timespec until = {at / 1000000000LL, at % 1000000000LL};
+
+		for (; done < due; done++) {
+			int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+			if (fd < 0)
+				return fail(path);
+			close(fd);
+		}
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+	}
+	printf("%lld %ld\n", now_ns() - start, done);
+	return 0;
+}
+
+static int do_build(long count, char *source, const char *directory)
+{
+	static char *const environment[] = {"PATH=/usr/bin:/bin", "LC_ALL=C", NULL};
+	char output[4096];
+	char *arguments[] = {"gcc", "-O1", "-c", "-o", output, source, NULL};
+	long long start = now_ns();
+
+	snprintf(output, sizeof(output), "%s/built.o", directory);
+	for (long i = 0; i < count; i++)
+		if (run_program("/usr/bin/gcc", arguments, environment) != 0)
+			return fail("gcc");
+	printf("%lld\n", now_ns() - start);
+	return 0;
+}
+
+static int act_open_read(void)
+{
+	int fd = open("made", O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -1 : close(fd);
+}
+
+static int act_open_write(void)
+{
+	int fd = open("made", O_WRONLY | O_CLOEXEC);
+
+	return fd < 0 ? -1 : close(fd);
+}
+
+static int act_open_failed(void)
+{
+	return open("missing", O_RDONLY | O_CLOEXEC) < 0 ? 0 : -1;
+}
+
+static int act_mkdir_rmdir(void)
+{
+	return mkdir("folder", 0700) || rmdir("folder") ? -1 : 0;
+}
+
+static int act_rename(void)
+{
+	return rename("made", "renamed") || rename("renamed", "made") ? -1 : 0;
+}
+
+static int act_chmod(void)
+{
+	return chmod("made", 0600);
+}
+
+static int act_link_unlink(void)
+{
+	return link("made", "linked") || unlink("linked") ? -1 : 0;
+}
+
+/* Each to another port, so that none is a repeat of one that was reported a moment ago. */
+static int act_udp_send(void)
+{
+	static unsigned short port;
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), result;
+
+	if (fd < 0)
+		return -1;
+	to.sin_port = htons(20000 + port++ % 20000);
+	result = sendto(fd, "", 1, 0, (struct sockaddr *)&to, sizeof(to));
+	close(fd);
+	return result == 1 || errno == ECONNREFUSED ? 0 : -1;
+}
+
+static int act_listen(void)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), result;
+
+	if (fd < 0)
+		return -1;
+	result = bind(fd, (struct sockaddr *)&at, sizeof(at)) || listen(fd, 1) ? -1 : 0;
+	close(fd);
+	return result;
+}
+
+static int act_connect(void)
+{
+	return connect_once(CLOSED_PORT);
+}
+
+static int act_getppid(void)
+{
+	return syscall(SYS_getppid) < 0 ? -1 : 0;
+}
+
+static const struct {
+	const char *name;
+	int (*once)(void);
+} acts[] = {
+	{"fork_exec_exit", run_true},
+	{"open_read", act_open_read},
+	{"open_write", act_open_write},
+	{"open_failed", act_open_failed},
+	{"mkdir_rmdir", act_mkdir_rmdir},
+	{"rename", act_rename},
+	{"chmod", act_chmod},
+	{"link_unlink", act_link_unlink},
+	{"connect", act_connect},
+	{"udp_send", act_udp_send},
+	{"listen", act_listen},
+	{"getppid", act_getppid},
+};
+
+static int do_act(const char *name, long count, const char *directory)
+{
+	int made = chdir(directory) ? -1 : open("made", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	long long start;
+
+	if (made < 0)
+		return fail(directory);
+	close(made);
+	for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
+		if (strcmp(acts[i].name, name))
+			continue;
+		start = now_ns();
+		for (long j = 0; j < count; j++)
+			if (acts[i].once() != 0)
+				return fail(name);
+		printf("%lld\n", now_ns() - start);
+		return 0;
+	}
+	printf("error no act %s\n", name);
+	return 2;
+}
+
 static int do_command(int count, char **words)
 {
 	long first = count > 1 ? atol(words[1]) : 0;
@@ -234,6 +399,12 @@ static int do_command(int count, char **words)
 		return do_spin(first);
 	if (count == 5 && !strcmp(words[0], "opens"))
 		return do_opens(first, atol(words[2]), words[3], words[4]);
+	if (count == 4 && !strcmp(words[0], "paced"))
+		return do_paced(first, atol(words[2]), words[3]);
+	if (count == 4 && !strcmp(words[0], "build"))
+		return do_build(first, words[2], words[3]);
+	if (count == 4 && !strcmp(words[0], "act"))
+		return do_act(words[1], atol(words[2]), words[3]);
 	printf("error unknown command\n");
 	return 2;
 }
