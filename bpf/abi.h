@@ -137,13 +137,27 @@ enum hg_act {
 	HG_ACT_MAX = 37,
 };
 
-/* How a file is opened: ev_call.access, and what a profile's filter lets through. */
+/* How a file is opened. */
 enum hg_access {
 	HG_ACCESS_READ = 1,
 	HG_ACCESS_WRITE = 2,
-	HG_ACCESS_CREATE = 4,	/* O_CREAT or O_TMPFILE was asked for */
-	HG_ACCESS_FAILED = 8,	/* filter only: opens that failed, whatever they asked for */
-	HG_ACCESS_NEITHER = 16, /* filter only: opens that succeeded and can neither read nor write (O_PATH) */
+	HG_ACCESS_CREATE = 4, /* O_CREAT or O_TMPFILE was asked for */
+};
+
+/* What a profile's filter tells apart of opens. Each open is of one class, class = kind * 4 + traits; a set of classes is a mask
+ * of 1 << class, so that sets are joined and cut as conditions are. */
+enum hg_open_kind {
+	HG_OPEN_READ = 0,
+	HG_OPEN_WRITE = 1,
+	HG_OPEN_READ_WRITE = 2,
+	HG_OPEN_NEITHER = 3, /* O_PATH */
+	HG_OPEN_FAILED = 4,  /* whatever it asked for */
+	HG_OPEN_KINDS = 5,
+};
+
+enum hg_open_trait {
+	HG_OPEN_DOTDOT = 1, /* the path as the call gave it holds `..` */
+	HG_OPEN_CREATE = 2, /* as HG_ACCESS_CREATE */
 };
 
 enum hg_call_flag {
@@ -489,7 +503,7 @@ struct map_profile {
 	__u64 setup;			    /* judged in phase setup too */
 	__u32 policy[HG_RULES_PER_PROFILE]; /* breaker budget of the rule's policy */
 	__u32 urgent; /* enum hg_want: classes with a rule that acts and is left to user space: it is woken at once */
-	__u32 open_access;	   /* enum hg_access: opens that ask for none of these are not reported; 0: all are */
+	__u32 open_classes;	   /* set of classes: opens of others are not reported; 0: all are */
 	__u32 open_prefixes_count; /* entries of `open_prefixes`; 0: opens of every path are reported */
 	__u32 reserved;
 	__u64 acts_urgent; /* bit per enum hg_act: as `urgent` */
@@ -536,7 +550,7 @@ struct map_connect_node {
 	struct map_connect_range ranges[HG_CONNECT_RANGES];
 };
 
-/* LPM, value enum hg_access: opens of paths that start so are reported when they ask for one of these. The longest entry
+/* LPM, value set of classes: opens of paths that start so are reported when they are of one of these. The longest entry
  * speaks for the shorter ones too. */
 struct map_open_prefix_key {
 	__u32 prefix_bits; /* over profile and path */
@@ -621,6 +635,8 @@ struct abi_anchor {
 	enum hg_exit_flag exit_flag;
 	enum hg_act act;
 	enum hg_access access;
+	enum hg_open_kind open_kind;
+	enum hg_open_trait open_trait;
 	enum hg_call_flag call_flag;
 	enum hg_fd_kind fd_kind;
 	enum hg_recipe_flag recipe_flag;

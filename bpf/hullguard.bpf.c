@@ -11,6 +11,7 @@
 #include "lib/verdict.bpf.h"
 #include "lib/syscall.bpf.h"
 #include "lib/descriptor.bpf.h"
+#include "lib/open.bpf.h"
 #include "programs/cgroup.bpf.c"
 #include "programs/process.bpf.c"
 #include "programs/socket.bpf.c"

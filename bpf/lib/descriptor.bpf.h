@@ -30,13 +30,12 @@
 /* struct file * of a descriptor of the current task, 0 when it is not open. */
 static __always_inline __u64 descriptor__file(__u32 fd)
 {
-	struct fdtable *table = BPF_CORE_READ(bpf_get_current_task_btf(), files, fdt);
-	struct file **files, *file = NULL;
+	struct fdtable *table = ((struct task_struct *)bpf_get_current_task_btf())->files->fdt;
+	struct file *file = NULL;
 
-	if (fd >= BPF_CORE_READ(table, max_fds))
+	if (fd >= table->max_fds)
 		return 0;
-	files = BPF_CORE_READ(table, fd);
-	bpf_probe_read_kernel(&file, sizeof(file), &files[fd]);
+	bpf_probe_read_kernel(&file, sizeof(file), &table->fd[fd]);
 	return (__u64)file;
 }
 
@@ -205,6 +204,22 @@ __noinline int descriptor__append_namespace(__u32 slot, __u32 offset, __u64 name
 	return length > 1 && length < NAME_MAX_BYTES ? length - 1 : 0;
 }
 
+/* Has the file in scratch->file a place in a tree of mounts? A socket or a namespace does where its path was opened (O_PATH, a
+ * bind mount), not where it came from a call of its own. */
+static __always_inline bool descriptor__has_place(const struct scratch *scratch, struct file *file,
+						  const struct dentry *dentry)
+{
+	switch (scratch->call.fd_kind) {
+	case HG_FD_SOCKET:
+		return !BPF_CORE_READ(file, private_data);
+	case HG_FD_ANON:
+	case HG_FD_NAMESPACE:
+		return dentry == BPF_CORE_READ(file, f_path.mnt, mnt_root);
+	default:
+		return true;
+	}
+}
+
 /* Appends the name of the file in scratch->file: its path, or for a file in no file system the kernel's name of it. */
 __noinline int descriptor__append_path(__u32 slot, __u32 offset)
 {
@@ -219,11 +234,12 @@ __noinline int descriptor__append_path(__u32 slot, __u32 offset)
 		return 0;
 	file = (struct file *)scratch->file;
 	dentry = BPF_CORE_READ(file, f_path.dentry);
-	if (scratch->call.fd_kind == HG_FD_SOCKET)
-		return scratch->call.family == AF_UNIX ? descriptor__append_unix(slot, offset) : 0;
-	if (scratch->call.fd_kind == HG_FD_NAMESPACE)
-		return descriptor__append_namespace(slot, offset, (__u64)BPF_CORE_READ(file, f_inode, i_private));
-	if (scratch->call.fd_kind == HG_FD_ANON) {
+	if (!descriptor__has_place(scratch, file, dentry)) {
+		if (scratch->call.fd_kind == HG_FD_SOCKET)
+			return scratch->call.family == AF_UNIX ? descriptor__append_unix(slot, offset) : 0;
+		if (scratch->call.fd_kind == HG_FD_NAMESPACE)
+			return descriptor__append_namespace(slot, offset,
+							    (__u64)BPF_CORE_READ(file, f_inode, i_private));
 		OPAQUE(offset);
 		if (offset > 3 * HG_PATH_MAX_BYTES)
 			return 0;
@@ -234,7 +250,9 @@ __noinline int descriptor__append_path(__u32 slot, __u32 offset)
 	magic = BPF_CORE_READ(file, f_inode, i_sb, s_magic);
 	if (magic == PIPEFS_MAGIC)
 		return 0;
-	start = path__walk(slot, (__u64)dentry, (__u64)BPF_CORE_READ(file, f_path.mnt));
+	start = scratch->walked_file == scratch->file ?
+			scratch->walked_start :
+			path__walk(slot, (__u64)dentry, (__u64)BPF_CORE_READ(file, f_path.mnt));
 	if (start & PATH_TRUNCATED)
 		scratch->call.flags |= HG_CALL_PATH_TRUNCATED;
 	return path__append(slot, offset, start);

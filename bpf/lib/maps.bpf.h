@@ -225,7 +225,7 @@ struct {
 	__uint(max_entries, 65536);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct map_open_prefix_key);
-	__type(value, __u32); /* enum hg_access */
+	__type(value, __u32); /* set of classes of opens */
 } open_prefixes SEC(".maps");
 
 /* Acts that a process repeats on the same object: when the last was reported, and how many came since. */

@@ -15,7 +15,10 @@
 #define PATH_STEPS_MAX 2048 /* PATH_MAX / 2: every component has at least one byte and a slash */
 #define NAME_MAX_BYTES 255  /* linux/limits.h */
 #define PATH_SLACK_BYTES 256
-#define APPLET_BYTES 64	     /* a power of two; the longest applet name of busybox has 17 bytes */
+#define APPLET_BYTES 64		  /* a power of two; the longest applet name of busybox has 17 bytes */
+#define PATH_TRUNCATED 0x40000000 /* flags beside a start: the front is missing */
+#define PATH_ROOTED 0x20000000	  /* the walk ended at the root of a mount namespace */
+#define PATH_FLAGS (PATH_TRUNCATED | PATH_ROOTED)
 #define SCRATCH_CPUS_MAX 512 /* cfg: CPUs + 1 */
 #define EXEC_STRINGS_MAX_BYTES (3 * HG_PATH_MAX_BYTES + HG_ARGS_MAX_BYTES + HG_ENV_MAX_BYTES)
 
@@ -23,10 +26,36 @@ struct path_buffer {
 	char bytes[HG_PATH_MAX_BYTES + PATH_SLACK_BYTES];
 };
 
+/* What a step reads of a dentry and of a mount: fields that lie side by side in every kernel so far, so one read takes all. */
+struct dentry_head {
+	struct dentry *parent;
+	__u32 hash;
+	__u32 name_bytes;
+	const unsigned char *name;
+};
+
+struct mount_head {
+	struct mount *parent;
+	struct dentry *mountpoint;
+	struct dentry *root;
+};
+
+/* Where a walk is. Beside the buffer, not on the stack: the calls that lead here have little of it left. */
+struct walk {
+	__u64 dentry; /* struct dentry * */
+	__u64 mount;  /* struct mount * */
+	struct mount_head mount_head;
+	__u32 position; /* first byte of the path in walk.bytes */
+	__u32 flags;	/* PATH_TRUNCATED, PATH_ROOTED */
+};
+
 struct scratch {
 	char raw[2 * HG_PATH_MAX_BYTES]; /* two strings of a call, as the user gave them */
 	__u64 file;			 /* struct file * that a call is about, 0 none */
+	__u64 walked_file;		 /* struct file * whose path stands in `walk`, 0 when it may be another's */
+	__u32 walked_start;		 /* as path__walk() returned it */
 	struct path_buffer walk;
+	struct walk walk_state;
 	struct canonical canonical;
 	struct map_exec_key key;
 	struct map_exec_prefix_key prefix;
@@ -52,14 +81,6 @@ struct {
 
 const volatile __u32 cfg_iterator_scratch = SCRATCH_CPUS_MAX - 1;
 
-struct walk {
-	struct dentry *dentry;
-	struct mount *mount;
-	struct scratch *scratch;
-	__u32 position; /* first byte of the path in walk.bytes */
-	bool truncated;
-};
-
 static __always_inline bool path__is_memfd(struct inode *inode, struct dentry *dentry)
 {
 	const unsigned char *name = BPF_CORE_READ(dentry, d_name.name);
@@ -77,78 +98,106 @@ static __always_inline struct mount *path__mount_of(struct vfsmount *mnt)
 	return (void *)mnt - bpf_core_field_offset(struct mount, mnt);
 }
 
+/* Both fall back to single reads where a kernel has moved the fields apart: decided when the program is loaded. */
+static __always_inline void path__read_dentry(struct dentry_head *out, const struct dentry *dentry)
+{
+	const __u32 start = bpf_core_field_offset(struct dentry, d_parent);
+
+	if (bpf_core_field_offset(struct dentry, d_name) == start + offsetof(struct dentry_head, hash) &&
+	    bpf_core_field_offset(struct qstr, len) == 4 && bpf_core_field_offset(struct qstr, name) == 8) {
+		bpf_probe_read_kernel(out, sizeof(*out), (void *)dentry + start);
+		return;
+	}
+	out->parent = BPF_CORE_READ(dentry, d_parent);
+	out->name_bytes = BPF_CORE_READ(dentry, d_name.len);
+	out->name = BPF_CORE_READ(dentry, d_name.name);
+}
+
+static __always_inline void path__read_mount(struct mount_head *out, const struct mount *mount)
+{
+	const __u32 start = bpf_core_field_offset(struct mount, mnt_parent);
+
+	if (bpf_core_field_offset(struct mount, mnt_mountpoint) == start + offsetof(struct mount_head, mountpoint) &&
+	    bpf_core_field_offset(struct mount, mnt) == start + offsetof(struct mount_head, root) &&
+	    bpf_core_field_offset(struct vfsmount, mnt_root) == 0) {
+		bpf_probe_read_kernel(out, sizeof(*out), (void *)mount + start);
+		return;
+	}
+	out->parent = BPF_CORE_READ(mount, mnt_parent);
+	out->mountpoint = BPF_CORE_READ(mount, mnt_mountpoint);
+	out->root = BPF_CORE_READ(mount, mnt.mnt_root);
+}
+
 static long path__step(__u32 index, void *context)
 {
-	struct walk *walk = context;
-	struct dentry *dentry = walk->dentry;
-	struct mount *mount = walk->mount;
-	struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
-	struct mount *above;
-	const unsigned char *name;
+	struct scratch *scratch = *(struct scratch **)context;
+	struct walk *walk = &scratch->walk_state;
+	struct dentry *dentry = (struct dentry *)walk->dentry;
+	struct dentry_head head = {};
 	__u32 length, position;
 	char first = 0;
 
-	if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
-		above = BPF_CORE_READ(mount, mnt_parent);
-		if (above == mount)
+	if (dentry == walk->mount_head.root) {
+		if ((__u64)walk->mount_head.parent == walk->mount) {
+			walk->flags |= PATH_ROOTED;
 			return 1;
-		walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
-		walk->mount = above;
+		}
+		walk->dentry = (__u64)walk->mount_head.mountpoint;
+		walk->mount = (__u64)walk->mount_head.parent;
+		path__read_mount(&walk->mount_head, (struct mount *)walk->mount);
 		return 0;
 	}
-	length = BPF_CORE_READ(dentry, d_name.len);
-	name = BPF_CORE_READ(dentry, d_name.name);
-	if (dentry == parent) {
+	path__read_dentry(&head, dentry);
+	length = head.name_bytes;
+	if (dentry == head.parent) {
 		/* In no tree: the root of a file system out of reach ("/"), or a file without a place (memfd), which has a name. */
-		bpf_probe_read_kernel(&first, sizeof(first), name);
+		bpf_probe_read_kernel(&first, sizeof(first), head.name);
 		if (first == '/')
 			return 1;
 	}
 	position = walk->position;
 	if (length > NAME_MAX_BYTES || position < length + 1 || position > HG_PATH_MAX_BYTES) {
-		walk->truncated = true;
+		walk->flags |= PATH_TRUNCATED;
 		return 1;
 	}
 	position -= length;
 	if (position >= HG_PATH_MAX_BYTES)
 		return 1;
-	bpf_probe_read_kernel(&walk->scratch->walk.bytes[position], length & NAME_MAX_BYTES, name);
+	bpf_probe_read_kernel(&scratch->walk.bytes[position], length & NAME_MAX_BYTES, head.name);
 	position -= 1;
 	if (position >= HG_PATH_MAX_BYTES)
 		return 1;
-	walk->scratch->walk.bytes[position] = '/';
+	scratch->walk.bytes[position] = '/';
 	walk->position = position;
-	walk->dentry = parent;
-	return dentry == parent;
+	walk->dentry = (__u64)head.parent;
+	return dentry == head.parent;
 }
 
 /* The functions below are global on purpose: the verifier checks each once, by itself, instead of once per path that leads to
  * it. They take the scratch slot and kernel addresses as numbers, because only scalars cross such a call unchecked. */
 
-#define PATH_TRUNCATED 0x40000000
-
-/* Leaves the path in walk.bytes[start, HG_PATH_MAX_BYTES); the namespace's root is "/". Returns start, with PATH_TRUNCATED when
- * the front is missing, or a negative number. */
+/* Leaves the path in walk.bytes[start, HG_PATH_MAX_BYTES); the namespace's root is "/". Returns start with flags, or a negative
+ * number. */
 __noinline int path__walk(__u32 slot, __u64 dentry, __u64 mnt)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
-	struct walk walk = {
-		.dentry = (struct dentry *)dentry,
-		.mount = path__mount_of((struct vfsmount *)mnt),
-		.scratch = scratch,
-		.position = HG_PATH_MAX_BYTES,
-	};
 	__u32 start;
 
 	if (!scratch)
 		return -1;
-	bpf_loop(PATH_STEPS_MAX, path__step, &walk, 0);
-	start = walk.position;
+	scratch->walked_file = 0;
+	scratch->walk_state.dentry = dentry;
+	scratch->walk_state.mount = (__u64)path__mount_of((struct vfsmount *)mnt);
+	scratch->walk_state.position = HG_PATH_MAX_BYTES;
+	scratch->walk_state.flags = 0;
+	path__read_mount(&scratch->walk_state.mount_head, (struct mount *)scratch->walk_state.mount);
+	bpf_loop(PATH_STEPS_MAX, path__step, &scratch, 0);
+	start = scratch->walk_state.position;
 	if (start == HG_PATH_MAX_BYTES) {
 		start = HG_PATH_MAX_BYTES - 1;
 		scratch->walk.bytes[HG_PATH_MAX_BYTES - 1] = '/';
 	}
-	return start | (walk.truncated ? PATH_TRUNCATED : 0);
+	return start | scratch->walk_state.flags;
 }
 
 /* Appends the walked path at strings[offset]. Returns its length in bytes; 0 when it did not fit. */
@@ -157,7 +206,7 @@ __noinline int path__append(__u32 slot, __u32 offset, __u32 start)
 	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
 	__u32 length;
 
-	start &= ~PATH_TRUNCATED;
+	start &= ~PATH_FLAGS;
 	if (!scratch || start >= HG_PATH_MAX_BYTES || offset > EXEC_STRINGS_MAX_BYTES)
 		return 0;
 	length = HG_PATH_MAX_BYTES - start;

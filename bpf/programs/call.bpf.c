@@ -13,12 +13,6 @@
 #define AT_FDCWD (-100)
 #define NR_IA32_SOCKETCALL 102
 #define NR_IA32_IPC 117
-#define O_CREAT 0100
-#define O_TMPFILE 020000000
-#define O_ACCMODE 3
-#define FMODE_READ 0x1 /* include/linux/fs.h */
-#define FMODE_WRITE 0x2
-#define FMODE_CREATED 0x100000
 #define PROT_WRITE 2
 #define PROT_EXEC 4
 #define MAP_ANONYMOUS 0x20
@@ -114,32 +108,23 @@ static __always_inline void call__read_creds(struct ev_call *call, const struct 
 }
 
 /* What an open asked for, and for one that worked what it got. */
-__noinline int call__read_access(__u32 slot, __u32 recipe_flags)
+static __always_inline void call__read_access(const struct scratch *scratch, struct ev_call *call, __u32 recipe_flags)
 {
-	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
-	struct ev_call *call;
-	__u32 mode, access = 0;
+	__u32 mode, access;
 	struct file *file;
 	__u64 flags;
 
-	if (!scratch)
-		return 0;
-	call = &scratch->call;
 	if (recipe_flags & HG_RECIPE_OPEN_HOW) {
 		call->flags |= HG_CALL_USER_MEMORY;
 		if (bpf_probe_read_user(call->facts, 24, (void *)call->args[2]))
 			emit__count_drop(HG_DROP_HELPER, HG_KIND_CALL);
 	}
 	flags = call->facts[0];
-	if ((flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE)
-		access |= HG_ACCESS_CREATE;
+	access = open__asked(flags);
 	if (scratch->file) {
 		file = (struct file *)scratch->file;
 		mode = BPF_CORE_READ(file, f_mode);
-		if (mode & FMODE_READ)
-			access |= HG_ACCESS_READ;
-		if (mode & FMODE_WRITE)
-			access |= HG_ACCESS_WRITE;
+		access |= open__granted(mode);
 		if (mode & FMODE_CREATED)
 			call->flags |= HG_CALL_CREATED;
 	} else {
@@ -149,7 +134,6 @@ __noinline int call__read_access(__u32 slot, __u32 recipe_flags)
 			access |= HG_ACCESS_WRITE;
 	}
 	call->access = access;
-	return access;
 }
 
 /* Reads a string of the user into half `which` of scratch->raw. Returns its length; 0 when it cannot be read. */
@@ -349,44 +333,6 @@ __noinline int call__is_due(__u32 slot)
 	return 1;
 }
 
-/* What filters compare of an open. */
-static __always_inline __u32 call__filter_access(const struct ev_call *call)
-{
-	if (call->result < 0)
-		return HG_ACCESS_FAILED;
-	return call->access & (HG_ACCESS_READ | HG_ACCESS_WRITE) ? call->access : call->access | HG_ACCESS_NEITHER;
-}
-
-/* Does the profile want opens of the path strings[0, path_bytes)? A path that is not whole is reported. */
-__noinline int call__is_path_wanted(__u32 slot)
-{
-	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
-	__u32 length, *access;
-
-	if (!scratch)
-		return 1;
-	length = scratch->call.path_bytes;
-	OPAQUE(length);
-	if (length == 0 || (scratch->call.flags & HG_CALL_PATH_TRUNCATED))
-		return 1;
-	if (length > HG_KEY_PATH_BYTES)
-		length = HG_KEY_PATH_BYTES;
-	__builtin_memset(&scratch->prefix, 0, sizeof(scratch->prefix));
-	bpf_probe_read_kernel(scratch->prefix.path, length, scratch->strings);
-	scratch->prefix.prefix_bits = (sizeof(scratch->prefix.profile) + length) * 8;
-	scratch->prefix.profile = scratch->call.header.profile;
-	access = bpf_map_lookup_elem(&open_prefixes, &scratch->prefix);
-	return access && (*access & call__filter_access(&scratch->call));
-}
-
-/* Opens that ask for nothing that the profile wants are not looked at further. */
-static __always_inline bool call__is_access_wanted(const struct ev_call *call, const struct map_profile *rules)
-{
-	__u32 wanted = rules ? rules->open_access : 0;
-
-	return !wanted || (wanted & call__filter_access(call));
-}
-
 static __always_inline void call__read_descriptor(__u32 slot, struct scratch *scratch, const struct map_recipe *recipe)
 {
 	struct ev_call *call = &scratch->call;
@@ -427,8 +373,8 @@ __noinline int call__append_root(__u32 slot)
 	return path__append(slot, 0, start);
 }
 
-/* path and path2, with their raw strings in scratch->raw. Returns the bytes of both, or -1 when nobody wants this path. */
-__noinline int call__write_paths(__u32 slot, __u32 index, __u32 is_filtered)
+/* path and path2, with their raw strings in scratch->raw. Returns the bytes of both, or -1. */
+__noinline int call__write_paths(__u32 slot, __u32 index)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
 	struct map_recipe *recipe = bpf_map_lookup_elem(&recipes, &index);
@@ -457,8 +403,6 @@ __noinline int call__write_paths(__u32 slot, __u32 index, __u32 is_filtered)
 	if (length > HG_PATH_MAX_BYTES)
 		return -1;
 	call->path_bytes = length;
-	if (is_filtered && !call__is_path_wanted(slot))
-		return -1;
 	if (!recipe->path2_arg)
 		return length;
 	raw_bytes = call__read_raw(slot, 1, call__arg(call, recipe->path2_arg));
@@ -531,15 +475,12 @@ __noinline int call__report(__u32 slot, __u32 index, __u32 is_aggregated)
 	profile = call->header.profile;
 	rules = profile ? bpf_map_lookup_elem(&profiles, &profile) : NULL;
 	call__read_descriptor(slot, scratch, recipe);
-	if (call->act == HG_ACT_OPEN) {
-		call__read_access(slot, recipe->flags);
-		if (!call__is_access_wanted(call, rules))
-			return 0;
-	}
+	if (call->act == HG_ACT_OPEN)
+		call__read_access(scratch, call, recipe->flags);
 	call__read_extras(slot, call, recipe);
 	if (is_aggregated && !call__is_due(slot))
 		return 0;
-	length = call__write_paths(slot, index, call->act == HG_ACT_OPEN && rules && rules->open_prefixes_count);
+	length = call__write_paths(slot, index);
 	if (length < 0)
 		return 0;
 	length += call__append_raw(slot, length, 0, call->raw_bytes);
@@ -550,19 +491,20 @@ __noinline int call__report(__u32 slot, __u32 index, __u32 is_aggregated)
 }
 
 static __always_inline void call__begin(struct scratch *scratch, const struct task_struct *task,
-					const struct task_state *state, const struct map_cgroup *entry,
-					const struct map_control *settings)
+					const struct task_state *state, __u32 profile, __u32 version)
 {
 	struct ev_call *call = &scratch->call;
 
 	__builtin_memset(call, 0, sizeof(*call));
-	call->header.program_version = settings->version;
+	call->header.program_version = version;
 	call->header.cgroup_id = state ? state->home : task__cgroup_id(task);
 	call->header.phase = state ? state->phase : HG_PHASE_RUN;
-	call->header.profile = entry ? task__profile(entry, settings->version) : 0;
+	call->header.profile = profile;
 	call->header.pid = task->tgid;
 	call->header.boot_ns = bpf_ktime_get_boot_ns();
 }
+
+#define CREAT_FLAGS (01 | O_CREAT | 01000 /* O_TRUNC */)
 
 /* Where flags and modes stand that are not looked up in user memory. */
 static __always_inline void call__place_open_flags(struct ev_call *call, const struct map_recipe *recipe)
@@ -573,9 +515,23 @@ static __always_inline void call__place_open_flags(struct ev_call *call, const s
 		call->facts[0] = (__u32)call__arg(call, recipe->address_arg);
 		call->facts[1] = (__u32)call__arg(call, recipe->address_arg + 1);
 	} else { /* creat */
-		call->facts[0] = 01 | O_CREAT | 01000 /* O_TRUNC */;
+		call->facts[0] = CREAT_FLAGS;
 		call->facts[1] = (__u32)call->args[1];
 	}
+}
+
+/* Is this open to be reported, as far as registers and the kernel's own objects tell? Leaves the arguments in call->args. */
+static __always_inline bool call__is_open_wanted(__u32 slot, struct ev_call *call, const struct pt_regs *regs,
+						 __u32 abi, const struct map_recipe *recipe, __u32 profile, long result)
+{
+	__u64 flags;
+
+	syscall__read_args(regs, abi, call->args);
+	if (recipe->flags & HG_RECIPE_OPEN_HOW)
+		flags = OPEN_FLAGS_UNKNOWN;
+	else
+		flags = recipe->address_arg ? (__u32)call__arg(call, recipe->address_arg) : CREAT_FLAGS;
+	return open__is_wanted(slot, profile, result, flags, call__arg(call, recipe->path_arg));
 }
 
 SEC("tp_btf/sys_exit")
@@ -588,6 +544,7 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 	struct map_recipe *recipe;
 	struct task_state *state;
 	struct scratch *scratch;
+	__u32 profile, version;
 	__u64 bit, aggregated;
 
 	if (nr >= HG_SYSCALLS_MAX)
@@ -616,7 +573,13 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 		emit__count_drop(HG_DROP_SCRATCH, HG_KIND_CALL);
 		return 0;
 	}
-	call__begin(scratch, task, state, entry, settings);
+	scratch->walked_file = 0;
+	version = settings->version;
+	profile = entry ? task__profile(entry, version) : 0;
+	if (recipe->act == HG_ACT_OPEN && profile &&
+	    !call__is_open_wanted(slot, &scratch->call, regs, abi, recipe, profile, result))
+		return 0;
+	call__begin(scratch, task, state, profile, version);
 	if (state && (bit & CAP_ACTS))
 		scratch->call.cap_gained = task__follow_caps(state, task);
 	scratch->call.act = recipe->act;

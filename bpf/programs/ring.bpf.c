@@ -378,7 +378,8 @@ static __always_inline bool ring__is_wanted(struct scratch *scratch, const struc
 
 	if (!settings || task->tgid == settings->agent_pid || !((entry ? entry->acts : settings->acts_host) & bit))
 		return false;
-	call__begin(scratch, task, state, entry, settings);
+	scratch->walked_file = 0;
+	call__begin(scratch, task, state, entry ? task__profile(entry, settings->version) : 0, settings->version);
 	*is_aggregated = (entry ? entry->acts_aggregated : settings->acts_host_aggregated) & bit;
 	return true;
 }
@@ -414,17 +415,14 @@ __noinline int ring__report(__u32 slot, __u64 address, __u32 has_result, __s64 r
 	profile = call->header.profile;
 	rules = profile ? bpf_map_lookup_elem(&profiles, &profile) : NULL;
 	ring__read_file(slot, scratch, request, address);
-	if (call->act == HG_ACT_OPEN) {
-		call__read_access(slot, 0);
-		if (!call__is_access_wanted(call, rules))
-			return 0;
-	}
+	if (call->act == HG_ACT_OPEN)
+		call__read_access(scratch, call, 0);
 	if (is_aggregated && !call__is_due(slot))
 		return 0;
 	length = ring__write_paths(slot, address, request->dirfd, request->dirfd2, ring__is_at_home(request));
 	if (length < 0)
 		return 0;
-	if (call->act == HG_ACT_OPEN && rules && rules->open_prefixes_count && !call__is_path_wanted(slot))
+	if (call->act == HG_ACT_OPEN && rules && !open__is_written_wanted(slot, profile))
 		return 0;
 	length += call__append_raw(slot, length, 0, call->raw_bytes);
 	length += call__append_raw(slot, length, 1, call->raw2_bytes);

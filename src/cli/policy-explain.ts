@@ -8,7 +8,7 @@ import { PolicySet } from '../agent/policies.js'
 import { FALCO_POLICY } from '../agent/verdicts.js'
 import { type OpenSources, opensOf } from '../match/conditions/opens.js'
 import { conditionInForce } from '../match/exceptions.js'
-import { type OpenWant, opensOfFileRule } from '../match/open-wants.js'
+import { OPEN_DOTDOT, OPEN_READ, OPEN_WRITE, type OpenWant, opensOfFileRule } from '../match/open-wants.js'
 import { compileProgram } from '../match/program.js'
 import type { Policy, Rule, RuleKind } from '../policy/model.js'
 import { findEventType } from '../record/fields/events.js'
@@ -130,15 +130,22 @@ const PATHS_SHOWN_COUNT = 4
 
 function opensText(kinds: readonly string[], wants: () => readonly OpenWant[]): string {
   if (!kinds.some((name) => name === 'open' || findEventType(name)?.kind === 'open')) return ''
-  const { prefixes } = lowerOpens(wants())
+  const wanted = wants()
+  const { prefixes } = lowerOpens(wanted)
+  const opens = opensOfClasses(wanted.reduce((mask, { classes }) => mask | classes, 0))
   const paths = prefixes.map(({ path }) => Buffer.from(path).toString()).filter((path) => path !== '')
-  const failed = prefixes.some(({ path }) => path.length === 0)
-    ? ', and some of every path (failed ones have no resolved path)'
-    : ''
-  if (paths.length === 0) return 'the kernel reports opens of every path for it'
+  const failed = prefixes.some(({ path }) => path.length === 0) ? ', and some of every path' : ''
+  if (paths.length === 0) return `the kernel reports ${opens} of every path for it`
   const more = paths.length > PATHS_SHOWN_COUNT ? ` and ${paths.length - PATHS_SHOWN_COUNT} more` : ''
   const shown = paths.slice(0, PATHS_SHOWN_COUNT).map(visible).join(', ')
-  return `the kernel reports opens of paths that begin with ${shown}${more}${failed}`
+  return `the kernel reports ${opens} of paths that begin with ${shown}${more}${failed}`
+}
+
+function opensOfClasses(classes: number): string {
+  if ((classes & ~OPEN_DOTDOT) === 0) return 'opens given with `..`'
+  if ((classes & ~OPEN_READ) === 0) return 'opens for reading'
+  if ((classes & ~OPEN_WRITE) === 0) return 'opens for writing'
+  return 'opens'
 }
 
 function guaranteeOf(kind: RuleKind, action: string, isKernel: boolean): string {

@@ -140,11 +140,11 @@ export class KernelPolicy {
     lowered.syscalls.forEach(({ abi, outside, killMask }) => {
       put('syscall_rules', encodeMapSyscallKey({ profile, abi }), encodeMapSyscallRules({ outside, killMask }))
     })
-    for (const { path, access } of opens.prefixes)
+    for (const { path, classes } of opens.prefixes)
       put(
         'open_prefixes',
         encodeMapOpenPrefixKey({ prefixBits: (4 + path.length) * 8, profile, path: padded(path) }),
-        encodeU32(access),
+        encodeU32(classes),
       )
     const policy = Array.from({ length: RULES_PER_PROFILE }, (_, bit) => {
       const ruleId = lowered.ruleIds[bit]
@@ -167,7 +167,7 @@ export class KernelPolicy {
         urgent:
           (lowered.urgentKinds.has('exec') || lowered.urgentKinds.has('capability') ? Want.PROCESS : 0) |
           (lowered.urgentKinds.has('connect') ? Want.CONNECT : 0),
-        openAccess: opens.access,
+        openClasses: opens.classes,
         openPrefixesCount: opens.prefixes.length,
         actsUrgent: 0n,
       }),

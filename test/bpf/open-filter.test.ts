@@ -8,7 +8,7 @@ import { MAP_PROFILE_BYTES } from '../../src/sensor/generated/abi.js'
 import { encodeU32 } from '../../src/sensor/sensor.js'
 import { CallActs, sys } from '../support/call-acts.js'
 import { makeTempDir, removeDir, requires } from '../support/process.js'
-import { installPolicy, TestSensor } from '../support/sensor.js'
+import { installPolicy, type TestCgroup, TestSensor } from '../support/sensor.js'
 import { actWord } from '../support/sensor-acts.js'
 
 const skip = requires({ root: true, commands: ['gcc'], files: ['/sys/kernel/btf/vmlinux'] })
@@ -16,8 +16,13 @@ const skip = requires({ root: true, commands: ['gcc'], files: ['/sys/kernel/btf/
 const AT_FDCWD = -100
 const O_RDONLY = 0
 const O_WRONLY = 1
+const O_RDWR = 2
 const O_CREAT = 0o100
 const O_PATH = 0o10000000
+const MS_BIND = 0x1000
+const MNT_DETACH = 2
+const AF_UNIX = 1
+const SOCK_STREAM = 1
 /** Longer than a prefix in the kernel. */
 const LONG = 'd'.repeat(200)
 
@@ -44,14 +49,21 @@ describe('opens that rules want', { skip }, () => {
 
   const open = (path: string, flags: number) =>
     sys('openat', AT_FDCWD, `s:${actWord(path.startsWith('/') ? path : join(dir, path))}`, flags, 0o600)
-  /** Paths below the test's folder that were reported, with their access. */
-  async function reported(rules: string, ...opens: (string | number)[][]): Promise<[string, number][]> {
-    const { profile } = installPolicy(sensor, `policy: p\ncontainers: all\nrules:\n${rules}`)
-    const cgroup = sensor.makeContainer({ acts: actBit('open'), profile: profile.id })
-    const { events, results } = await acts.run(sensor, cgroup, opens.flat())
-    assert.equal(results.length, opens.length)
+  const install = (rules: string) => installPolicy(sensor, `policy: p\ncontainers: all\nrules:\n${rules}`).profile.id
+  /** Paths of the opens that were reported, those below the test's folder without it, with their access. */
+  async function reported(rules: string, ...calls: (string | number)[][]): Promise<[string, number][]> {
+    return reportedIn(sensor.makeContainer({ acts: actBit('open'), profile: install(rules) }), ...calls)
+  }
+  async function reportedIn(cgroup: TestCgroup, ...calls: (string | number)[][]): Promise<[string, number][]> {
+    const { events, results } = await acts.run(sensor, cgroup, calls.flat())
+    assert.equal(results.length, calls.length)
+    assert.ok(
+      results.every((result) => result >= 0n || result === -2n),
+      `${results}`,
+    )
     return events.map(({ path, access }) => [path.replace(`${dir}/`, ''), access])
   }
+  const at = (path: string) => `s:${actWord(join(dir, path))}`
   const file = (entries: string) => `  - rule: r\n    file: { deny: [${entries}] }\n`
   const when = (condition: string) => `  - rule: r\n    condition: ${JSON.stringify(condition)}\n`
 
@@ -97,16 +109,17 @@ describe('opens that rules want', { skip }, () => {
     ])
   })
 
-  test('conditions: opens that failed are wanted of every path, unless success is asked for', async () => {
+  test('conditions: opens that failed go by the path as it was given, unless success is asked for', async () => {
     const opens = [
       open('watched/a', O_RDONLY),
       open('other/c', O_RDONLY),
       open('other/none', O_RDONLY),
+      open('watched/none', O_RDONLY),
       open('watched/a', O_PATH),
     ]
-    assert.deepEqual(await reported(when(`evt.type = openat and fd.name = ${dir}/watched/a`), ...opens), [
+    assert.deepEqual(await reported(when(`evt.type = openat and fd.name startswith ${dir}/watched/`), ...opens), [
       ['watched/a', 1],
-      ['other/none', 1],
+      ['watched/none', 1],
       ['watched/a', 0],
     ])
     assert.deepEqual(
@@ -120,8 +133,68 @@ describe('opens that rules want', { skip }, () => {
       ['watched/a', 1],
       ['other/c', 1],
       ['other/none', 1],
+      ['watched/none', 1],
       ['watched/a', 0],
     ])
+  })
+
+  test('a failed open whose path has to be worked out first is reported', async () => {
+    const rule = when(`evt.type = openat and fd.name startswith ${dir}/watched/`)
+    const asGiven = (path: string) => sys('openat', AT_FDCWD, `s:${actWord(path)}`, O_RDONLY, 0)
+    const got = await reported(
+      rule,
+      asGiven(`${dir}/other/none`),
+      asGiven(`${dir}/other/../watched/none`),
+      asGiven(`${dir}//watched/none`),
+      asGiven(`${dir}/./watched/none`),
+      asGiven(`${dir}/other//none`),
+      asGiven('none'),
+      asGiven(`${dir}/other/none.`),
+      sys('chroot', at('other')),
+      asGiven('/watched/none'),
+      asGiven('/none'),
+    )
+    assert.deepEqual(got, [
+      ['watched/none', 1],
+      ['watched/none', 1],
+      ['watched/none', 1],
+      ['other/none', 1],
+      [got[4]?.[0] ?? '', 1], // in the working directory, wherever that is
+      ['other/watched/none', 1],
+      ['other/none', 1],
+    ])
+  })
+
+  test('an open for reading and writing is both; one that a rule asks to be both is no other', async () => {
+    const both = when(
+      `evt.type = openat and fd.num >= 0 and evt.is_open_read = true and evt.is_open_write = true and fd.name startswith ${dir}`,
+    )
+    const opens = [O_RDONLY, O_WRONLY, O_RDWR].map((flags) => open('watched/a', flags))
+    assert.deepEqual(await reported(both, ...opens), [['watched/a', 3]])
+    assert.deepEqual(await reported(file(`{ path: "${dir}/watched/**", access: [write] }`), ...opens), [
+      ['watched/a', 2],
+      ['watched/a', 3],
+    ])
+  })
+
+  test('a name given with two dots in a row, wherever they stand in it, and whatever the call', async () => {
+    const rule = when(`evt.type in (openat, openat2) and fd.nameraw contains ".." and fd.name startswith ${dir}`)
+    const far = (before: number, after: number) =>
+      `${dir}/${'./'.repeat(before)}watched/../${'./'.repeat(after)}other/c`
+    const how = (path: string) => sys('openat2', AT_FDCWD, `s:${actWord(join(dir, path))}`, 'how:0:0:0', 24)
+    const asGiven = (path: string) => sys('openat', AT_FDCWD, `s:${actWord(path)}`, O_RDONLY, 0)
+    const got = await reported(
+      rule,
+      asGiven(`${dir}/other/c`),
+      asGiven(`${dir}/./other/./c`), // single dots
+      asGiven(`${dir}/other/.no.ne`),
+      ...Array.from({ length: 9 }, (_, shift) => asGiven(`${dir}/${'/'.repeat(shift)}watched/../other/c`)),
+      asGiven(far(60, 60)),
+      asGiven(`${dir}/watched/../none`), // fails
+      how('other/c'),
+      sys('openat2', AT_FDCWD, `s:${actWord(`${dir}/watched/../other/c`)}`, 'how:0:0:0', 24),
+    )
+    assert.deepEqual(got, [...Array.from({ length: 10 }, () => ['other/c', 1]), ['none', 1], ['other/c', 1]])
   })
 
   test('of a path that is longer than an entry in the kernel its beginning decides', async () => {
@@ -135,6 +208,71 @@ describe('opens that rules want', { skip }, () => {
       [`${LONG}/${LONG}/x`, 1],
       [`${LONG}/${LONG}/y`, 1],
     ])
+  })
+
+  test('the path that an open has now decides, whatever it was at the open before', async () => {
+    const rules = file(`{ path: "${dir}/watched/**", access: [read] }`)
+    mkdirSync(join(dir, 'other/deep/er'), { recursive: true })
+    writeFileSync(join(dir, 'other/deep/er/f'), '')
+    const got = await reported(
+      rules,
+      open('other/deep/er/f', O_RDONLY),
+      sys('rename', at('other/deep'), at('watched/deep')), // a directory two levels above
+      open('watched/deep/er/f', O_RDONLY),
+      sys('rename', at('watched/deep'), at('other/deep')),
+      open('other/deep/er/f', O_RDONLY),
+      sys('link', at('other/c'), at('watched/hard')), // one inode, two names
+      open('other/c', O_RDONLY),
+      open('watched/hard', O_RDONLY),
+      sys('unlink', at('watched/hard')),
+      open('watched/hard', O_RDONLY | O_CREAT), // another inode, the same name
+      sys('rename', at('watched/hard'), at('other/hard')),
+      open('other/hard', O_RDONLY),
+      sys('rename', at('other/hard'), at('watched/hard')),
+      open('watched/hard', O_RDONLY),
+      sys('mkdir', at('watched/bound'), 0o755),
+      sys('mount', at('other'), at('watched/bound'), 's:', MS_BIND, 0),
+      open('watched/bound/c', O_RDONLY),
+      open('other/c', O_RDONLY),
+      sys('umount2', at('watched/bound'), MNT_DETACH),
+    )
+    assert.deepEqual(got, [
+      ['watched/deep/er/f', 1],
+      ['watched/hard', 1],
+      ['watched/hard', 5],
+      ['watched/hard', 1],
+      ['watched/bound/c', 1],
+    ])
+  })
+
+  test('the profile that is in force decides', async () => {
+    const quiet = install(file('{ path: /etc/shadow, access: [read] }'))
+    const loud = install(file(`{ path: "${dir}/watched/**", access: [read] }`))
+    const cgroup = sensor.makeContainer({ acts: actBit('open'), profile: quiet })
+    assert.deepEqual(await reportedIn(cgroup, open('watched/a', O_RDONLY)), [])
+    sensor.watch(cgroup, { acts: actBit('open'), profile: loud })
+    assert.deepEqual(await reportedIn(cgroup, open('watched/a', O_RDONLY)), [['watched/a', 1]])
+    sensor.watch(cgroup, { acts: actBit('open'), profile: quiet })
+    assert.deepEqual(await reportedIn(cgroup, open('watched/a', O_RDONLY)), [])
+  })
+
+  test('a file without a place in the tree is reported; a socket by its path has one', async () => {
+    const got = await reported(
+      file(`{ path: "${dir}/watched/**", access: [read] }`),
+      sys('memfd_create', 's:made', 0),
+      open('/proc/self/fd/3', O_RDONLY),
+      sys('socket', AF_UNIX, SOCK_STREAM, 0),
+      sys('bind', '$2', `un:${actWord(join(dir, 'other/sock'))}`, 110),
+      open('other/sock', O_PATH),
+    )
+    assert.deepEqual(got, [['/memfd:made', 1]])
+    const paths = await reported(
+      when('evt.type = openat and fd.num >= 0'),
+      sys('socket', AF_UNIX, SOCK_STREAM, 0),
+      sys('bind', '$0', `un:${actWord(join(dir, 'watched/sock'))}`, 110),
+      open('watched/sock', O_PATH),
+    )
+    assert.deepEqual(paths, [['watched/sock', 0]])
   })
 
   test('a profile that is given up takes its entries with it', async () => {

@@ -9,23 +9,32 @@ import { compileProgram } from '../../src/match/program.js'
 import type { Expression } from '../../src/policy/condition/ast.js'
 import { loadPolicies } from '../../src/policy/load.js'
 import { lowerOpens, type OpenFilter } from '../../src/respond/lower-open.js'
-import { Access, KEY_PATH_BYTES } from '../../src/sensor/generated/abi.js'
+import { Access, KEY_PATH_BYTES, OpenKind, OpenTrait } from '../../src/sensor/generated/abi.js'
 import { seedOf } from '../support/seed.js'
 import * as generate from './generators.js'
 
-/** As call.bpf.c does it. `access`: enum hg_access. */
-function passes({ access: wanted, prefixes }: OpenFilter, path: Uint8Array, access: number): boolean {
-  if (wanted !== 0 && (wanted & access) === 0) return false
+const KIND_OF_ACCESS = [OpenKind.NEITHER, OpenKind.READ, OpenKind.WRITE, OpenKind.READ_WRITE]
+
+/** As open.bpf.h does it. `access`: enum hg_access. */
+function passes(
+  { classes, prefixes }: OpenFilter,
+  path: Uint8Array,
+  { access, isFailed = false, raw = '' }: { access: number; isFailed?: boolean; raw?: string },
+): boolean {
+  const kind = isFailed ? OpenKind.FAILED : (KIND_OF_ACCESS[access & 3] ?? 0)
+  const traits = (access & Access.CREATE ? OpenTrait.CREATE : 0) | (raw.includes('..') ? OpenTrait.DOTDOT : 0)
+  const own = 1 << (kind * 4 + traits)
+  if (classes !== 0 && (classes & own) === 0) return false
   if (prefixes.length === 0) return true
   const key = path.subarray(0, KEY_PATH_BYTES)
-  let longest: { path: Uint8Array; access: number } | undefined
+  let longest: { path: Uint8Array; classes: number } | undefined
   for (const entry of prefixes)
     if (
       entry.path.length >= (longest?.path.length ?? 0) &&
       Buffer.compare(key.subarray(0, entry.path.length), entry.path) === 0
     )
       longest = entry
-  return longest !== undefined && (longest.access & access) !== 0
+  return longest !== undefined && (longest.classes & own) !== 0
 }
 
 test('file rules', () => {
@@ -45,7 +54,7 @@ test('file rules', () => {
         for (const [{ path }, access] of events) {
           const paths = { bytes: path, start: 0, end: path.length, hasOther: false, otherStart: 0, otherEnd: 0 }
           program.matchFile(profile, paths, access, false, hits)
-          const isReported = passes(filter, path, access)
+          const isReported = passes(filter, path, { access })
           if (!isReported) filteredCount++
           if (hits.count === 0) continue
           violatedCount++
@@ -60,6 +69,8 @@ test('file rules', () => {
 
 interface Open {
   path: string
+  /** As the call gave it. */
+  raw: string
   access: number
   result: number
 }
@@ -109,6 +120,11 @@ const leaf: fc.Arbitrary<Made> = fc.oneof(
     holds: ({ result }: Open) => result >= 0 === (operator === '>='),
   })),
   fc.boolean().map((is) => ({ text: `evt.failed = ${is}`, holds: ({ result }: Open) => result < 0 === is })),
+  fc.constantFrom('../', '..', './').map((part) => ({
+    text: `fd.nameraw contains ${quoted(part)}`,
+    holds: ({ raw }: Open) => raw.includes(part),
+  })),
+  fc.constant({ text: 'fd.nameraw glob "*../*../*"', holds: ({ raw }: Open) => /\.\.\/.*\.\.\//.test(raw) }),
   fc.constant({ text: 'evt.type = execve', holds: () => false }),
   fc.constant({ text: 'evt.type in (open, openat)', holds: () => true }),
 )
@@ -129,6 +145,7 @@ const tree: fc.Arbitrary<Made> = fc.letrec<{ tree: Made }>((tie) => ({
 })).tree
 const open: fc.Arbitrary<Open> = fc.record({
   path,
+  raw: fc.constantFrom('x', './x', '../x', 'a/../../x', '..'),
   access: fc.integer({ min: 0, max: 7 }),
   result: fc.constantFrom(-2, 3),
 })
@@ -149,9 +166,8 @@ test('conditions', () => {
     fc.property(tree, fc.array(open, { minLength: 12, maxLength: 12 }), ({ text, holds }, opens) => {
       const filter = lowerOpens(opensOf(conditionOf(text), { macro: () => undefined, list: () => undefined }))
       for (const each of opens) {
-        const { READ, WRITE, FAILED, NEITHER } = Access
-        const asked = each.access & (READ | WRITE) ? each.access : each.access | NEITHER
-        const isReported = passes(filter, Buffer.from(each.path), each.result < 0 ? FAILED : asked)
+        const { access, result, raw } = each
+        const isReported = passes(filter, Buffer.from(each.path), { access, isFailed: result < 0, raw })
         if (!isReported) filteredCount++
         if (!holds(each)) continue
         heldCount++

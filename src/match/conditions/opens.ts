@@ -4,14 +4,14 @@
  */
 import type { Check, Expression, Right } from '../../policy/condition/ast.js'
 import { findEventType } from '../../record/fields/events.js'
-import { OPEN_ALL, OPEN_FAILED, OPEN_READ, OPEN_WRITE, type OpenWant } from '../open-wants.js'
+import { OPEN_ALL, OPEN_DOTDOT, OPEN_FAILED, OPEN_READ, OPEN_WRITE, type OpenWant } from '../open-wants.js'
 
 export interface OpenSources {
   macro(name: string): Expression | undefined
   list(name: string): readonly Uint8Array[] | undefined
 }
 
-const EVERY: readonly OpenWant[] = [{ prefix: '', access: OPEN_ALL }]
+const EVERY: readonly OpenWant[] = [{ prefix: '', classes: OPEN_ALL }]
 /** More pairs than this are not worked out: the shorter side alone holds for as many. */
 const PAIRS_MAX_COUNT = 20_000
 const ACCESS_FIELDS: ReadonlyMap<string, number> = new Map([
@@ -54,7 +54,9 @@ function opensOfCheck(check: Check, sources: OpenSources): readonly OpenWant[] {
   if (values === undefined) return left.name === 'fd.num' || left.name === 'evt.rawres' ? ofResult(check) : EVERY
   const access = ACCESS_FIELDS.get(left.name)
   if (access !== undefined)
-    return isEqual && values.every((value) => value === 'true') ? [{ prefix: '', access: access | OPEN_FAILED }] : EVERY
+    return isEqual && values.every((value) => value === 'true')
+      ? [{ prefix: '', classes: access | OPEN_FAILED }]
+      : EVERY
   switch (left.name) {
     case 'evt.type':
       return !isEqual || values.some((name) => findEventType(name)?.kind === 'open') ? EVERY : []
@@ -69,9 +71,22 @@ function opensOfCheck(check: Check, sources: OpenSources): readonly OpenWant[] {
       return isEqual || operator === 'startswith' ? values.map(below) : EVERY
     case 'fd.directory':
       return isEqual || operator === 'startswith' ? values.map(below) : EVERY
+    case 'fd.nameraw':
+      return ofRawName(operator, values)
     default:
       return EVERY
   }
+}
+
+/** Patterns in which every character stands for itself but `*` and `?`. */
+const PLAIN_GLOB = /^[^[\]{}\\!+@()|]*$/
+
+/** A path given with `..`, if nothing else can match. */
+function ofRawName(operator: string, values: readonly string[]): readonly OpenWant[] {
+  const isText = ['=', '==', 'in', 'contains', 'startswith', 'endswith'].includes(operator)
+  const isGlob = operator === 'glob' && values.every((value) => PLAIN_GLOB.test(value))
+  if (!(isText || isGlob) || !values.every((value) => value.includes('..'))) return EVERY
+  return [{ prefix: '', classes: OPEN_DOTDOT }]
 }
 
 /** Latin-1, a character a byte. Undefined: not values that are written down. */
@@ -96,8 +111,8 @@ function ofResult({ operator, right }: Check): readonly OpenWant[] {
   return isFromZero || (operator === '>' && /^(?:\d+|-1)$/.test(text)) ? [succeeded()] : EVERY
 }
 
-const succeeded = (): OpenWant => ({ prefix: '', access: OPEN_ALL & ~OPEN_FAILED })
-const below = (prefix: string): OpenWant => ({ prefix, access: OPEN_ALL })
+const succeeded = (): OpenWant => ({ prefix: '', classes: OPEN_ALL & ~OPEN_FAILED })
+const below = (prefix: string): OpenWant => ({ prefix, classes: OPEN_ALL })
 
 function untilWild(pattern: string): string {
   const at = pattern.search(WILD)
@@ -114,16 +129,16 @@ function both(left: readonly OpenWant[], right: readonly OpenWant[]): readonly O
   return merged(
     left.flatMap((a) =>
       right.flatMap((b) => {
-        const access = a.access & b.access
+        const classes = a.classes & b.classes
         const [short, long] = a.prefix.length <= b.prefix.length ? [a.prefix, b.prefix] : [b.prefix, a.prefix]
-        return access === 0 || !long.startsWith(short) ? [] : [{ prefix: long, access }]
+        return classes === 0 || !long.startsWith(short) ? [] : [{ prefix: long, classes }]
       }),
     ),
   )
 }
 
 function merged(wants: readonly OpenWant[]): readonly OpenWant[] {
-  const accesses = new Map<string, number>()
-  for (const { prefix, access } of wants) accesses.set(prefix, (accesses.get(prefix) ?? 0) | access)
-  return [...accesses].map(([prefix, access]) => ({ prefix, access }))
+  const sets = new Map<string, number>()
+  for (const { prefix, classes } of wants) sets.set(prefix, (sets.get(prefix) ?? 0) | classes)
+  return [...sets].map(([prefix, classes]) => ({ prefix, classes }))
 }

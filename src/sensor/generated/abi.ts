@@ -1,7 +1,7 @@
 // Generated from the BTF of dist/bpf/hullguard.bpf.o (bpf/abi.h) by scripts/generate-abi.mjs. Do not edit.
 
 /** Changes with every layout or number below: captures carry it. */
-export const ABI_HASH = '06337007ba66452d'
+export const ABI_HASH = 'e3ed9a7890cb5deb'
 export const ABI_VERSION = 1
 export const PATH_MAX_BYTES = 4096
 export const ARGS_MAX_BYTES = 32768
@@ -23,8 +23,6 @@ export const Access = {
   READ: 1,
   WRITE: 2,
   CREATE: 4,
-  FAILED: 8,
-  NEITHER: 16,
 } as const
 export type Access = (typeof Access)[keyof typeof Access]
 
@@ -180,6 +178,22 @@ export const Kind = {
   MAX: 18,
 } as const
 export type Kind = (typeof Kind)[keyof typeof Kind]
+
+export const OpenKind = {
+  READ: 0,
+  WRITE: 1,
+  READ_WRITE: 2,
+  NEITHER: 3,
+  FAILED: 4,
+  KINDS: 5,
+} as const
+export type OpenKind = (typeof OpenKind)[keyof typeof OpenKind]
+
+export const OpenTrait = {
+  DOTDOT: 1,
+  CREATE: 2,
+} as const
+export type OpenTrait = (typeof OpenTrait)[keyof typeof OpenTrait]
 
 export const PacketFlag = {
   LAST: 1,
@@ -1569,7 +1583,7 @@ export interface MapProfile {
   setup: bigint
   policy: readonly number[]
   urgent: number
-  openAccess: number
+  openClasses: number
   openPrefixesCount: number
   actsUrgent: bigint
 }
@@ -1588,7 +1602,7 @@ function writeMapProfile(view: DataView, at: number, value: MapProfile): void {
     view.setUint32(at + 56 + index * 4, entry, true)
   })
   view.setUint32(at + 312, value.urgent, true)
-  view.setUint32(at + 316, value.openAccess, true)
+  view.setUint32(at + 316, value.openClasses, true)
   view.setUint32(at + 320, value.openPrefixesCount, true)
   view.setBigUint64(at + 328, value.actsUrgent, true)
 }
@@ -1610,7 +1624,7 @@ function readMapProfile(view: DataView, at: number): MapProfile {
     setup: view.getBigUint64(at + 48, true),
     policy: Array.from({ length: 64 }, (_, index) => view.getUint32(at + 56 + index * 4, true)),
     urgent: view.getUint32(at + 312, true),
-    openAccess: view.getUint32(at + 316, true),
+    openClasses: view.getUint32(at + 316, true),
     openPrefixesCount: view.getUint32(at + 320, true),
     actsUrgent: view.getBigUint64(at + 328, true),
   }
@@ -1772,7 +1786,7 @@ export const EVENT_LAYOUT: Readonly<Record<string, string>> = {
   ev_socket: '192 local_address@88+16 remote_address@104+16 cookie@120+8 duration_ns@128+8 sent_bytes@136+8 received_bytes@144+8 repeats_sent_bytes@152+8 repeats_received_bytes@160+8 netns@168+4 repeats_count@172+4 local_port@176+2 remote_port@178+2 error@180+2 family@182+1 role@183+1 backlog@184+4 flags@188+4',
   ev_syscall: '96 nr@88+4 abi@92+2 flags@94+2',
   ev_task: '184 parent_start_ns@88+8 parent_pid@96+4 file_bytes@100+4 inode@104+8 flags@112+4 cap_permitted@120+8 cap_effective@128+8 cap_inheritable@136+8 loginuid@144+4 tty@148+4 vpid@152+4 vpgid@156+4 sid@160+4 comm@168+16',
-  hg_access: 'HG_ACCESS_READ=1 HG_ACCESS_WRITE=2 HG_ACCESS_CREATE=4 HG_ACCESS_FAILED=8 HG_ACCESS_NEITHER=16',
+  hg_access: 'HG_ACCESS_READ=1 HG_ACCESS_WRITE=2 HG_ACCESS_CREATE=4',
   hg_act: 'HG_ACT_NONE=0 HG_ACT_OPEN=1 HG_ACT_UNLINK=2 HG_ACT_RENAME=3 HG_ACT_LINK=4 HG_ACT_SYMLINK=5 HG_ACT_CHMOD=6 HG_ACT_CHOWN=7 HG_ACT_MKDIR=8 HG_ACT_RMDIR=9 HG_ACT_TRUNCATE=10 HG_ACT_SIGNAL=11 HG_ACT_SETUID=12 HG_ACT_SETGID=13 HG_ACT_CAPSET=14 HG_ACT_PTRACE=15 HG_ACT_SETNS=16 HG_ACT_UNSHARE=17 HG_ACT_MOUNT=18 HG_ACT_UMOUNT=19 HG_ACT_PIVOT_ROOT=20 HG_ACT_CHROOT=21 HG_ACT_BPF=22 HG_ACT_MODULE=23 HG_ACT_MEMFD=24 HG_ACT_MMAP=25 HG_ACT_MPROTECT=26 HG_ACT_PRCTL=27 HG_ACT_USERFAULTFD=28 HG_ACT_SOCKET=29 HG_ACT_BIND=30 HG_ACT_LISTEN=31 HG_ACT_ACCEPT=32 HG_ACT_SEND=33 HG_ACT_RECV=34 HG_ACT_DUP=35 HG_ACT_IPC=36 HG_ACT_MAX=37',
   hg_action: 'HG_ACTION_NONE=0 HG_ACTION_DENIED=1 HG_ACTION_KILLED=2 HG_ACTION_FAILED=3 HG_ACTION_SPARED=4 HG_ACTION_DENIED_KILL_PENDING=5',
   hg_call_flag: 'HG_CALL_HAS_RESULT=1 HG_CALL_UPPER_LAYER=2 HG_CALL_MEMFD=4 HG_CALL_PATH_TRUNCATED=8 HG_CALL_PATH_UNRESOLVED=16 HG_CALL_IO_URING=32 HG_CALL_DECISION=64 HG_CALL_CREATED=128 HG_CALL_USER_MEMORY=256 HG_CALL_DELETED=512',
@@ -1783,6 +1797,8 @@ export const EVENT_LAYOUT: Readonly<Record<string, string>> = {
   hg_exit_flag: 'HG_EXIT_CORE=1',
   hg_fd_kind: 'HG_FD_NONE=0 HG_FD_FILE=1 HG_FD_DIRECTORY=2 HG_FD_FIFO=3 HG_FD_CHAR_DEVICE=4 HG_FD_BLOCK_DEVICE=5 HG_FD_SOCKET=6 HG_FD_SYMLINK=7 HG_FD_ANON=8 HG_FD_NAMESPACE=9 HG_FD_MAX=10',
   hg_kind: 'HG_KIND_NONE=0 HG_KIND_EXEC=1 HG_KIND_FORK=2 HG_KIND_EXIT=3 HG_KIND_CONNECT=4 HG_KIND_SYSCALL=5 HG_KIND_OOM=6 HG_KIND_CGROUP_MKDIR=7 HG_KIND_CGROUP_RMDIR=8 HG_KIND_CGROUP_JOIN=9 HG_KIND_TASK=10 HG_KIND_MEMORY=11 HG_KIND_CALL=12 HG_KIND_LISTEN=13 HG_KIND_ACCEPT=14 HG_KIND_CONNECTED=15 HG_KIND_CLOSE=16 HG_KIND_PACKET=17 HG_KIND_MAX=18',
+  hg_open_kind: 'HG_OPEN_READ=0 HG_OPEN_WRITE=1 HG_OPEN_READ_WRITE=2 HG_OPEN_NEITHER=3 HG_OPEN_FAILED=4 HG_OPEN_KINDS=5',
+  hg_open_trait: 'HG_OPEN_DOTDOT=1 HG_OPEN_CREATE=2',
   hg_packet_flag: 'HG_PACKET_LAST=1',
   hg_phase: 'HG_PHASE_RUN=0 HG_PHASE_SETUP=1',
   hg_recipe_flag: 'HG_RECIPE_RESULT_FD=1 HG_RECIPE_RAW2=2 HG_RECIPE_RAW=4 HG_RECIPE_ARGS_POINTER=8 HG_RECIPE_EMPTY_PATH=16 HG_RECIPE_MESSAGE=32 HG_RECIPE_OPEN_HOW=64',
