@@ -3,10 +3,11 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { isDeepStrictEqual } from 'node:util'
 import { loadAddon } from '../../src/sensor/addon.js'
 import { CgroupState } from '../../src/sensor/generated/abi.js'
 import { cgroupMounts } from '../support/cgroup.js'
-import { makeTempDir, removeDir, requires } from '../support/process.js'
+import { makeTempDir, removeDir, requires, waitFor } from '../support/process.js'
 import { memoryDir, type TestCgroup, TestSensor } from '../support/sensor.js'
 import { Act, compileAct } from '../support/sensor-acts.js'
 
@@ -70,6 +71,20 @@ describe('memory readings', { skip }, () => {
 
   const readingsOf = (cgroup: TestCgroup) => sensor.sensor.readMemory().filter(({ cgroupId }) => cgroupId === cgroup.id)
 
+  /** A reading between two looks at the files that say the same: the kernel takes back what a CPU keeps in store when it likes. */
+  const steadyReading = (cgroup: TestCgroup) =>
+    waitFor(`memory of ${cgroup.path} to stand still`, () => {
+      const files = readFiles(cgroup) // reading memory.stat brings the kernel's own sums up to date
+      const before = loadAddon().bootClockNs()
+      const [reading, ...others] = readingsOf(cgroup)
+      const after = loadAddon().bootClockNs()
+      assert.ok(reading)
+      assert.deepEqual(others, [])
+      assert.ok(reading.bootNs >= before && reading.bootNs <= after)
+      const isSteady = isDeepStrictEqual(files, readFiles(cgroup))
+      return isSteady && { files, reading }
+    })
+
   test('every field is what the files of the cgroup say, with a limit and without', async () => {
     const limited = sensor.makeContainer({ isMemory: true })
     const free = sensor.makeContainer({ isMemory: true })
@@ -80,13 +95,8 @@ describe('memory readings', { skip }, () => {
       [limited, 24 * MIB],
       [free, 8 * MIB],
     ] as const) {
-      const files = readFiles(cgroup) // first: reading memory.stat brings the kernel's own sums up to date
-      const before = loadAddon().bootClockNs()
-      const [reading, ...others] = readingsOf(cgroup)
-      assert.ok(reading)
-      assert.deepEqual(others, [])
-      const { bootNs, ...values } = reading
-      assert.ok(bootNs >= before && bootNs <= loadAddon().bootClockNs())
+      const { files, reading } = await steadyReading(cgroup)
+      const { bootNs: _, ...values } = reading
       assert.deepEqual(values, { cgroupId: cgroup.id, ...files, peakBytes: files.peakBytes ?? values.peakBytes })
       assert.ok(reading.currentBytes >= BigInt(allocatedBytes))
       assert.ok(reading.peakBytes >= reading.currentBytes)
@@ -101,10 +111,8 @@ describe('memory readings', { skip }, () => {
     await startIn(nested, 'alloc', 12)
     if (!isV2) await startIn(cgroup, 'alloc', 4) // v2 has no processes in inner nodes
     for (let round = 0; round < 3; round++) {
-      const files = readFiles(cgroup)
-      const [reading, ...others] = readingsOf(cgroup)
-      assert.deepEqual(others, [])
-      assert.equal(reading?.currentBytes, files.currentBytes)
+      const { files, reading } = await steadyReading(cgroup)
+      assert.equal(reading.currentBytes, files.currentBytes)
     }
     assert.deepEqual(readingsOf(nested), [])
   })
