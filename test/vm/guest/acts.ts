@@ -272,4 +272,5 @@ main().catch((error: unknown) => {
   const cause = error instanceof Error ? error.cause : undefined
   if (isNativeError(cause)) console.log(cause.log)
   check('the guest ran to its end', false, error instanceof Error ? error.stack : String(error))
+  process.exit(1) // a sensor that is still open would keep the guest up until its time is over
 })
