@@ -94,26 +94,28 @@ static __always_inline bool packet__read(struct __sk_buff *skb, struct packet *p
 }
 
 /* `room_bytes` is a constant: the ring hands out no other sizes. The event says how much of it holds bytes. */
-static __always_inline void packet__write(struct __sk_buff *skb, const struct ev_packet *event, __u32 at, __u32 bytes,
+static __always_inline void packet__write(struct __sk_buff *skb, const struct ev_packet *event, __u32 at,
 					  const __u32 room_bytes, bool urgent)
 {
-	struct ev_packet *slot;
-	__u64 waiting_bytes;
+	__u64 waiting_bytes = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA), bytes;
+	struct ev_packet *slot = bpf_ringbuf_reserve(&events, sizeof(*event) + room_bytes, 0);
+	bool is_read = false;
 
-	if (bytes > room_bytes)
-		return;
-	barrier_var(bytes);
-	if (bytes < 1)
-		return;
-	waiting_bytes = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
-	slot = bpf_ringbuf_reserve(&events, sizeof(*event) + room_bytes, 0);
 	if (!slot) {
 		emit__count_loss(event->header.cgroup_id, event->header.profile, HG_DROP_RING_FULL, HG_KIND_PACKET);
 		return;
 	}
 	__builtin_memcpy(slot, event, sizeof(*event));
-	if (bpf_skb_load_bytes(skb, at, slot + 1, bytes)) {
-		emit__count_drop(HG_DROP_HELPER, HG_KIND_PACKET);
+	/* Right before the call, in 64 bits and one bound at a time: what 6.1 can follow. */
+	bytes = event->data_bytes;
+	OPAQUE(bytes);
+	if (bytes <= room_bytes) {
+		OPAQUE(bytes);
+		if (bytes > 0)
+			is_read = bpf_skb_load_bytes(skb, at, slot + 1, bytes) == 0;
+	}
+	if (!is_read) {
+		emit__count_loss(event->header.cgroup_id, event->header.profile, HG_DROP_HELPER, HG_KIND_PACKET);
 		slot->data_bytes = 0;
 		slot->header.size_bytes = sizeof(*event);
 	}
@@ -139,11 +141,11 @@ static __always_inline void packet__tell(struct __sk_buff *skb, struct ev_packet
 	rules = bpf_map_lookup_elem(&profiles, &profile);
 	urgent = rules && (rules->urgent & HG_WANT_NAMES);
 	if (bytes <= HG_PACKET_SMALL_BYTES)
-		packet__write(skb, event, at, bytes, HG_PACKET_SMALL_BYTES, urgent);
+		packet__write(skb, event, at, HG_PACKET_SMALL_BYTES, urgent);
 	else if (bytes <= HG_PACKET_MEDIUM_BYTES)
-		packet__write(skb, event, at, bytes, HG_PACKET_MEDIUM_BYTES, urgent);
+		packet__write(skb, event, at, HG_PACKET_MEDIUM_BYTES, urgent);
 	else
-		packet__write(skb, event, at, bytes, HG_PACKET_MAX_BYTES, urgent);
+		packet__write(skb, event, at, HG_PACKET_MAX_BYTES, urgent);
 }
 
 static __always_inline void packet__datagram(struct __sk_buff *skb, const struct bpf_sock *sk,

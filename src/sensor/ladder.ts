@@ -130,7 +130,12 @@ function refusedProgram(error: unknown): string | undefined {
 
 function reasonOf(error: unknown, program: string): string {
   if (!isNativeError(error)) return messageOf(error)
-  const said = error.log.split('\n').find((line) => line.includes(`prog '${program}': `))
+  const lines = error.log.split('\n')
+  const end = lines.findIndex((line) => line.startsWith('processed '))
+  // The verifier's last words before its sum say what it does not accept.
+  const refused = end < 1 ? undefined : lines[end - 1]
+  if (refused !== undefined) return refused.trim()
+  const said = lines.find((line) => line.includes(`prog '${program}': `))
   // libbpf's own words about the load say no more than the error does. ENOTSUPP is the kernel's alone, so no library has a text for it.
   return (said?.replace(/^.*prog '\w+': (BPF program load failed: )?/, '') ?? error.message)
     .replace(/ERROR: strerror_r\(-524\)=\d+/, 'this kernel cannot (ENOTSUPP)')
