@@ -12,7 +12,7 @@ import { formatIp } from '../record/ip-text.js'
 import { callRanges } from '../sensor/batch.js'
 import { IPC_CALLS, SOCKETCALLS } from '../sensor/call-recipes.js'
 import { Access, CallFlag, type EvCall } from '../sensor/generated/abi.js'
-import { decodeText } from '../sensor/sensor.js'
+import { decodeText } from '../sensor/text.js'
 import { ipcNumber, isOldIpc, isSocketCall, readArguments } from './call-arguments.js'
 
 /** AF_* of include/linux/socket.h. */

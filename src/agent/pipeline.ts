@@ -33,18 +33,19 @@ import {
 } from '../sensor/generated/abi.js'
 import { type FoundName, type NameKind, NameStreams } from '../sensor/names/streams.js'
 import { hookOf } from '../sensor/rungs.js'
-import { decodeText } from '../sensor/sensor.js'
+import { decodeText } from '../sensor/text.js'
 import type { Counters } from '../telemetry/counters.js'
 import { callName } from './call-drafts.js'
 import { matchCall } from './call-rules.js'
 import { Connections } from './connections.js'
 import type { Draft, Drafts } from './drafts.js'
+import { execRanges } from './exec-names.js'
 import type { EventContext } from './fields/context.js'
 import { GainedRules, gainedBy } from './gained.js'
 import type { HeldEvents } from './held-events.js'
 import type { PolicySet } from './policies.js'
 import type { ProcessEntry } from './process-table.js'
-import { execRanges, type ProcessTracker } from './process-tracker.js'
+import type { ProcessTracker } from './process-tracker.js'
 import type { Judged, Verdicts } from './verdicts.js'
 
 /** Which container a cgroup is: the live host's table, or a capture's. */
@@ -244,7 +245,7 @@ export class Pipeline implements EventHandler {
     )
     const hook = event.family === 4 ? 'cgroup/connect4' : 'cgroup/connect6'
     const isPlain = this.#hits.count === 0 && this.#conditionHits === 0 && event.action === Action.NONE
-    if (isPlain && event.proto === IPPROTO_TCP && event.cookie !== 0n) this.#connections.hold(event.cookie, draft)
+    if (isPlain && event.proto === IPPROTO_TCP && event.cookie !== 0n) this.#connections.hold(event, draft)
     else this.#finish(event, draft, identity, set, hook, CONNECT_TYPE)
   }
 
@@ -266,7 +267,7 @@ export class Pipeline implements EventHandler {
   packet(event: EvPacket): void {
     const identity = this.#identify(event)
     if (identity === undefined) return
-    this.#connections.spoke(event.cookie)
+    this.#connections.spoke(event)
     for (const found of this.#names.take(event)) this.#name(event, identity, found)
   }
 

@@ -4,6 +4,7 @@
  * still be on their way.
  */
 import { LRUCache } from 'lru-cache'
+import type { ProcessRef } from '../record/model.js'
 import type { Counters } from '../telemetry/counters.js'
 import { ProcessImage } from './fields/image.js'
 
@@ -41,6 +42,8 @@ export interface ProcessEntry {
   facts?: ProcessFacts | undefined
   /** Made on demand where no exec was seen; its children share it. */
   image?: ProcessImage | undefined
+  /** As its last record names it: most of a process's records name it the same way. */
+  ref?: ProcessRef | undefined
 }
 
 export function imageOf(entry: ProcessEntry): ProcessImage {
@@ -48,7 +51,7 @@ export function imageOf(entry: ProcessEntry): ProcessImage {
   return entry.image
 }
 
-/** 32,768 processes of about 400 bytes: 13 MiB at most; more than a default host's pid limit lets live at once. */
+/** 32,768 processes of about 500 bytes, names that others have too apart: 16 MiB at most; more than a default host's pid limit lets live at once. */
 const PROCESSES_MAX_COUNT = 32_768
 
 export class ProcessTable {
@@ -90,13 +93,23 @@ export class ProcessTable {
   ): ProcessEntry {
     const known = this.find(childPid, childStartNs)
     if (known !== undefined) return known // an exec of the child, seen first on another CPU
+    const like = parent ?? fallback
     const child: ProcessEntry = {
-      ...(parent ?? fallback),
       pid: childPid,
       startNs: childStartNs,
       parentPid: fallback.pid,
       parentStartNs: fallback.startNs,
+      exe: like.exe,
+      invoked: like.invoked,
+      args: like.args,
+      cwd: like.cwd,
+      uid: like.uid,
+      gid: like.gid,
+      phase: like.phase,
       vpid: childVpid,
+      facts: like.facts,
+      image: like.image,
+      ref: undefined,
     }
     this.set(child)
     return child

@@ -1,28 +1,15 @@
 /** Keeps the process table by what events tell, and says for each event who acted. Copies what it keeps. */
-import { EvExec, type EvFork, type EvHeader, ExecFlag, Phase } from '../sensor/generated/abi.js'
-import { decodeText } from '../sensor/sensor.js'
-import { ProcessImage } from './fields/image.js'
+import { type EvExec, type EvFork, type EvHeader, ExecFlag, Phase } from '../sensor/generated/abi.js'
+import { ExecNameCache } from './exec-names.js'
 import type { ProcessEntry, ProcessFacts, ProcessTable } from './process-table.js'
 
-/** Byte ranges of an exec's names, in `event.bytes`. */
-export interface ExecRanges {
-  invokedStart: number
-  fileStart: number
-  cwdStart: number
-  argsStart: number
-  argsEnd: number
-}
-
-export function execRanges(event: EvExec): ExecRanges {
-  const invokedStart = event.at + EvExec.SIZE_BYTES
-  const fileStart = invokedStart + event.invokedBytes
-  const cwdStart = fileStart + event.fileBytes
-  const argsStart = cwdStart + event.cwdBytes
-  return { invokedStart, fileStart, cwdStart, argsStart, argsEnd: argsStart + event.argsBytes }
-}
+const NO_ARGS: readonly string[] = []
 
 export class ProcessTracker {
   readonly #processes: ProcessTable
+  readonly #names = new ExecNameCache()
+  /** Of the last exec: those of a shell's children are mostly the same. */
+  #lastFacts: ProcessFacts | undefined
 
   constructor(processes: ProcessTable) {
     this.#processes = processes
@@ -30,23 +17,23 @@ export class ProcessTracker {
 
   /** What the exec makes of the process; a refused one makes nothing of it, and is only told. */
   exec(event: EvExec): ProcessEntry {
-    const { bytes } = event
-    const ranges = execRanges(event)
+    const { invoked, exe, cwd, args, image } = this.#names.of(event)
     const entry: ProcessEntry = {
       pid: event.pid,
       startNs: event.startNs,
       parentPid: event.parentPid,
       parentStartNs: event.parentStartNs,
-      exe: decodeText(bytes, ranges.fileStart, ranges.cwdStart),
-      invoked: decodeText(bytes, ranges.invokedStart, ranges.fileStart),
-      args: splitArguments(bytes, ranges.argsStart, ranges.argsEnd),
-      cwd: decodeText(bytes, ranges.cwdStart, ranges.argsStart),
+      exe,
+      invoked,
+      args,
+      cwd,
       uid: event.uid,
       gid: event.gid,
       phase: phaseOf(event),
       vpid: event.vpid,
-      facts: factsOf(event),
-      image: ProcessImage.ofExec(event),
+      facts: this.#factsOf(event),
+      image,
+      ref: undefined,
     }
     if ((event.flags & ExecFlag.REFUSED) === 0) this.#processes.set(entry)
     return entry
@@ -70,11 +57,15 @@ export class ProcessTracker {
       parentStartNs: 0n,
       exe: '',
       invoked: '',
-      args: [],
+      args: NO_ARGS,
       cwd: '',
       uid: event.uid,
       gid: event.gid,
       phase: phaseOf(event),
+      vpid: undefined,
+      facts: undefined,
+      image: undefined,
+      ref: undefined,
     }
   }
 
@@ -86,26 +77,29 @@ export class ProcessTracker {
   parentOf(entry: ProcessEntry): ProcessEntry | undefined {
     return entry.parentPid === 0 ? undefined : this.#processes.find(entry.parentPid, entry.parentStartNs)
   }
+
+  #factsOf(event: EvExec): ProcessFacts {
+    if (this.#lastFacts !== undefined && isFactsOf(this.#lastFacts, event)) return this.#lastFacts
+    const { flags, inode, capPermitted, capEffective, capInheritable, loginuid, tty, vpgid, sid } = event
+    this.#lastFacts = { flags, inode, capPermitted, capEffective, capInheritable, loginuid, tty, vpgid, sid }
+    return this.#lastFacts
+  }
 }
 
 export function phaseOf(event: EvHeader): 'run' | 'setup' {
   return event.phase === Phase.SETUP ? 'setup' : 'run'
 }
 
-function factsOf(event: EvExec): ProcessFacts {
-  const { flags, inode, capPermitted, capEffective, capInheritable, loginuid, tty, vpgid, sid } = event
-  return { flags, inode, capPermitted, capEffective, capInheritable, loginuid, tty, vpgid, sid }
-}
-
-/** Arguments end in NUL each; empty ones are kept. The last may lack its NUL when it was cut. */
-function splitArguments(bytes: Uint8Array, start: number, end: number): string[] {
-  const args: string[] = []
-  let from = start
-  while (from < end) {
-    let to = bytes.indexOf(0, from)
-    if (to === -1 || to > end) to = end
-    args.push(decodeText(bytes, from, to))
-    from = to + 1
-  }
-  return args
+function isFactsOf(facts: ProcessFacts, event: EvExec): boolean {
+  return (
+    facts.flags === event.flags &&
+    facts.vpgid === event.vpgid &&
+    facts.sid === event.sid &&
+    facts.tty === event.tty &&
+    facts.loginuid === event.loginuid &&
+    facts.inode === event.inode &&
+    facts.capPermitted === event.capPermitted &&
+    facts.capEffective === event.capEffective &&
+    facts.capInheritable === event.capInheritable
+  )
 }

@@ -24,3 +24,24 @@ function longestZeroRun(words: readonly number[]): { start: number; length: numb
   }
   return best
 }
+
+/** IPv4 addresses that were shown last, by a few bits of each: connections mostly go to the same few. */
+const RECENT_COUNT = 256
+const recentAddresses = new Uint32Array(RECENT_COUNT)
+const recentTexts = new Array<string>(RECENT_COUNT).fill('0.0.0.0')
+
+/** formatIp() of the 16 bytes at `at`. */
+export function ipTextAt(bytes: Uint8Array, at: number, isIpv4: boolean): string {
+  if (!isIpv4) return formatIp(bytes.subarray(at, at + 16), false)
+  const a = bytes[at + 12] ?? 0
+  const b = bytes[at + 13] ?? 0
+  const c = bytes[at + 14] ?? 0
+  const d = bytes[at + 15] ?? 0
+  const address = ((a << 24) | (b << 16) | (c << 8) | d) >>> 0
+  const slot = (Math.imul(address, 0x9e3779b1) >>> 24) & (RECENT_COUNT - 1)
+  if (recentAddresses[slot] !== address) {
+    recentAddresses[slot] = address
+    recentTexts[slot] = `${a}.${b}.${c}.${d}`
+  }
+  return recentTexts[slot] ?? ''
+}

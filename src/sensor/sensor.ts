@@ -28,6 +28,7 @@ import {
 import { loadByTrying, type Reasons } from './ladder.js'
 import { explainLoadError } from './load-error.js'
 import { NAME_PROGRAMS } from './rungs.js'
+import { decodeText } from './text.js'
 
 /** Slabs in flight between the reader and JavaScript: 2 MiB, a quarter of a second at 100,000 events/s of 80 bytes. */
 const SLAB_BYTES = 256 * 1024
@@ -508,11 +509,6 @@ export function encodeU64(value: bigint): Uint8Array {
   const bytes = new Uint8Array(8)
   new DataView(bytes.buffer).setBigUint64(0, value, true)
   return bytes
-}
-
-/** Bytes as text; invalid UTF-8 becomes U+FFFD. */
-export function decodeText(bytes: Uint8Array, start: number, end: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('utf8')
 }
 
 export function readPossibleCpuCount(): number {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { isIPv6 } from 'node:net'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { formatIp } from '../../src/record/ip-text.js'
+import { formatIp, ipTextAt } from '../../src/record/ip-text.js'
 import { seedOf } from '../support/seed.js'
 
 const bytesOf = (hex: string) => Uint8Array.from(Buffer.from(hex.padStart(32, '0'), 'hex'))
@@ -54,4 +54,13 @@ describe('addresses as text', () => {
       seedOf(2000),
     )
   })
+})
+
+test('addresses in an event are shown as they are alone, also when many of them have been shown', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 40, maxLength: 40 }), fc.nat(24), fc.boolean(), (bytes, at, isIpv4) => {
+      assert.equal(ipTextAt(bytes, at, isIpv4), formatIp(bytes.subarray(at, at + 16), isIpv4))
+    }),
+    seedOf(5_000),
+  )
 })

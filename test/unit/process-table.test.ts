@@ -42,7 +42,7 @@ describe('the process table', () => {
   })
 
   test('a child is its parent until it executes something, with its own pid, start and parent', () => {
-    const parent = entry(10, 100n)
+    const parent = { ...entry(10, 100n), facts: undefined, image: undefined, ref: undefined }
     table.set(parent)
     const child = table.fork(parent, 11, 110n, parent, 3)
     assert.deepEqual(child, { ...parent, pid: 11, startNs: 110n, parentPid: 10, parentStartNs: 100n, vpid: 3 })

@@ -29,7 +29,7 @@ const IDENTITY: Required<Omit<Identity, 'ref' | 'mounts'>> = {
   ownerUid: 0,
 }
 
-const PROCESS: Required<Omit<ProcessEntry, 'facts' | 'image' | 'vpid'>> = {
+const PROCESS: Required<Omit<ProcessEntry, 'facts' | 'image' | 'ref' | 'vpid'>> = {
   pid: 0,
   startNs: 0n,
   parentPid: 0,

@@ -3,7 +3,8 @@
  * reads them. Children share their parent's image until they execute something themselves.
  */
 import type { InternedText } from '../../match/conditions/values.js'
-import { EvExec } from '../../sensor/generated/abi.js'
+import { COMM_BYTES, EvExec } from '../../sensor/generated/abi.js'
+import { packBytes } from '../../sensor/text.js'
 import { TEXTS } from './texts.js'
 
 const BLANK = 0x20
@@ -33,8 +34,18 @@ export interface ProcessTexts {
 
 const terminated = (words: readonly string[]) => Buffer.from(words.map((word) => `${word}\0`).join(''))
 
+/** Parts as they lie in an exec event, a character a byte: one small object where five typed arrays would outlive the exec. */
+interface PackedParts {
+  packed: string
+  fileBytes: number
+  cwdBytes: number
+  argsBytes: number
+  envBytes: number
+}
+
 export class ProcessImage {
-  readonly #parts: ImageParts
+  /** Packed until a rule reads a part: most images are never asked. */
+  #held: PackedParts | ImageParts
   #name: InternedText | undefined
   #exe: InternedText | undefined
   #exePath: InternedText | undefined
@@ -43,26 +54,21 @@ export class ProcessImage {
   #exeline: InternedText | undefined
   #cwd: InternedText | undefined
   #env: InternedText | undefined
-  readonly #variables = new Map<string, InternedText | undefined>()
+  #variables: Map<string, InternedText | undefined> | undefined
 
-  constructor(parts: ImageParts) {
-    this.#parts = parts
+  private constructor(parts: PackedParts | ImageParts) {
+    this.#held = parts
   }
 
   /** Copies what it keeps: the event's slab goes back to the reader. */
   static ofExec(event: EvExec): ProcessImage {
     const { bytes, at, invokedBytes, fileBytes, cwdBytes, argsBytes, envBytes } = event
+    const commStart = at + EvExec.COMM_OFFSET
+    const commEnd = commStart + COMM_BYTES
     const fileStart = at + EvExec.SIZE_BYTES + invokedBytes
-    const own = bytes.slice(fileStart, fileStart + fileBytes + cwdBytes + argsBytes + envBytes)
-    const argsStart = fileBytes + cwdBytes
-    const argsEnd = argsStart + argsBytes
-    return new ProcessImage({
-      comm: untilNul(event.comm.slice()),
-      file: own.subarray(0, fileBytes),
-      cwd: own.subarray(fileBytes, argsStart),
-      args: own.subarray(argsStart, argsEnd),
-      env: envBytes === 0 ? undefined : own.subarray(argsEnd),
-    })
+    const fileEnd = fileStart + fileBytes + cwdBytes + argsBytes + envBytes
+    const text = packBytes(bytes, commStart, commEnd) + packBytes(bytes, fileStart, fileEnd)
+    return new ProcessImage({ packed: text, fileBytes, cwdBytes, argsBytes, envBytes })
   }
 
   /** Of a process whose exec was not seen; without a comm its name is that of the file. */
@@ -75,6 +81,11 @@ export class ProcessImage {
       args: terminated(args),
       env: env === undefined ? undefined : terminated(env),
     })
+  }
+
+  get #parts(): ImageParts {
+    if ('packed' in this.#held) this.#held = unpack(this.#held)
+    return this.#held
   }
 
   get name(): InternedText | undefined {
@@ -144,6 +155,7 @@ export class ProcessImage {
   variable(name: string): InternedText | undefined {
     const { env } = this.#parts
     if (env === undefined) return undefined
+    this.#variables ??= new Map()
     if (!this.#variables.has(name)) this.#variables.set(name, findVariable(env, name))
     return this.#variables.get(name)
   }
@@ -154,6 +166,20 @@ export class ProcessImage {
     let start = 0
     for (let left = index; left > 0 && start < args.length; left--) start += firstEnd(args.subarray(start)) + 1
     return start >= args.length ? undefined : args.subarray(start, start + firstEnd(args.subarray(start)))
+  }
+}
+
+function unpack({ packed, fileBytes, cwdBytes, argsBytes, envBytes }: PackedParts): ImageParts {
+  const bytes = Uint8Array.from(Buffer.from(packed, 'latin1')) // a plain copy: a Buffer's slice() would share its memory
+  const cwdStart = COMM_BYTES + fileBytes
+  const argsStart = cwdStart + cwdBytes
+  const argsEnd = argsStart + argsBytes
+  return {
+    comm: untilNul(bytes.subarray(0, COMM_BYTES)),
+    file: bytes.subarray(COMM_BYTES, cwdStart),
+    cwd: bytes.subarray(cwdStart, argsStart),
+    args: bytes.subarray(argsStart, argsEnd),
+    env: envBytes === 0 ? undefined : bytes.subarray(argsEnd, argsEnd + envBytes),
   }
 }
 

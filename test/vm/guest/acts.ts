@@ -30,7 +30,8 @@ import {
   Want,
 } from '../../../src/sensor/generated/abi.js'
 import { NAME_PROGRAMS } from '../../../src/sensor/rungs.js'
-import { decodeText, Sensor } from '../../../src/sensor/sensor.js'
+import { Sensor } from '../../../src/sensor/sensor.js'
+import { decodeText } from '../../../src/sensor/text.js'
 import { Counters } from '../../../src/telemetry/counters.js'
 import { ACT_SCRIPT, ACTS, hookOf, outcomeOf, type Seen } from './act-table.js'
 import { callScript } from './call-acts.js'
