@@ -43,6 +43,9 @@ function shape(field) {
   return { ...scalar, packed: scalar.wire === 0 }
 }
 
+/** One batch is written list by list, as its records come (batch-lists.ts): these are the tags of its entries. */
+const WRITTEN_BY_LIST = 'RecordBatch'
+
 const camel = (name) => name.replace(/_([a-z0-9])/g, (_, letter) => letter.toUpperCase())
 
 function generateEnum(entry) {
@@ -56,7 +59,7 @@ function fieldLines(field) {
   const kind = shape(field)
   const tag = (field.id << 3) | (field.repeated && kind.packed ? 2 : kind.wire)
   const optional = !field.repeated && (kind.message || field.options?.proto3_optional === true)
-  const lines = { name, id: field.id }
+  const lines = { name, id: field.id, tag, repeated: field.repeated }
   if (field.repeated) {
     lines.declare = `  ${name}: ${kind.type}[]`
     lines.init = `${name}: []`
@@ -97,7 +100,9 @@ function generateMessage(entry) {
   const fields = entry.fieldsArray.map((field) => fieldLines(field.resolve())).sort((a, b) => a.id - b.id)
   const name = entry.name
   const m = fields.length === 0 ? '_m' : 'm'
-  return `export interface ${name} {
+  const lists = fields.filter((f) => f.repeated).map((f) => `  ${f.name}: ${f.tag},`)
+  const tags = `export const RECORD_BATCH_TAGS = {\n${lists.join('\n')}\n} as const\n\n`
+  return `${name === WRITTEN_BY_LIST ? tags : ''}export interface ${name} {
 ${fields.map((f) => f.declare).join('\n')}
 }
 

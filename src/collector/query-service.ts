@@ -1,6 +1,6 @@
 /** Answers remote queries from the store, through a reader of its own. A slow client waits for itself only. */
 import { type ServerUnaryCall, type ServerWritableStream, type sendUnaryData, status } from '@grpc/grpc-js'
-import { BatchBuilder } from '../record/codec.js'
+import { BatchBuilder, decodeMessage } from '../record/codec.js'
 import type { AgentsRequest, AgentsResponse, EventsRequest, EventsResponse } from '../record/generated/wire.js'
 import type { RecordKind } from '../record/model.js'
 import { kindName, laneNumber } from '../record/names.js'
@@ -83,7 +83,7 @@ function responseOf({ records, cursor }: EventPage): EventsResponse {
   const builder = new BatchBuilder('', 0, undefined, 0n)
   for (const record of records) builder.add(record)
   return {
-    batch: builder.message(),
+    batch: decodeMessage(builder.finish()),
     places: records.map(({ agent, epoch, lane, seq }) => ({ agent, epoch, lane: laneNumber(lane), seq })),
     cursor,
   }

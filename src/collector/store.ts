@@ -7,7 +7,7 @@
  */
 import { deflateRawSync } from 'node:zlib'
 import { LRUCache } from 'lru-cache'
-import { BatchBuilder, decodeBatch } from '../record/codec.js'
+import { BatchBuilder, decodeBatch, decodeIndex } from '../record/codec.js'
 import { type GapBody, HOST } from '../record/model.js'
 import { laneName } from '../record/names.js'
 import type { Counters } from '../telemetry/counters.js'
@@ -218,8 +218,9 @@ export class Store {
     const lane = laneName(key.lane) ?? 'activity'
     const builder = new BatchBuilder(key.agent, key.epoch, lane, span.firstSeq)
     builder.add({ kind: 'gap', lane, bootNs: 0n, timeNs, container: HOST, gap })
-    const message = builder.message()
-    const payload = deflateRawSync(builder.finish())
+    const bytes = builder.finish()
+    const message = decodeIndex(bytes)
+    const payload = deflateRawSync(bytes)
     const made: Incoming = {
       frame: {
         epoch: key.epoch,

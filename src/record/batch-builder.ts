@@ -1,13 +1,27 @@
 /**
- * Builds one batch: records of a lane with consecutive sequence numbers, encoded column by column as they are added
+ * Builds one batch: records of a lane with consecutive sequence numbers, encoded list by list as they are added
  * (proto/hullguard/v1/records.proto). Strings, containers and processes that recur are stored once. Synchronous, no I/O;
  * a draft is copied when added, so that the caller may change it afterwards.
  *
  * 64-bit values keep all their bits. Text must be well-formed UTF-16 (it comes from a UTF-8 decoder).
  */
+import { BatchLists } from './batch-lists.js'
+import { emptyBatch, type SeenContainer, sameContainer, sameProcess } from './batch-rows.js'
 import { callToWire } from './call-codec.js'
 import {
+  encodeAgentChange,
+  encodeAlert,
+  encodeCall,
+  encodeConnect,
+  encodeContainerChange,
+  encodeExec,
+  encodeExit,
+  encodeFork,
+  encodeGap,
+  encodeOom,
   encodeRecordBatch,
+  encodeSample,
+  encodeSyscall,
   type RecordBatch,
   type Container as WireContainer,
   type Process as WireProcess,
@@ -27,6 +41,7 @@ import {
   stateNumber,
 } from './names.js'
 import { connectToWire, NETWORK_BODY, putNetwork } from './network-codec.js'
+import { writeSint64 } from './wire-primitives.js'
 
 /** The bits of RecordBatch.body_masks. */
 export const BODY = {
@@ -48,16 +63,13 @@ export const BODY = {
 /** What a record's columns take before compression, about; strings are counted apart. */
 const COLUMNS_BYTES = 40
 
-interface SeenContainer {
-  ref: ContainerRef
-  /** Captured, since a caller may change its object between two records. */
-  wire: WireContainer
-  index: number
-}
-
 export class BatchBuilder {
+  /** What is not written list by list. */
   readonly #batch: RecordBatch
-  readonly #strings = new Map<string, number>([['', 0]])
+  readonly #lists = new BatchLists()
+  readonly #strings = new Map<string, number>()
+  /** As the batch has them; strings[0] is the empty one. */
+  readonly #texts: string[] = []
   readonly #rules = new Map<string, number>([['', 0]])
   readonly #containers = new Map<string, SeenContainer>()
   /** By pid and tid: the newest row of that task. */
@@ -68,42 +80,8 @@ export class BatchBuilder {
   #approxBytes = 0
 
   constructor(agent: string, epoch: number, lane: Lane | undefined, firstSeq: bigint) {
-    this.#batch = {
-      agent,
-      epoch,
-      lane: lane === undefined ? 0 : laneNumber(lane),
-      firstSeq,
-      count: 0,
-      strings: [''],
-      containers: [],
-      processes: [],
-      rules: [''],
-      kinds: [],
-      bootNsDeltas: [],
-      utcOffsetNsDeltas: [],
-      containerIndexes: [],
-      processIndexes: [],
-      ruleIndexes: [],
-      bodyMasks: [],
-      execs: [],
-      forks: [],
-      exits: [],
-      connects: [],
-      syscalls: [],
-      samples: [],
-      ooms: [],
-      containerChanges: [],
-      agentChanges: [],
-      gaps: [],
-      alerts: [],
-      calls: [],
-      listens: [],
-      accepts: [],
-      closes: [],
-      dnses: [],
-      tlses: [],
-      https: [],
-    }
+    this.#batch = emptyBatch(agent, epoch, lane, firstSeq)
+    this.#addString('')
   }
 
   get count(): number {
@@ -122,10 +100,10 @@ export class BatchBuilder {
   add(draft: RecordDraft): void {
     const batch = this.#batch
     batch.kinds.push(KIND_NUMBERS[draft.kind])
-    batch.bootNsDeltas.push(draft.bootNs - this.#bootNs)
+    writeSint64(this.#lists.packed('bootNsDeltas'), draft.bootNs - this.#bootNs)
     this.#bootNs = draft.bootNs
     const utcOffsetNs = draft.timeNs - draft.bootNs
-    batch.utcOffsetNsDeltas.push(utcOffsetNs - this.#utcOffsetNs)
+    writeSint64(this.#lists.packed('utcOffsetNsDeltas'), utcOffsetNs - this.#utcOffsetNs)
     this.#utcOffsetNs = utcOffsetNs
     batch.containerIndexes.push(this.#container(draft.container))
     batch.processIndexes.push(draft.process === undefined ? 0 : this.#process(draft.process) + 1)
@@ -138,20 +116,20 @@ export class BatchBuilder {
 
   /** The batch as a RecordBatch message. The builder must not be used afterwards. */
   finish(): Uint8Array {
-    return encodeRecordBatch(this.#batch).finish()
-  }
-
-  /** The batch as an object, to nest in another message. The builder must not be used afterwards. */
-  message(): RecordBatch {
-    return this.#batch
+    const writer = encodeRecordBatch(this.#batch)
+    this.#lists.appendTo(writer)
+    return writer.finish()
   }
 
   #string(text: string): number {
-    const known = this.#strings.get(text)
-    if (known !== undefined) return known
-    const index = this.#batch.strings.length
-    this.#batch.strings.push(text)
+    return text === '' ? 0 : (this.#strings.get(text) ?? this.#addString(text))
+  }
+
+  #addString(text: string): number {
+    const index = this.#texts.length
+    this.#texts.push(text)
     this.#strings.set(text, index)
+    this.#lists.next('strings').string(text)
     this.#approxBytes += text.length + 2
     return index
   }
@@ -191,7 +169,7 @@ export class BatchBuilder {
   #process(ref: ProcessRef): number {
     // Both are below 2^22 (PID_MAX_LIMIT, linux/threads.h): the key is exact. A larger number only costs a second row.
     const key = ref.pid * 4194304 + ref.tid
-    const strings = this.#batch.strings
+    const strings = this.#texts
     const known = this.#processes.get(key)
     if (known !== undefined) {
       const row = this.#batch.processes[known]
@@ -249,12 +227,12 @@ export class BatchBuilder {
         return this.#gap(draft)
       case 'listen':
       case 'accept':
-        return this.#call(draft) | putNetwork(draft, this.#batch, this.#intern)
+        return this.#call(draft) | putNetwork(draft, this.#lists, this.#intern)
       case 'close':
       case 'dns':
       case 'tls':
       case 'http':
-        return putNetwork(draft, this.#batch, this.#intern)
+        return putNetwork(draft, this.#lists, this.#intern)
       case 'alert':
       case 'action':
         return (
@@ -266,7 +244,7 @@ export class BatchBuilder {
           this.#sample(draft) |
           this.#oom(draft) |
           this.#call(draft) |
-          putNetwork(draft, this.#batch, this.#intern) |
+          putNetwork(draft, this.#lists, this.#intern) |
           this.#alert(draft)
         )
       default:
@@ -276,167 +254,137 @@ export class BatchBuilder {
 
   #exec({ exec }: RecordBodies): number {
     if (exec === undefined) return 0
-    this.#batch.execs.push({
-      pathRef: this.#string(exec.path),
-      fileRef: this.#string(exec.file),
-      scriptRef: this.#string(exec.script),
-      dev: exec.dev,
-      inode: exec.inode,
-      argsTruncated: exec.argsTruncated,
-      pathTruncated: exec.pathTruncated,
-      memfd: exec.memfd,
-      foreignRoot: exec.foreignRoot,
-      multicall: exec.multicall,
-      upperLayer: exec.upperLayer,
-      refused: exec.refused,
-      deleted: exec.deleted,
-    })
+    encodeExec(
+      {
+        pathRef: this.#string(exec.path),
+        fileRef: this.#string(exec.file),
+        scriptRef: this.#string(exec.script),
+        dev: exec.dev,
+        inode: exec.inode,
+        argsTruncated: exec.argsTruncated,
+        pathTruncated: exec.pathTruncated,
+        memfd: exec.memfd,
+        foreignRoot: exec.foreignRoot,
+        multicall: exec.multicall,
+        upperLayer: exec.upperLayer,
+        refused: exec.refused,
+        deleted: exec.deleted,
+      },
+      this.#lists.open('execs'),
+    ).ldelim()
     return BODY.exec
   }
 
   #fork({ fork }: RecordBodies): number {
     if (fork === undefined) return 0
-    this.#batch.forks.push({ childPid: fork.childPid, childStartNs: fork.childStartNs })
+    encodeFork({ childPid: fork.childPid, childStartNs: fork.childStartNs }, this.#lists.open('forks')).ldelim()
     return BODY.fork
   }
 
   #exit({ exit }: RecordBodies): number {
     if (exit === undefined) return 0
-    this.#batch.exits.push({
-      code: exit.code,
-      signal: exit.signal,
-      signalNameRef: this.#string(exit.signalName),
-      coreDumped: exit.coreDumped,
-      runtimeNs: exit.runtimeNs,
-    })
+    encodeExit(
+      {
+        code: exit.code,
+        signal: exit.signal,
+        signalNameRef: this.#string(exit.signalName),
+        coreDumped: exit.coreDumped,
+        runtimeNs: exit.runtimeNs,
+      },
+      this.#lists.open('exits'),
+    ).ldelim()
     return BODY.exit
   }
 
   #connect({ connect }: RecordBodies): number {
     if (connect === undefined) return 0
-    this.#batch.connects.push(connectToWire(connect, this.#intern))
+    encodeConnect(connectToWire(connect, this.#intern), this.#lists.open('connects')).ldelim()
     return BODY.connect
   }
 
   #syscall({ syscall }: RecordBodies): number {
     if (syscall === undefined) return 0
-    this.#batch.syscalls.push({
-      nameRef: this.#string(syscall.name),
-      nr: syscall.nr,
-      abi: ABIS.indexOf(syscall.abi),
-      reason: SYSCALL_REASONS.indexOf(syscall.reason),
-    })
+    encodeSyscall(
+      {
+        nameRef: this.#string(syscall.name),
+        nr: syscall.nr,
+        abi: ABIS.indexOf(syscall.abi),
+        reason: SYSCALL_REASONS.indexOf(syscall.reason),
+      },
+      this.#lists.open('syscalls'),
+    ).ldelim()
     return BODY.syscall
   }
 
   #sample({ sample }: RecordBodies): number {
     if (sample === undefined) return 0
-    this.#batch.samples.push({ ...sample })
+    encodeSample({ ...sample }, this.#lists.open('samples')).ldelim()
     return BODY.sample
   }
 
   #oom({ oom }: RecordBodies): number {
     if (oom === undefined) return 0
-    this.#batch.ooms.push({ victimPid: oom.victimPid, victimCommRef: this.#string(oom.victimComm) })
+    encodeOom(
+      { victimPid: oom.victimPid, victimCommRef: this.#string(oom.victimComm) },
+      this.#lists.open('ooms'),
+    ).ldelim()
     return BODY.oom
   }
 
   #containerChange({ containerChange: body }: RecordBodies): number {
     if (body === undefined) return 0
     const change = CONTAINER_CHANGES.indexOf(body.change)
-    this.#batch.containerChanges.push({ change, cgroupRef: this.#string(body.cgroup) })
+    encodeContainerChange(
+      { change, cgroupRef: this.#string(body.cgroup) },
+      this.#lists.open('containerChanges'),
+    ).ldelim()
     return BODY.containerChange
   }
 
   #agentChange({ agentChange: body }: RecordBodies): number {
     if (body === undefined) return 0
     const change = AGENT_CHANGES.indexOf(body.change)
-    this.#batch.agentChanges.push({ change, messageRef: this.#string(body.message) })
+    encodeAgentChange({ change, messageRef: this.#string(body.message) }, this.#lists.open('agentChanges')).ldelim()
     return BODY.agentChange
   }
 
   #gap({ gap }: RecordBodies): number {
     if (gap === undefined) return 0
     const { source, cause, ...rest } = gap
-    this.#batch.gaps.push({ source: GAP_SOURCES.indexOf(source), causeRef: this.#string(cause), ...rest })
+    encodeGap(
+      { source: GAP_SOURCES.indexOf(source), causeRef: this.#string(cause), ...rest },
+      this.#lists.open('gaps'),
+    ).ldelim()
     return BODY.gap
   }
 
   #call({ call }: RecordBodies): number {
     if (call === undefined) return 0
-    this.#batch.calls.push(callToWire(call, (text) => this.#string(text)))
+    encodeCall(
+      callToWire(call, (text) => this.#string(text)),
+      this.#lists.open('calls'),
+    ).ldelim()
     return BODY.call
   }
 
   #alert({ alert }: RecordBodies): number {
     if (alert === undefined) return 0
-    this.#batch.alerts.push({
-      policyRef: this.#string(alert.policy),
-      priority: PRIORITY_NAMES.indexOf(alert.priority),
-      tagRefs: alert.tags.map((tag) => this.#string(tag)),
-      outputRef: this.#string(alert.output),
-      actionTaken: ACTIONS.indexOf(alert.actionTaken),
-      outcome: OUTCOMES.indexOf(alert.outcome),
-      reasonRef: this.#string(alert.reason),
-      hookRef: this.#string(alert.hook),
-      causeKind: KIND_NUMBERS[alert.cause.kind],
-      causeLane: laneNumber(alert.cause.lane),
-      ...(alert.cause.seq === undefined ? {} : { causeSeq: alert.cause.seq }),
-    })
+    encodeAlert(
+      {
+        policyRef: this.#string(alert.policy),
+        priority: PRIORITY_NAMES.indexOf(alert.priority),
+        tagRefs: alert.tags.map((tag) => this.#string(tag)),
+        outputRef: this.#string(alert.output),
+        actionTaken: ACTIONS.indexOf(alert.actionTaken),
+        outcome: OUTCOMES.indexOf(alert.outcome),
+        reasonRef: this.#string(alert.reason),
+        hookRef: this.#string(alert.hook),
+        causeKind: KIND_NUMBERS[alert.cause.kind],
+        causeLane: laneNumber(alert.cause.lane),
+        ...(alert.cause.seq === undefined ? {} : { causeSeq: alert.cause.seq }),
+      },
+      this.#lists.open('alerts'),
+    ).ldelim()
     return BODY.alert
   }
-}
-
-function sameContainer({ ref: seen, wire }: SeenContainer, ref: ContainerRef): boolean {
-  return (
-    wire.state === stateNumber(ref.state) &&
-    wire.id === ref.id &&
-    wire.name === ref.name &&
-    wire.image === ref.image &&
-    wire.imageId === ref.imageId &&
-    wire.runtime === ref.runtime &&
-    (seen.labels === ref.labels || sameLabels(wire.labels, ref.labels)) &&
-    sameTexts(wire.outerIds, ref.outerIds)
-  )
-}
-
-function sameLabels(seen: WireContainer['labels'], labels: ContainerRef['labels']): boolean {
-  const names = Object.keys(labels)
-  return (
-    names.length === seen.length && seen.every(({ key, value }) => Object.hasOwn(labels, key) && labels[key] === value)
-  )
-}
-
-function sameTexts(one: readonly string[], other: readonly string[]): boolean {
-  return one.length === other.length && one.every((text, index) => text === other[index])
-}
-
-function sameProcess(row: WireProcess, ref: ProcessRef, strings: readonly string[]): boolean {
-  const { parent, args } = ref
-  if (
-    row.startNs !== ref.startNs ||
-    row.pid !== ref.pid ||
-    row.tid !== ref.tid ||
-    row.uid !== ref.uid ||
-    row.gid !== ref.gid ||
-    row.setup !== (ref.phase === 'setup') ||
-    row.argRefs.length !== args.length ||
-    strings[row.exeRef] !== ref.exe ||
-    strings[row.invokedRef] !== ref.invoked ||
-    strings[row.cwdRef] !== ref.cwd ||
-    strings[row.userRef] !== ref.user ||
-    row.hasParent !== (parent !== undefined)
-  ) {
-    return false
-  }
-  if (
-    parent !== undefined &&
-    (row.parentPid !== parent.pid || row.parentStartNs !== parent.startNs || strings[row.parentExeRef] !== parent.exe)
-  ) {
-    return false
-  }
-  for (let index = 0; index < args.length; index++) {
-    if (strings[row.argRefs[index] ?? 0] !== args[index]) return false
-  }
-  return true
 }

@@ -1,5 +1,16 @@
 /** The bodies of network.ts on the wire, both ways. Used by batch-builder.ts and codec.ts alone. */
-import type { RecordBatch, Connect as WireConnect, Peer as WirePeer } from './generated/wire.js'
+import type { BatchLists } from './batch-lists.js'
+import {
+  encodeAccept,
+  encodeClose,
+  encodeDns,
+  encodeHttp,
+  encodeListen,
+  encodeTls,
+  type RecordBatch,
+  type Connect as WireConnect,
+  type Peer as WirePeer,
+} from './generated/wire.js'
 import type { ConnectBody, RecordBodies } from './model.js'
 import { FAMILIES, PROTOS } from './names.js'
 import { CLOSED_BY, CONNECT_RESULTS, DNS_MESSAGES, DNS_PROTOS, type PeerRef, SOCKET_ROLES } from './network.js'
@@ -21,94 +32,112 @@ export const NETWORK_BODY = {
 type Intern = (text: string) => number
 
 export function connectToWire(body: ConnectBody, intern: Intern): WireConnect {
-  const { result, peer } = body
-  return {
+  const { result, peer, error, localIp } = body
+  const wire: WireConnect = {
     ipRef: intern(body.ip),
     port: body.port,
     proto: PROTOS.indexOf(body.proto),
     family: FAMILIES.indexOf(body.family),
     repeatsCount: body.repeatsCount,
-    ...(result === undefined ? {} : { result: CONNECT_RESULTS.indexOf(result) }),
-    errorRef: intern(body.error ?? ''),
-    localIpRef: intern(body.localIp ?? ''),
+    errorRef: error === undefined ? 0 : intern(error),
+    localIpRef: localIp === undefined ? 0 : intern(localIp),
     localPort: body.localPort ?? 0,
     socketId: body.socketId ?? 0n,
-    ...peerToWire(peer, intern),
   }
+  if (result !== undefined) wire.result = CONNECT_RESULTS.indexOf(result)
+  if (peer !== undefined) wire.peer = peerRow(peer, intern)
+  return wire
 }
 
 /** Adds the network bodies that the draft has; the bits of those. */
-export function putNetwork(draft: RecordBodies, batch: RecordBatch, intern: Intern): number {
+export function putNetwork(draft: RecordBodies, lists: BatchLists, intern: Intern): number {
   let mask = 0
   const { listen, accept, close, dns, tls, http } = draft
   if (listen !== undefined) {
     const { ip, family, ...rest } = listen
-    batch.listens.push({ ipRef: intern(ip), family: FAMILIES.indexOf(family), ...rest })
+    encodeListen({ ipRef: intern(ip), family: FAMILIES.indexOf(family), ...rest }, lists.open('listens')).ldelim()
     mask |= NETWORK_BODY.listen
   }
   if (accept !== undefined) {
     const { ip, localIp, family, peer, ...rest } = accept
-    batch.accepts.push({
-      ipRef: intern(ip),
-      localIpRef: intern(localIp),
-      family: FAMILIES.indexOf(family),
-      ...rest,
-      ...peerToWire(peer, intern),
-    })
+    encodeAccept(
+      {
+        ipRef: intern(ip),
+        localIpRef: intern(localIp),
+        family: FAMILIES.indexOf(family),
+        ...rest,
+        ...peerToWire(peer, intern),
+      },
+      lists.open('accepts'),
+    ).ldelim()
     mask |= NETWORK_BODY.accept
   }
   if (close !== undefined) {
     const { role, ip, localIp, family, closedBy, error, peer, ...rest } = close
-    batch.closes.push({
-      role: SOCKET_ROLES.indexOf(role),
-      ipRef: intern(ip),
-      localIpRef: intern(localIp),
-      family: FAMILIES.indexOf(family),
-      closedBy: CLOSED_BY.indexOf(closedBy),
-      errorRef: intern(error),
-      ...rest,
-      ...peerToWire(peer, intern),
-    })
+    encodeClose(
+      {
+        role: SOCKET_ROLES.indexOf(role),
+        ipRef: intern(ip),
+        localIpRef: intern(localIp),
+        family: FAMILIES.indexOf(family),
+        closedBy: CLOSED_BY.indexOf(closedBy),
+        errorRef: intern(error),
+        ...rest,
+        ...peerToWire(peer, intern),
+      },
+      lists.open('closes'),
+    ).ldelim()
     mask |= NETWORK_BODY.close
   }
   if (dns !== undefined) {
     const { message, query, qtype, rcode, answers, answerTtlsS, ip, proto, ...rest } = dns
-    batch.dnses.push({
-      message: DNS_MESSAGES.indexOf(message),
-      queryRef: intern(query),
-      qtypeRef: intern(qtype),
-      rcodeRef: intern(rcode),
-      answerRefs: answers.map(intern),
-      answerTtlsS: [...answerTtlsS],
-      ipRef: intern(ip),
-      proto: DNS_PROTOS.indexOf(proto),
-      ...rest,
-    })
+    encodeDns(
+      {
+        message: DNS_MESSAGES.indexOf(message),
+        queryRef: intern(query),
+        qtypeRef: intern(qtype),
+        rcodeRef: intern(rcode),
+        answerRefs: answers.map(intern),
+        answerTtlsS: [...answerTtlsS],
+        ipRef: intern(ip),
+        proto: DNS_PROTOS.indexOf(proto),
+        ...rest,
+      },
+      lists.open('dnses'),
+    ).ldelim()
     mask |= NETWORK_BODY.dns
   }
   if (tls !== undefined) {
     const { sni, alpn, ip, ...rest } = tls
-    batch.tlses.push({ sniRef: intern(sni), alpnRefs: alpn.map(intern), ipRef: intern(ip), ...rest })
+    encodeTls(
+      { sniRef: intern(sni), alpnRefs: alpn.map(intern), ipRef: intern(ip), ...rest },
+      lists.open('tlses'),
+    ).ldelim()
     mask |= NETWORK_BODY.tls
   }
   if (http !== undefined) {
     const { method, host, path, ip, ...rest } = http
-    batch.https.push({
-      methodRef: intern(method),
-      hostRef: intern(host),
-      pathRef: intern(path),
-      ipRef: intern(ip),
-      ...rest,
-    })
+    encodeHttp(
+      {
+        methodRef: intern(method),
+        hostRef: intern(host),
+        pathRef: intern(path),
+        ipRef: intern(ip),
+        ...rest,
+      },
+      lists.open('https'),
+    ).ldelim()
     mask |= NETWORK_BODY.http
   }
   return mask
 }
 
 function peerToWire(peer: PeerRef | undefined, intern: Intern): { peer?: WirePeer } {
-  if (peer === undefined) return {}
-  const { id, name, image, pid } = peer
-  return { peer: { idRef: intern(id), nameRef: intern(name), imageRef: intern(image), pid } }
+  return peer === undefined ? {} : { peer: peerRow(peer, intern) }
+}
+
+function peerRow({ id, name, image, pid }: PeerRef, intern: Intern): WirePeer {
+  return { idRef: intern(id), nameRef: intern(name), imageRef: intern(image), pid }
 }
 
 /** What the codec's reader offers: the next entry of a body list, a text, a name by its number. Each throws wire_invalid. */

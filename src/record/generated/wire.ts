@@ -387,6 +387,38 @@ export function decodeAck(r: Reader, end: number = r.len): Ack {
   return m
 }
 
+export const RECORD_BATCH_TAGS = {
+  strings: 50,
+  containers: 58,
+  processes: 66,
+  rules: 74,
+  kinds: 82,
+  bootNsDeltas: 90,
+  utcOffsetNsDeltas: 98,
+  containerIndexes: 106,
+  processIndexes: 114,
+  ruleIndexes: 122,
+  bodyMasks: 130,
+  execs: 162,
+  forks: 170,
+  exits: 178,
+  connects: 186,
+  syscalls: 194,
+  samples: 202,
+  ooms: 210,
+  containerChanges: 218,
+  agentChanges: 226,
+  gaps: 234,
+  alerts: 242,
+  calls: 250,
+  listens: 258,
+  accepts: 266,
+  closes: 274,
+  dnses: 282,
+  tlses: 290,
+  https: 298,
+} as const
+
 export interface RecordBatch {
   agent: string
   epoch: number
