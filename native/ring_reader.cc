@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstring>
 
@@ -21,6 +22,10 @@ namespace {
 // A record in the ring: see kernel/bpf/ringbuf.c, struct bpf_ringbuf_hdr. Its data starts 8 bytes in, records are 8-aligned.
 constexpr uint32_t kRecordHeaderBytes = BPF_RINGBUF_HDR_SZ;
 constexpr uint32_t kLengthMask = ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
+
+// The counter moves before its event is in the ring, so a drain that the counter made urgent may come too early: the wake-up
+// by the event itself is urgent too.
+constexpr int kUrgentWakeups = 2;
 
 uint32_t Stride(uint32_t length_bytes) { return (length_bytes + kRecordHeaderBytes + 7) & ~7U; }
 
@@ -210,20 +215,38 @@ bool RingReader::Drain() {
   }
 }
 
+bool RingReader::IsUrgent() {
+  const uint64_t urgent = urgent_count_ == nullptr ? 0 : LoadAcquire(urgent_count_);
+  if (urgent != urgent_seen_) {
+    urgent_seen_ = urgent;
+    urgent_wakeups_left_ = kUrgentWakeups;
+  }
+  return urgent_wakeups_left_ > 0 || is_nudged_ || is_stopping_;
+}
+
+// Each ring wakes for its own first event, so the wait goes on until its time is up, whatever wakes it that is not urgent.
+void RingReader::WaitForCompany() {
+  using Clock = std::chrono::steady_clock;
+  const auto end = Clock::now() + std::chrono::milliseconds(batch_delay_ms_);
+  epoll_event events[3];
+  while (!IsUrgent()) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now()).count();
+    if (left <= 0) return;
+    (void)epoll_wait(epoll_.get(), events, 3, static_cast<int>(left));
+  }
+}
+
 void RingReader::Run() {
-  uint64_t urgent_seen = 0;
   epoll_event events[3];
   while (!is_stopping_) {
     const int count = epoll_wait(epoll_.get(), events, 3, /* timeout_ms= */ -1);
     if (count < 0) continue;  // EINTR
     wakeups_count_.fetch_add(1, std::memory_order_relaxed);
-    const uint64_t urgent = urgent_count_ == nullptr ? 0 : LoadAcquire(urgent_count_);
-    const bool is_urgent = urgent != urgent_seen || is_nudged_;
-    if (!is_urgent && !is_stopping_) (void)epoll_wait(epoll_.get(), events, 3, static_cast<int>(batch_delay_ms_));
+    WaitForCompany();
+    if (urgent_wakeups_left_ > 0) urgent_wakeups_left_--;
     uint64_t ignored = 0;
     (void)!read(nudge_.get(), &ignored, sizeof(ignored));  // EAGAIN when it was the ring
     is_nudged_ = false;
-    urgent_seen = urgent_count_ == nullptr ? 0 : LoadAcquire(urgent_count_);
     (void)Drain();  // false: Release() nudges when a slab is back
   }
 }

@@ -7,8 +7,8 @@
 //   slab:  | u32 length, u32 page offset | event … pad to 8 | next record … |
 //
 // Bounded: with no free slab the records stay in the ring, and the kernel side counts what then finds no room.
-// Batching: after the wake-up for the first record in an empty ring it waits batch_delay_ms for more, unless the urgent
-// counter has moved or the kernel side forces a wake-up.
+// Batching: after the wake-up for the first record in an empty ring it waits batch_delay_ms for more, and ends the wait when
+// the urgent counter moves, which the kernel side follows by a forced wake-up.
 #pragma once
 
 #include <atomic>
@@ -87,6 +87,9 @@ class RingReader {
  private:
   void Unmap();
   void Run();
+  // Has an event come that user space has to act on, or has JavaScript asked?
+  bool IsUrgent();
+  void WaitForCompany();
   // Drains all that is committed; false when it has to wait for a slab.
   bool Drain();
   // Copies as many events as a slab holds, merged; 0 when none is committed.
@@ -99,6 +102,8 @@ class RingReader {
   uint32_t slab_bytes_ = 0;
   uint32_t batch_delay_ms_ = 0;
   const uint64_t* urgent_count_ = nullptr;
+  uint64_t urgent_seen_ = 0;     // thread: reader
+  int urgent_wakeups_left_ = 0;  // thread: reader
   HandOff hand_off_;
 
   std::mutex slabs_mutex_;
