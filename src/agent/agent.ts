@@ -257,6 +257,7 @@ class Agent implements RunningAgent {
       isCongested: () => this.#exporter?.congested ?? false,
     })
     this.#sensor = sensor
+    counters.onRender(() => this.#publishCounters(sensor))
     const kernel = new KernelPolicy(sensor, this.#breaker)
     this.#kernel = kernel
     const policies = new Policies({ sensor, table: this.#table, kernel, activity: this.#options.activity })
@@ -333,7 +334,7 @@ class Agent implements RunningAgent {
       setMode: (mode) => this.setMode(mode),
       status: () => this.status,
       containers: () => this.#table.containers(),
-      metrics: () => this.#renderMetrics(),
+      metrics: () => this.#options.counters.render(),
       record: (options) => this.record(options),
       stopRecording: (reason) => (this.#recording?.isOver === false ? this.#recording.stop(reason) : undefined),
     })
@@ -476,15 +477,16 @@ class Agent implements RunningAgent {
     }
     this.#kernel?.refillBudgets()
     if (this.#pipeline?.hasOpenGaps === true && this.#sensor?.stats().waitingBytes === 0) this.#pipeline.flushGaps()
-    this.#sensor?.publishCounters()
-    this.#table.exportCounters()
-    this.#options.counters.set('process_table_processes', this.#processes.sizeCount)
   }
 
-  #renderMetrics(): string {
-    this.#sensor?.publishCounters()
-    if (this.#sensor !== undefined) publishLosses(this.#options.counters, this.#sensor, this.#table)
-    return this.#options.counters.render()
+  /** What is counted in the kernel and as plain numbers. After the end all stands as it was then. */
+  #publishCounters(sensor: Sensor): void {
+    const { counters } = this.#options
+    if (sensor.isClosed) return
+    sensor.publishCounters()
+    publishLosses(counters, sensor, this.#table)
+    this.#table.exportCounters()
+    counters.set('process_table_processes', this.#processes.sizeCount)
   }
 
   #append(draft: RecordDraft): { seq: bigint } {

@@ -150,6 +150,7 @@ export class Sensor {
   /** Handled slabs that are kept back while downstream is behind. */
   readonly #kept: number[] = []
   #handledBytes = 0
+  #isClosed = false
   #keptTimer: NodeJS.Timeout | undefined
 
   private constructor(native: NativeSensor, missing: Reasons<string>, options: SensorOptions) {
@@ -410,7 +411,11 @@ export class Sensor {
     return readings
   }
 
-  /** Brings the kernel's drop counts and the reader's figures into the counters. */
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  /** Brings the kernel's drop counts and the reader's figures into the counters: some hundred system calls. */
   publishCounters(): void {
     const { counters } = this.#options
     const key = new Uint8Array(4)
@@ -463,6 +468,7 @@ export class Sensor {
   /** Detaches everything and stops the reader; what still waits in the ring is gone: `drain` first. */
   close(): void {
     clearTimeout(this.#keptTimer)
+    this.#isClosed = true
     this.#native.close()
   }
 

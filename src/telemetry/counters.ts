@@ -13,6 +13,7 @@ interface Metric {
 
 export class Counters {
   readonly #metrics = new Map<string, Metric>()
+  readonly #readers: (() => void)[] = []
 
   /** Names follow Prometheus: snake_case with the unit at the end (`_total`, `_bytes`, `_seconds`). Idempotent. */
   define(name: string, kind: 'counter' | 'gauge', help: string): void {
@@ -43,8 +44,14 @@ export class Counters {
     return this.#metric(name).series.get(renderLabels(labels)) ?? 0
   }
 
+  /** Figures that are counted elsewhere (kernel maps, plain numbers) are brought in by `read` when somebody asks for all. */
+  onRender(read: () => void): void {
+    this.#readers.push(read)
+  }
+
   /** Prometheus text exposition format 0.0.4. */
   render(): string {
+    for (const read of this.#readers) read()
     let text = ''
     for (const [name, metric] of this.#metrics) {
       const full = `hullguard_${name}`
