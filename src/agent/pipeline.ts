@@ -151,14 +151,14 @@ export class Pipeline implements EventHandler {
     this.#options.counters.add('sensor_undecodable_total')
   }
 
-  exec(event: EvExec): void {
-    const identity = this.#identify(event)
+  exec(event: EvExec, header: EvHeader): void {
+    const identity = this.#identify(header)
     if (identity === undefined) return
     const { tracker, context, drafts } = this.#options
     const entry = tracker.exec(event)
     const isRefused = (event.flags & ExecFlag.REFUSED) !== 0
-    const actor = isRefused ? tracker.of(event) : entry
-    const set = this.#begin(event, actor, identity)
+    const actor = isRefused ? tracker.of(header) : entry
+    const set = this.#begin(header, actor, identity)
     context.exec = event
     // to conditions an exec is one that succeeded
     if (!isRefused) this.#matchConditions(set, identity, EXEC_TYPE)
@@ -176,7 +176,7 @@ export class Pipeline implements EventHandler {
       verified: false,
     }
     const profile = set.profileFor(identity.ref)
-    const isSetup = event.phase === Phase.SETUP
+    const isSetup = header.phase === Phase.SETUP
     set.program.matchExec(profile, names, isSetup, this.#hits)
     if (this.#hits.count > 0 && names.foreignRoot && this.#isOwnFile(identity, event.pid, draft)) {
       this.#hits.count = 0
@@ -184,52 +184,52 @@ export class Pipeline implements EventHandler {
     }
     this.#gained.match(set, identity.ref, event, this.#hits)
     const hook = hookName(event.rung === Rung.LSM ? 'on_bprm_check' : 'on_exec')
-    this.#finish(event, draft, identity, set, hook, EXEC_TYPE)
+    this.#finish(header, draft, identity, set, hook, EXEC_TYPE)
   }
 
-  fork(event: EvFork): void {
-    const identity = this.#identify(event)
+  fork(event: EvFork, header: EvHeader): void {
+    const identity = this.#identify(header)
     if (identity === undefined) return
     const entry = this.#options.tracker.fork(event)
-    const set = this.#begin(event, entry, identity)
+    const set = this.#begin(header, entry, identity)
     this.#options.context.fork = event
     this.#matchConditions(set, identity, FORK_TYPE)
     if (!this.#isRecorded(identity)) return
     const draft = this.#options.drafts.fork(event, identity.ref, entry)
     this.#gained.match(set, identity.ref, event, this.#hits)
-    this.#finish(event, draft, identity, set, 'sched_process_fork', FORK_TYPE)
+    this.#finish(header, draft, identity, set, 'sched_process_fork', FORK_TYPE)
   }
 
-  exit(event: EvExit): void {
-    const identity = this.#identify(event)
+  exit(event: EvExit, header: EvHeader): void {
+    const identity = this.#identify(header)
     if (identity === undefined) return
     this.#connections.exited(event.pid, event.startNs)
-    const entry = this.#options.tracker.of(event)
-    const set = this.#begin(event, entry, identity)
+    const entry = this.#options.tracker.of(header)
+    const set = this.#begin(header, entry, identity)
     this.#options.context.exit = event
     this.#matchConditions(set, identity, EXIT_TYPE)
     if (!this.#isRecorded(identity)) return
     const draft = this.#options.drafts.exit(event, identity.ref, entry)
-    this.#finish(event, draft, identity, set, 'sched_process_exit', EXIT_TYPE)
+    this.#finish(header, draft, identity, set, 'sched_process_exit', EXIT_TYPE)
   }
 
-  oom(event: EvOom): void {
-    const identity = this.#identify(event)
+  oom(event: EvOom, header: EvHeader): void {
+    const identity = this.#identify(header)
     if (identity === undefined) return
-    const entry = this.#options.tracker.of(event)
-    const set = this.#begin(event, entry, identity)
+    const entry = this.#options.tracker.of(header)
+    const set = this.#begin(header, entry, identity)
     this.#options.context.oom = event
     this.#matchConditions(set, identity, OOM_TYPE)
     if (!this.#isRecorded(identity)) return
     const draft = this.#options.drafts.oom(event, identity.ref, entry)
-    this.#finish(event, draft, identity, set, 'mark_victim', OOM_TYPE)
+    this.#finish(header, draft, identity, set, 'mark_victim', OOM_TYPE)
   }
 
-  connect(event: EvConnect): void {
-    const identity = this.#identify(event)
+  connect(event: EvConnect, header: EvHeader): void {
+    const identity = this.#identify(header)
     if (identity === undefined) return
-    const entry = this.#options.tracker.of(event)
-    const set = this.#begin(event, entry, identity)
+    const entry = this.#options.tracker.of(header)
+    const set = this.#begin(header, entry, identity)
     this.#options.context.connect = event
     this.#matchConditions(set, identity, CONNECT_TYPE)
     if (!this.#isRecorded(identity)) return
@@ -244,13 +244,13 @@ export class Pipeline implements EventHandler {
       this.#hits,
     )
     const hook = event.family === 4 ? 'cgroup/connect4' : 'cgroup/connect6'
-    const isPlain = this.#hits.count === 0 && this.#conditionHits === 0 && event.action === Action.NONE
+    const isPlain = this.#hits.count === 0 && this.#conditionHits === 0 && header.action === Action.NONE
     if (isPlain && event.proto === IPPROTO_TCP && event.cookie !== 0n) this.#connections.hold(event, draft)
-    else this.#finish(event, draft, identity, set, hook, CONNECT_TYPE)
+    else this.#finish(header, draft, identity, set, hook, CONNECT_TYPE)
   }
 
-  socket(event: EvSocket): void {
-    const identity = this.#identify(event)
+  socket(event: EvSocket, header: EvHeader): void {
+    const identity = this.#identify(header)
     if (identity === undefined || identity.ref.state === 'host') return
     const { ref } = identity
     let peer: PeerRef | undefined
@@ -258,17 +258,17 @@ export class Pipeline implements EventHandler {
       if (this.#connections.result(event, ref) || (event.flags & SocketFlag.ESTABLISHED) !== 0) return
     } else if (event.kind === Kind.ACCEPT) peer = this.#connections.accepted(event, ref)
     else if (event.kind === Kind.CLOSE) {
-      for (const found of this.#names.closed(event.cookie)) this.#name(event, identity, found)
+      for (const found of this.#names.closed(event.cookie)) this.#name(header, identity, found)
       peer = this.#connections.closed(event)
     }
-    this.#options.append(this.#options.drafts.socket(event, ref, this.#options.tracker.of(event), peer))
+    this.#options.append(this.#options.drafts.socket(event, ref, this.#options.tracker.of(header), peer))
   }
 
-  packet(event: EvPacket): void {
-    const identity = this.#identify(event)
+  packet(event: EvPacket, header: EvHeader): void {
+    const identity = this.#identify(header)
     if (identity === undefined) return
     this.#connections.spoke(event)
-    for (const found of this.#names.take(event)) this.#name(event, identity, found)
+    for (const found of this.#names.take(event)) this.#name(header, identity, found)
   }
 
   /** Records that have waited long enough go out as they stand. True: others still wait. */
@@ -281,11 +281,11 @@ export class Pipeline implements EventHandler {
     this.#connections.flush()
   }
 
-  syscall(event: EvSyscall): void {
-    const identity = this.#identify(event)
+  syscall(event: EvSyscall, header: EvHeader): void {
+    const identity = this.#identify(header)
     if (identity === undefined) return
-    const entry = this.#options.tracker.of(event)
-    const set = this.#begin(event, entry, identity)
+    const entry = this.#options.tracker.of(header)
+    const set = this.#begin(header, entry, identity)
     this.#options.context.syscall = event
     this.#matchConditions(set, identity, SYSCALL_TYPE)
     if (!this.#isRecorded(identity)) return
@@ -295,17 +295,17 @@ export class Pipeline implements EventHandler {
         set.profileFor(identity.ref),
         event.nr,
         event.abi,
-        event.phase === Phase.SETUP,
+        header.phase === Phase.SETUP,
         this.#hits,
       )
-    this.#finish(event, draft, identity, set, 'sys_enter', SYSCALL_TYPE)
+    this.#finish(header, draft, identity, set, 'sys_enter', SYSCALL_TYPE)
   }
 
-  call(event: EvCall): void {
-    const identity = this.#identify(event) ?? this.#senderOnHost(event)
+  call(event: EvCall, header: EvHeader): void {
+    const identity = this.#identify(header) ?? this.#senderOnHost(event)
     if (identity === undefined) return
-    const entry = this.#options.tracker.of(event)
-    const set = this.#begin(event, entry, identity)
+    const entry = this.#options.tracker.of(header)
+    const set = this.#begin(header, entry, identity)
     const { context } = this.#options
     context.call = event
     const eventType = CALL_TYPES.get(callName(event)) ?? UNTOLD_TYPE
@@ -323,7 +323,7 @@ export class Pipeline implements EventHandler {
       return
     }
     const hook = event.act === Act.SIGNAL ? 'signal_generate' : 'sys_exit'
-    this.#finish(event, draft, judgedFor, set, hook, eventType)
+    this.#finish(header, draft, judgedFor, set, hook, eventType)
   }
 
   cgroup(event: EvCgroup): void {

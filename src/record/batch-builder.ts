@@ -100,10 +100,10 @@ export class BatchBuilder {
   add(draft: RecordDraft): void {
     const batch = this.#batch
     batch.kinds.push(KIND_NUMBERS[draft.kind])
-    writeSint64(this.#lists.packed('bootNsDeltas'), draft.bootNs - this.#bootNs)
+    writeSint64(this.#lists.bootNsDeltas.packed(), draft.bootNs - this.#bootNs)
     this.#bootNs = draft.bootNs
     const utcOffsetNs = draft.timeNs - draft.bootNs
-    writeSint64(this.#lists.packed('utcOffsetNsDeltas'), utcOffsetNs - this.#utcOffsetNs)
+    writeSint64(this.#lists.utcOffsetNsDeltas.packed(), utcOffsetNs - this.#utcOffsetNs)
     this.#utcOffsetNs = utcOffsetNs
     batch.containerIndexes.push(this.#container(draft.container))
     batch.processIndexes.push(draft.process === undefined ? 0 : this.#process(draft.process) + 1)
@@ -129,7 +129,7 @@ export class BatchBuilder {
     const index = this.#texts.length
     this.#texts.push(text)
     this.#strings.set(text, index)
-    this.#lists.next('strings').string(text)
+    this.#lists.strings.next().string(text)
     this.#approxBytes += text.length + 2
     return index
   }
@@ -270,14 +270,14 @@ export class BatchBuilder {
         refused: exec.refused,
         deleted: exec.deleted,
       },
-      this.#lists.open('execs'),
+      this.#lists.execs.open(),
     ).ldelim()
     return BODY.exec
   }
 
   #fork({ fork }: RecordBodies): number {
     if (fork === undefined) return 0
-    encodeFork({ childPid: fork.childPid, childStartNs: fork.childStartNs }, this.#lists.open('forks')).ldelim()
+    encodeFork({ childPid: fork.childPid, childStartNs: fork.childStartNs }, this.#lists.forks.open()).ldelim()
     return BODY.fork
   }
 
@@ -291,14 +291,14 @@ export class BatchBuilder {
         coreDumped: exit.coreDumped,
         runtimeNs: exit.runtimeNs,
       },
-      this.#lists.open('exits'),
+      this.#lists.exits.open(),
     ).ldelim()
     return BODY.exit
   }
 
   #connect({ connect }: RecordBodies): number {
     if (connect === undefined) return 0
-    encodeConnect(connectToWire(connect, this.#intern), this.#lists.open('connects')).ldelim()
+    encodeConnect(connectToWire(connect, this.#intern), this.#lists.connects.open()).ldelim()
     return BODY.connect
   }
 
@@ -311,14 +311,14 @@ export class BatchBuilder {
         abi: ABIS.indexOf(syscall.abi),
         reason: SYSCALL_REASONS.indexOf(syscall.reason),
       },
-      this.#lists.open('syscalls'),
+      this.#lists.syscalls.open(),
     ).ldelim()
     return BODY.syscall
   }
 
   #sample({ sample }: RecordBodies): number {
     if (sample === undefined) return 0
-    encodeSample({ ...sample }, this.#lists.open('samples')).ldelim()
+    encodeSample({ ...sample }, this.#lists.samples.open()).ldelim()
     return BODY.sample
   }
 
@@ -326,7 +326,7 @@ export class BatchBuilder {
     if (oom === undefined) return 0
     encodeOom(
       { victimPid: oom.victimPid, victimCommRef: this.#string(oom.victimComm) },
-      this.#lists.open('ooms'),
+      this.#lists.ooms.open(),
     ).ldelim()
     return BODY.oom
   }
@@ -336,7 +336,7 @@ export class BatchBuilder {
     const change = CONTAINER_CHANGES.indexOf(body.change)
     encodeContainerChange(
       { change, cgroupRef: this.#string(body.cgroup) },
-      this.#lists.open('containerChanges'),
+      this.#lists.containerChanges.open(),
     ).ldelim()
     return BODY.containerChange
   }
@@ -344,7 +344,7 @@ export class BatchBuilder {
   #agentChange({ agentChange: body }: RecordBodies): number {
     if (body === undefined) return 0
     const change = AGENT_CHANGES.indexOf(body.change)
-    encodeAgentChange({ change, messageRef: this.#string(body.message) }, this.#lists.open('agentChanges')).ldelim()
+    encodeAgentChange({ change, messageRef: this.#string(body.message) }, this.#lists.agentChanges.open()).ldelim()
     return BODY.agentChange
   }
 
@@ -353,7 +353,7 @@ export class BatchBuilder {
     const { source, cause, ...rest } = gap
     encodeGap(
       { source: GAP_SOURCES.indexOf(source), causeRef: this.#string(cause), ...rest },
-      this.#lists.open('gaps'),
+      this.#lists.gaps.open(),
     ).ldelim()
     return BODY.gap
   }
@@ -362,7 +362,7 @@ export class BatchBuilder {
     if (call === undefined) return 0
     encodeCall(
       callToWire(call, (text) => this.#string(text)),
-      this.#lists.open('calls'),
+      this.#lists.calls.open(),
     ).ldelim()
     return BODY.call
   }
@@ -383,7 +383,7 @@ export class BatchBuilder {
         causeLane: laneNumber(alert.cause.lane),
         ...(alert.cause.seq === undefined ? {} : { causeSeq: alert.cause.seq }),
       },
-      this.#lists.open('alerts'),
+      this.#lists.alerts.open(),
     ).ldelim()
     return BODY.alert
   }

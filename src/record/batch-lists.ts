@@ -4,45 +4,67 @@
  * a repeated field's entries may stand anywhere in a message.
  */
 import protobuf from 'protobufjs/minimal.js'
-import { RECORD_BATCH_TAGS } from './generated/wire.js'
+import { RECORD_BATCH_TAGS as TAGS } from './generated/wire.js'
 
-export type BatchList = keyof typeof RECORD_BATCH_TAGS
+export class BatchList {
+  readonly #tag: number
+  #writer: protobuf.Writer | undefined
+  #isPacked = false
 
-export class BatchLists {
-  readonly #writers = new Map<BatchList, protobuf.Writer>()
-  readonly #packed = new Map<BatchList, protobuf.Writer>()
+  constructor(tag: number) {
+    this.#tag = tag
+  }
 
-  /** Where the list's next entry goes, its tag written. */
-  next(list: BatchList): protobuf.Writer {
-    return this.#writerOf(list).uint32(RECORD_BATCH_TAGS[list])
+  /** Where the next entry goes, its tag written. */
+  next(): protobuf.Writer {
+    this.#writer ??= protobuf.Writer.create()
+    return this.#writer.uint32(this.#tag)
   }
 
   /** The same for an entry that is a message: to be closed with ldelim(). */
-  open(list: BatchList): protobuf.Writer {
-    return this.next(list).fork()
+  open(): protobuf.Writer {
+    return this.next().fork()
   }
 
   /** Where the next value of a packed list goes: all of them are one entry, which stays open until the end. */
-  packed(list: BatchList): protobuf.Writer {
-    const open = this.#packed.get(list)
-    if (open !== undefined) return open
-    const writer = this.open(list)
-    this.#packed.set(list, writer)
-    return writer
+  packed(): protobuf.Writer {
+    if (this.#writer !== undefined) return this.#writer
+    this.#isPacked = true
+    return this.open()
   }
 
-  /** Adds everything to the batch's own fields. Nothing may be written afterwards. */
+  /** Adds the list to the batch's own fields. Nothing may be written afterwards. */
   appendTo(batch: protobuf.Writer): void {
-    for (const writer of this.#packed.values()) writer.ldelim()
-    for (const writer of this.#writers.values()) batch.raw(writer.finish(/* shared= */ true))
+    if (this.#writer === undefined) return
+    if (this.#isPacked) this.#writer.ldelim()
+    batch.raw(this.#writer.finish(/* shared= */ true))
   }
+}
 
-  #writerOf(list: BatchList): protobuf.Writer {
-    let writer = this.#writers.get(list)
-    if (writer === undefined) {
-      writer = protobuf.Writer.create()
-      this.#writers.set(list, writer)
-    }
-    return writer
+export class BatchLists {
+  readonly strings = new BatchList(TAGS.strings)
+  readonly bootNsDeltas = new BatchList(TAGS.bootNsDeltas)
+  readonly utcOffsetNsDeltas = new BatchList(TAGS.utcOffsetNsDeltas)
+  readonly execs = new BatchList(TAGS.execs)
+  readonly forks = new BatchList(TAGS.forks)
+  readonly exits = new BatchList(TAGS.exits)
+  readonly connects = new BatchList(TAGS.connects)
+  readonly syscalls = new BatchList(TAGS.syscalls)
+  readonly samples = new BatchList(TAGS.samples)
+  readonly ooms = new BatchList(TAGS.ooms)
+  readonly containerChanges = new BatchList(TAGS.containerChanges)
+  readonly agentChanges = new BatchList(TAGS.agentChanges)
+  readonly gaps = new BatchList(TAGS.gaps)
+  readonly alerts = new BatchList(TAGS.alerts)
+  readonly calls = new BatchList(TAGS.calls)
+  readonly listens = new BatchList(TAGS.listens)
+  readonly accepts = new BatchList(TAGS.accepts)
+  readonly closes = new BatchList(TAGS.closes)
+  readonly dnses = new BatchList(TAGS.dnses)
+  readonly tlses = new BatchList(TAGS.tlses)
+  readonly https = new BatchList(TAGS.https)
+
+  appendTo(batch: protobuf.Writer): void {
+    for (const list of Object.values(this) as BatchList[]) list.appendTo(batch)
   }
 }

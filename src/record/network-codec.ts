@@ -55,7 +55,7 @@ export function putNetwork(draft: RecordBodies, lists: BatchLists, intern: Inter
   const { listen, accept, close, dns, tls, http } = draft
   if (listen !== undefined) {
     const { ip, family, ...rest } = listen
-    encodeListen({ ipRef: intern(ip), family: FAMILIES.indexOf(family), ...rest }, lists.open('listens')).ldelim()
+    encodeListen({ ipRef: intern(ip), family: FAMILIES.indexOf(family), ...rest }, lists.listens.open()).ldelim()
     mask |= NETWORK_BODY.listen
   }
   if (accept !== undefined) {
@@ -68,7 +68,7 @@ export function putNetwork(draft: RecordBodies, lists: BatchLists, intern: Inter
         ...rest,
         ...peerToWire(peer, intern),
       },
-      lists.open('accepts'),
+      lists.accepts.open(),
     ).ldelim()
     mask |= NETWORK_BODY.accept
   }
@@ -85,7 +85,7 @@ export function putNetwork(draft: RecordBodies, lists: BatchLists, intern: Inter
         ...rest,
         ...peerToWire(peer, intern),
       },
-      lists.open('closes'),
+      lists.closes.open(),
     ).ldelim()
     mask |= NETWORK_BODY.close
   }
@@ -103,7 +103,7 @@ export function putNetwork(draft: RecordBodies, lists: BatchLists, intern: Inter
         proto: DNS_PROTOS.indexOf(proto),
         ...rest,
       },
-      lists.open('dnses'),
+      lists.dnses.open(),
     ).ldelim()
     mask |= NETWORK_BODY.dns
   }
@@ -111,7 +111,7 @@ export function putNetwork(draft: RecordBodies, lists: BatchLists, intern: Inter
     const { sni, alpn, ip, ...rest } = tls
     encodeTls(
       { sniRef: intern(sni), alpnRefs: alpn.map(intern), ipRef: intern(ip), ...rest },
-      lists.open('tlses'),
+      lists.tlses.open(),
     ).ldelim()
     mask |= NETWORK_BODY.tls
   }
@@ -125,7 +125,7 @@ export function putNetwork(draft: RecordBodies, lists: BatchLists, intern: Inter
         ipRef: intern(ip),
         ...rest,
       },
-      lists.open('https'),
+      lists.https.open(),
     ).ldelim()
     mask |= NETWORK_BODY.http
   }
