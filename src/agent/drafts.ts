@@ -19,7 +19,16 @@ import type {
   RecordDraft,
   SyscallBody,
 } from '../record/model.js'
-import type { AcceptBody, CloseBody, DnsBody, HttpBody, TlsBody, ListenBody, PeerRef, SocketRole as SocketRoleName } from '../record/network.js'
+import type {
+  AcceptBody,
+  CloseBody,
+  DnsBody,
+  HttpBody,
+  ListenBody,
+  PeerRef,
+  SocketRole as SocketRoleName,
+  TlsBody,
+} from '../record/network.js'
 import {
   type EvCall,
   EvConnect,
