@@ -1,15 +1,14 @@
 /**
  * Question: what does each kind of event cost where it happens, in time of our programs?
  *
- * The kernel sums up the run time of every BPF program while kernel.bpf_stats_enabled is set (it is only while a loop of this case
- * runs, and put back). A process of a runc container and one of the host do one act many times; the run time that the agent's
+ * The kernel sums up the run time of every BPF program while somebody asks it to (BPF_ENABLE_STATS; asked only while a loop of this
+ * case runs). A process of a runc container and one of the host do one act many times; the run time that the agent's
  * programs gained, divided by the acts, is what an act costs its producer apart from the hook's own price (a syscall tracepoint makes
  * every call of the host dearer by what `overhead` shows). Each figure includes the clock that the kernel reads around a run
  * (some 30 ns: what `getppid` shows is little else). Acts are taken once while rules want them
  * and are reported, once while rules ask for other places only. Asserted: an act's program ran, once for each act at least.
  */
 import assert from 'node:assert/strict'
-import { readFileSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { requires } from '../../test/support/process.js'
 import { BenchAgent } from '../support/agent.js'
@@ -23,7 +22,6 @@ import { median } from '../support/statistics.js'
 
 export const name = 'cost'
 
-const STATS_SWITCH = '/proc/sys/kernel/bpf_stats_enabled'
 const ROUNDS = 7
 const QUICK_ROUNDS = 2
 const SETTLE_MS = 300
@@ -56,8 +54,8 @@ export async function run(emit: Emit, { isQuick }: BenchOptions): Promise<void> 
     const missing = requires({ commands: ['bpftool'] })
     if (missing !== false) throw new CannotRun(missing)
     const stage = await setUpStage(defer)
-    const statsBefore = readSwitch()
-    defer(() => writeFileSync(STATS_SWITCH, statsBefore))
+    const stats = Producer.onHost(stage.producerPath)
+    defer(() => stats.end())
     const onHost = Producer.onHost(stage.producerPath)
     defer(() => onHost.end())
     const places = [
@@ -74,7 +72,7 @@ export async function run(emit: Emit, { isQuick }: BenchOptions): Promise<void> 
         for (const { act, count, programs } of ACTS) {
           const nsPerAct = new Map<string, number[]>(programs.map((program) => [program, []]))
           for (let round = 0; round < (isQuick ? QUICK_ROUNDS : ROUNDS); round++) {
-            const gained = await gainedBy(agent, () => producer.do(`act ${act} ${count} ${dir}`))
+            const gained = await gainedBy(agent, stats, () => producer.do(`act ${act} ${count} ${dir}`))
             for (const [program, costs] of nsPerAct) {
               const { runNs, runsCount } = gained.get(program) ?? { runNs: 0, runsCount: 0 }
               assert.ok(runsCount >= count, `${program} ran ${runsCount} times for ${count} times ${act}`)
@@ -98,26 +96,16 @@ export async function run(emit: Emit, { isQuick }: BenchOptions): Promise<void> 
   })
 }
 
-function readSwitch(): string {
-  try {
-    return readFileSync(STATS_SWITCH, 'utf8')
-  } catch (error) {
-    throw new CannotRun(`no ${STATS_SWITCH}: ${error instanceof Error ? error.message : error}`)
-  }
-}
-
 /** Run time and runs of the agent's programs during the work, by name. */
 async function gainedBy(
   agent: BenchAgent,
+  stats: Producer,
   work: () => Promise<unknown>,
 ): Promise<Map<string, Omit<ProgramTimes, 'program'>>> {
   const before = await programTimes(agent.pid)
-  writeFileSync(STATS_SWITCH, '1')
-  try {
-    await work()
-  } finally {
-    writeFileSync(STATS_SWITCH, '0')
-  }
+  await stats.do('stats on')
+  await work()
+  await stats.do('stats off')
   const after = await programTimes(agent.pid)
   return new Map(
     [...after].map(([id, { program, runNs, runsCount }]) => {

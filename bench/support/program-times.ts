@@ -1,4 +1,4 @@
-/** Run times of the BPF programs that a process holds, as the kernel sums them up while kernel.bpf_stats_enabled is set. */
+/** Run times of the BPF programs that a process holds, as the kernel sums them up while somebody asks it to. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runOk } from '../../test/support/process.js'
