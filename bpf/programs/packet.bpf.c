@@ -106,14 +106,11 @@ static __always_inline void packet__write(struct __sk_buff *skb, const struct ev
 		return;
 	}
 	__builtin_memcpy(slot, event, sizeof(*event));
-	/* Right before the call, in 64 bits and one bound at a time: what 6.1 can follow. */
-	bytes = event->data_bytes;
+	/* One less, so that one bound shows both ends: a verifier before v6.8 learns no least value from `!= 0`. */
+	bytes = (__u64)event->data_bytes - 1;
 	OPAQUE(bytes);
-	if (bytes <= room_bytes) {
-		OPAQUE(bytes);
-		if (bytes > 0)
-			is_read = bpf_skb_load_bytes(skb, at, slot + 1, bytes) == 0;
-	}
+	if (bytes < room_bytes)
+		is_read = bpf_skb_load_bytes(skb, at, slot + 1, bytes + 1) == 0;
 	if (!is_read) {
 		emit__count_loss(event->header.cgroup_id, event->header.profile, HG_DROP_HELPER, HG_KIND_PACKET);
 		slot->data_bytes = 0;
