@@ -133,8 +133,9 @@ enum hg_act {
 	HG_ACT_SEND = 33,
 	HG_ACT_RECV = 34,
 	HG_ACT_DUP = 35,
-	HG_ACT_IPC = 36, /* memory, queues and semaphores that processes share by a key or name */
-	HG_ACT_MAX = 37,
+	HG_ACT_IPC = 36,	  /* memory, queues and semaphores that processes share by a key or name */
+	HG_ACT_UNIX_CONNECT = 37, /* connects of other sockets come from their own hooks */
+	HG_ACT_MAX = 38,
 };
 
 /* How a file is opened. */

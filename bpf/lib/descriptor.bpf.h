@@ -87,15 +87,35 @@ static __always_inline void descriptor__read_ends(struct ev_call *call, const st
 				      (void *)sk + bpf_core_field_offset(struct sock_common, skc_v6_daddr));
 }
 
-/* The process and the container at the other end of a unix socket. */
+/* The process that a struct pid stands for, while it lives: the socket holds on to the struct pid, so a number that is used again
+ * is never taken for it. */
+static __always_inline void descriptor__read_target(struct ev_call *call, const struct pid *pid)
+{
+	struct hlist_node *first = BPF_CORE_READ(pid, tasks[PIDTYPE_TGID].first);
+	struct task_struct *task;
+
+	call->target_pid = task__pid_at(pid, 0);
+	if (!first)
+		return;
+	task = (void *)first - bpf_core_field_offset(struct task_struct, pid_links) -
+	       PIDTYPE_TGID * bpf_core_type_size(struct hlist_node);
+	if (BPF_CORE_READ(task, tgid) != call->target_pid)
+		return;
+	call->target_start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	call->target_cgroup_id = task__cgroup_id(task);
+}
+
+/* The process and the container at the other end of a unix socket: of a stream the process that listens, else (it has ended, or
+ * these are datagrams) the cgroup in which the other socket was made, on hosts where sockets know one. */
 static __always_inline void descriptor__read_peer(struct ev_call *call, const struct sock *sk)
 {
 	struct pid *pid = BPF_CORE_READ(sk, sk_peer_pid);
 	struct sock *peer;
 
 	if (pid)
-		call->target_pid = task__pid_at(pid, 0);
-	if (cfg_use_memory_css || cfg_hierarchy_id || !bpf_core_field_exists(struct unix_sock, peer))
+		descriptor__read_target(call, pid);
+	if (call->target_cgroup_id || cfg_use_memory_css || cfg_hierarchy_id ||
+	    !bpf_core_field_exists(struct unix_sock, peer))
 		return;
 	peer = BPF_CORE_READ((struct unix_sock *)sk, peer);
 	if (peer && bpf_core_field_exists(struct sock_cgroup_data, cgroup))
@@ -149,28 +169,35 @@ __noinline int descriptor__read(__u32 slot, __u64 address, __u32 fd)
 	return 0;
 }
 
-/* Appends the address of the unix socket in scratch->file, or of its peer: a path, or `@` and an abstract name. */
+/* The address of the unix socket in scratch->file, or else of its peer; of a connect the peer's alone. Sockets that were accepted
+ * share it with the one that listens. */
+static __always_inline struct unix_address *descriptor__unix_address(const struct scratch *scratch)
+{
+	struct file *file = (struct file *)scratch->file;
+	struct socket *sock = BPF_CORE_READ(file, private_data);
+	struct sock *sk = BPF_CORE_READ(sock, sk), *peer;
+	struct unix_address *address = NULL;
+
+	if (scratch->call.act != HG_ACT_UNIX_CONNECT)
+		address = BPF_CORE_READ((struct unix_sock *)sk, addr);
+	if (address)
+		return address;
+	peer = BPF_CORE_READ((struct unix_sock *)sk, peer);
+	return peer ? BPF_CORE_READ((struct unix_sock *)peer, addr) : NULL;
+}
+
+/* Appends that address: a path, or `@` and an abstract name. */
 __noinline int descriptor__append_unix(__u32 slot, __u32 offset)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
 	struct unix_address *address;
-	struct socket *sock;
-	struct sock *sk, *peer;
-	struct file *file;
 	__u32 length;
 	char *name;
 
 	if (!scratch || !scratch->file || offset > 3 * HG_PATH_MAX_BYTES ||
 	    !bpf_core_field_exists(struct unix_sock, addr))
 		return 0;
-	file = (struct file *)scratch->file;
-	sock = BPF_CORE_READ(file, private_data);
-	sk = BPF_CORE_READ(sock, sk);
-	address = BPF_CORE_READ((struct unix_sock *)sk, addr);
-	if (!address) {
-		peer = BPF_CORE_READ((struct unix_sock *)sk, peer);
-		address = peer ? BPF_CORE_READ((struct unix_sock *)peer, addr) : NULL;
-	}
+	address = descriptor__unix_address(scratch);
 	if (!address)
 		return 0;
 	length = BPF_CORE_READ(address, len) - 2; /* without sun_family */

@@ -249,12 +249,21 @@ struct upid {
 	int nr;
 };
 
-struct pid {
-	unsigned int level;
-	struct upid numbers[1];
+enum pid_type { PIDTYPE_PID, PIDTYPE_TGID, PIDTYPE_PGID, PIDTYPE_SID, PIDTYPE_MAX };
+
+struct hlist_node {
+	struct hlist_node *next, **pprev;
 };
 
-enum pid_type { PIDTYPE_PID, PIDTYPE_TGID, PIDTYPE_PGID, PIDTYPE_SID, PIDTYPE_MAX };
+struct hlist_head {
+	struct hlist_node *first;
+};
+
+struct pid {
+	unsigned int level;
+	struct hlist_head tasks[PIDTYPE_MAX];
+	struct upid numbers[1];
+};
 
 struct signal_struct {
 	atomic_t live;
@@ -304,6 +313,7 @@ struct task_struct {
 	struct mm_struct *mm;
 	kuid_t loginuid; /* only with CONFIG_AUDITSYSCALL */
 	struct pid *thread_pid;
+	struct hlist_node pid_links[PIDTYPE_MAX];
 	struct fs_struct *fs;
 	struct files_struct *files;
 	struct list_head ptraced;

@@ -293,6 +293,37 @@ __noinline int call__read_traced(__u32 slot)
 	return 0;
 }
 
+#define SUN_PATH_MAX_BYTES 108 /* include/uapi/linux/un.h */
+
+/* The address that a connect of a unix socket named, which has come to nothing: as the user gave it, from strings[0] on. */
+__noinline int call__append_unix_name(__u32 slot)
+{
+	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
+	__u32 length;
+	__u64 name;
+
+	if (!scratch)
+		return 0;
+	name = scratch->call.args[1] + sizeof(__u16) /* sun_family */;
+	length = scratch->call.args[2];
+	OPAQUE(length);
+	if (length <= sizeof(__u16) || length > sizeof(__u16) + SUN_PATH_MAX_BYTES)
+		return 0;
+	length -= sizeof(__u16);
+	OPAQUE(length);
+	if (length > SUN_PATH_MAX_BYTES || bpf_probe_read_user(scratch->strings, length, (void *)name))
+		return 0;
+	scratch->call.flags |= HG_CALL_USER_MEMORY;
+	if (scratch->strings[0] == 0) {
+		scratch->strings[0] = '@';
+		return length;
+	}
+	for (__u32 i = 1; i < SUN_PATH_MAX_BYTES; i++)
+		if (i >= length || scratch->strings[i] == 0)
+			return i;
+	return length;
+}
+
 /* Is this act on this object to be reported now? If not, it is counted for the next report. */
 __noinline int call__is_due(__u32 slot)
 {
@@ -312,6 +343,10 @@ __noinline int call__is_due(__u32 slot)
 	if (call->remote_port) {
 		__builtin_memcpy(key.object, call->remote, 16);
 		key.port = call->remote_port;
+	} else if (call->act == HG_ACT_UNIX_CONNECT) {
+		if (call->result < 0) /* to which of many names */
+			return 1;
+		key.object[0] = (__u64)descriptor__unix_address(scratch);
 	} else {
 		key.object[0] = call->inode;
 		key.object[1] = call->dev;
@@ -392,6 +427,8 @@ __noinline int call__write_paths(__u32 slot, __u32 index)
 	}
 	if (scratch->file) {
 		length = descriptor__append_path(slot, 0);
+		if (length == 0 && call->act == HG_ACT_UNIX_CONNECT)
+			length = call__append_unix_name(slot);
 	} else if (call->act == HG_ACT_CHROOT && call->result == 0) {
 		length = call__append_root(slot);
 	} else if (raw_bytes && !(recipe->flags & HG_RECIPE_RAW)) {
@@ -477,6 +514,8 @@ __noinline int call__report(__u32 slot, __u32 index, __u32 is_aggregated)
 	call__read_descriptor(slot, scratch, recipe);
 	if (call->act == HG_ACT_OPEN)
 		call__read_access(scratch, call, recipe->flags);
+	if (call->act == HG_ACT_UNIX_CONNECT && call->family != AF_UNIX)
+		return 0;
 	call__read_extras(slot, call, recipe);
 	if (is_aggregated && !call__is_due(slot))
 		return 0;

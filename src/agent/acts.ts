@@ -36,8 +36,8 @@ const ACTS_OF_CLASS: Readonly<Record<ActivityClass, readonly CallKind[]>> = {
     ] as const),
     ...(['bpf', 'module', 'memfd', 'mmap', 'mprotect', 'prctl', 'userfaultfd', 'signal'] as const),
   ],
-  sharing: ['mount', 'umount', 'setns', 'ptrace', 'signal', 'ipc'],
-  network: ['socket', 'bind', 'listen', 'accept', 'send', 'recv', 'dup'],
+  sharing: ['mount', 'umount', 'setns', 'ptrace', 'signal', 'ipc', 'unix_connect'],
+  network: ['socket', 'bind', 'listen', 'accept', 'send', 'recv', 'dup', 'unix_connect'],
   names: [],
   syscall: [],
 }
@@ -74,7 +74,8 @@ export function actsOfRules(rules: Iterable<Rule>): bigint {
   let acts = 0n
   for (const rule of rules) {
     for (const name of kindsNeeded(rule)) {
-      const act = isCallKind(name) ? name : actOfCall(name)
+      // a rule about connects means those of the connect hooks
+      const act = isCallKind(name) ? name : name === 'connect' ? undefined : actOfCall(name)
       if (act !== undefined) acts |= actBit(act)
     }
   }

@@ -186,6 +186,7 @@ const READERS: Readonly<Record<CallKind, Reader>> = {
   }),
   umount: (event) => ({ flags: flagNames(UMOUNT_FLAGS, low32(event.args(1))) }),
   pivot_root: () => ({}),
+  unix_connect: () => ({}),
   chroot: () => ({}),
   bpf: (event) => ({ cmd: BPF_COMMANDS[low32(event.args(0))] ?? String(low32(event.args(0))) }),
   module: (event, call, { raw }) => ({

@@ -308,7 +308,7 @@ export class Pipeline implements EventHandler {
     const set = this.#begin(header, entry, identity)
     const { context } = this.#options
     context.call = event
-    const eventType = CALL_TYPES.get(callName(event)) ?? UNTOLD_TYPE
+    const eventType = CALL_TYPES.get(event.act === Act.UNIX_CONNECT ? 'unix_connect' : callName(event)) ?? UNTOLD_TYPE
     this.#matchConditions(set, identity, eventType)
     if (!this.#isRecorded(identity) && this.#senderOnHost(event) === undefined) return
     const target = this.#options.table.lookup(event.targetCgroupId)

@@ -45,6 +45,7 @@ export const CALL_KINDS = [
   'recv',
   'dup',
   'ipc',
+  'unix_connect',
 ] as const
 export type CallKind = (typeof CALL_KINDS)[number]
 
@@ -238,6 +239,7 @@ export const CALL_SHAPES: Readonly<Record<CallKind, CallShape>> = {
   accept: { what: 'a connection was taken', parts: SOCKET, args: ['flags'] },
   send: { what: 'data was sent by sendto or sendmsg', parts: SOCKET, args: ['flags'] },
   recv: { what: 'data was received by recvfrom or recvmsg', parts: SOCKET, args: ['flags'] },
+  unix_connect: { what: 'a unix socket was connected, or could not be', parts: SOCKET, args: [] },
   dup: { what: 'a descriptor was duplicated', parts: SOCKET, args: ['old_fd', 'flags'] },
   ipc: {
     what: 'memory, a queue or semaphores that processes share were got by their key or name, or attached',

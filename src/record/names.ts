@@ -26,7 +26,10 @@ export const LANES: readonly Lane[] = ['alert', 'activity']
 
 /** The first acts stand in a row on the wire; those that came later have numbers of their own. */
 const ROW_COUNT = Kind.DUP - Kind.OPEN + 1
-const LATER_CALL_KINDS: Readonly<Partial<Record<CallKind, number>>> = { ipc: Kind.IPC }
+const LATER_CALL_KINDS: Readonly<Partial<Record<CallKind, number>>> = {
+  ipc: Kind.IPC,
+  unix_connect: Kind.UNIX_CONNECT,
+}
 export const CALL_KIND_NUMBERS = Object.fromEntries(
   CALL_KINDS.map((name, index) => [name, index < ROW_COUNT ? Kind.OPEN + index : LATER_CALL_KINDS[name]]),
 ) as Readonly<Record<CallKind, number>>

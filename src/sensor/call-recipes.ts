@@ -99,6 +99,8 @@ const RECIPES: Readonly<Record<CallKind, Readonly<Record<string, Recipe>>>> = {
   accept: { accept: { flags: RESULT_FD, fdArg: 1 }, accept4: { flags: RESULT_FD, fdArg: 1 } },
   send: { sendto: { fdArg: 1, addressArg: 5 }, sendmsg: { fdArg: 1, addressArg: 2, flags: MESSAGE } },
   recv: { recvfrom: { fdArg: 1, addressArg: 5 }, recvmsg: { fdArg: 1, addressArg: 2, flags: MESSAGE } },
+  // other sockets' connects are seen by their own hooks
+  unix_connect: { connect: fd1 },
   dup: {
     dup: { flags: RESULT_FD, fdArg: 1 },
     dup2: { flags: RESULT_FD, fdArg: 1 },
@@ -109,7 +111,7 @@ const RECIPES: Readonly<Record<CallKind, Readonly<Record<string, Recipe>>>> = {
 
 /** Calls of ia32's socketcall by their number there (include/uapi/linux/net.h); `-`: no act here. */
 export const SOCKETCALLS =
-  '- socket bind - listen accept - - - - - sendto recvfrom - - - sendmsg recvmsg accept4 - sendmmsg'.split(' ')
+  '- socket bind connect listen accept - - - - - sendto recvfrom - - - sendmsg recvmsg accept4 - sendmmsg'.split(' ')
 
 /** ia32's ipc(2) is several of these calls, by its first argument (include/uapi/linux/ipc.h). */
 export const IA32_IPC = 117

@@ -210,6 +210,7 @@ const CALLS: Readonly<Record<CallKind, string>> = {
   recv: 'recvfrom',
   ipc: 'shmget',
   dup: 'dup3',
+  unix_connect: 'connect',
 }
 
 /** Descriptor that an open returns in a test: the first after the standard ones. */

@@ -55,8 +55,14 @@ const CALLS: Readonly<Record<CallKind, readonly string[]>> = {
   accept: ['accept', 'accept4'],
   send: ['sendto', 'sendmsg'],
   recv: ['recvfrom', 'recvmsg'],
+  unix_connect: ['unix_connect'],
   dup: ['dup', 'dup2', 'dup3'],
   ipc: ['shmget', 'shmat', 'msgget', 'semget', 'mq_open'],
+}
+
+/** Where there is more to say of a kind. */
+const NOTES: Readonly<Partial<Record<CallKind, string>>> = {
+  unix_connect: 'a connect of a unix socket, when the call has returned; of this system alone',
 }
 
 /** Those among them that the probes do not look at. */
@@ -77,7 +83,7 @@ function callTypes(): EventTypeSpec[] {
   for (const kind of Object.keys(CALLS) as CallKind[])
     for (const name of CALLS[kind]) {
       if (UNSEEN_CALLS.has(name)) types.push({ name, kind: undefined, note: 'no probe looks at it yet', toldAs: name })
-      else types.push({ name, kind, note: 'when the call has returned', toldAs: name })
+      else types.push({ name, kind, note: NOTES[kind] ?? 'when the call has returned', toldAs: name })
     }
   return types
 }

@@ -21,7 +21,17 @@ const HTTP: readonly EventKind[] = ['http']
 /** Kinds with a result. */
 const RESULT: readonly EventKind[] = ['exec', 'fork', 'connect', ...CALL_KINDS]
 /** Kinds whose call is about a socket. */
-const SOCKET_CALLS: readonly EventKind[] = ['connect', 'socket', 'bind', 'listen', 'accept', 'send', 'recv', 'dup']
+const SOCKET_CALLS: readonly EventKind[] = [
+  'connect',
+  'socket',
+  'bind',
+  'listen',
+  'accept',
+  'send',
+  'recv',
+  'dup',
+  'unix_connect',
+]
 /** … and what is said on one. */
 const SOCKET: readonly EventKind[] = [...SOCKET_CALLS, 'dns', 'tls', 'http']
 /** Kinds whose call is about a descriptor. */

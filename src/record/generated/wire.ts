@@ -65,6 +65,7 @@ export const Kind = {
   TLS: 50,
   HTTP: 51,
   IPC: 52,
+  UNIX_CONNECT: 53,
 } as const
 
 export const ContainerState = {

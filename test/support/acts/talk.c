@@ -9,6 +9,7 @@
  *   dial-later S IP PORT        the same without waiting for the result
  *   accept S LISTENER · send S BYTES · receive S BYTES (exactly) · shut S (SHUT_WR) · close S · reset S (SO_LINGER 0, close)
  *   udp-listen S IP PORT · reply S HEX (to whom the next datagram comes from) · hear-late S (prints `heard N`, or -1 after 0.2 s)
+ *   unix-listen S PATH · unix-dial S PATH
  *   udp S FAMILY(4|6) · udp-connect S IP PORT · say S IP PORT HEX (sendto) · hear S (prints `heard N`) · write S HEX · await S
  */
 #define _GNU_SOURCE
@@ -23,6 +24,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -181,6 +183,19 @@ static void hear_late(int fd)
 	say("heard", poll(&wait, 1, 200) == 1 ? (int)read(fd, bytes, sizeof(bytes)) : -1);
 }
 
+static void unix_socket(int *fd, const char *path, int is_server)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+
+	strncpy(at.sun_path, path, sizeof(at.sun_path) - 1);
+	*fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	need(*fd >= 0, "socket");
+	if (is_server)
+		need(bind(*fd, (void *)&at, sizeof(at)) == 0 && listen(*fd, 5) == 0, "listen");
+	else
+		need(connect(*fd, (void *)&at, sizeof(at)) == 0, "connect");
+}
+
 static void udp_listen(int *fd, const char *ip, int port)
 {
 	struct sockaddr_storage at;
@@ -292,6 +307,10 @@ static int run_one(char **w)
 
 		return need(connect(*slot(w[1]), (void *)&to, (socklen_t)size) == 0, "connect"), 4;
 	}
+	if (is(w[0], "unix-listen"))
+		return unix_socket(slot(w[1]), w[2], 1), 3;
+	if (is(w[0], "unix-dial"))
+		return unix_socket(slot(w[1]), w[2], 0), 3;
 	if (is(w[0], "udp-listen"))
 		return udp_listen(slot(w[1]), w[2], atoi(w[3])), 4;
 	if (is(w[0], "reply"))

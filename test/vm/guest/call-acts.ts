@@ -84,6 +84,10 @@ const ROWS: Readonly<Record<CallKind, CallRow>> = {
   },
   dup: { act: 'duplicate a descriptor', words: sys('dup', 1) },
   ipc: { act: 'get shared memory', words: sys('shmget', 0x48474d, 4096, 0o1600) },
+  unix_connect: {
+    act: 'connect to a unix socket',
+    words: [...sys('socket', 1, STREAM, 0), ...sys('connect', '$0', 'un:/tmp/act-none', 110)],
+  },
 }
 
 /** Opcodes of include/uapi/linux/io_uring.h. */
