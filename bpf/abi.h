@@ -26,6 +26,7 @@
 #define HG_PACKET_SMALL_BYTES 512   /* room of an event: most DNS messages … */
 #define HG_PACKET_MEDIUM_BYTES 2048 /* … most client hellos */
 #define HG_PACKET_MAX_BYTES 4096    /* kept of a DNS message, and of each direction of a connection */
+#define HG_FILE_ACCESSES 8	    /* bits of enum hg_file_access */
 
 enum hg_kind {
 	HG_KIND_NONE = 0,
@@ -159,6 +160,18 @@ enum hg_open_kind {
 enum hg_open_trait {
 	HG_OPEN_DOTDOT = 1, /* the path as the call gave it holds `..` */
 	HG_OPEN_CREATE = 2, /* as HG_ACCESS_CREATE */
+};
+
+/* What is done to a file, as file rules have it (FILE_ACCESS of src/policy/model.ts; a test holds the two against each other). */
+enum hg_file_access {
+	HG_FILE_READ = 1,
+	HG_FILE_WRITE = 2,
+	HG_FILE_CREATE = 4,
+	HG_FILE_DELETE = 8,
+	HG_FILE_RENAME = 16,
+	HG_FILE_LINK = 32,
+	HG_FILE_CHMOD = 64,
+	HG_FILE_CHOWN = 128,
 };
 
 enum hg_call_flag {
@@ -508,6 +521,12 @@ struct map_profile {
 	__u32 open_prefixes_count; /* entries of `open_prefixes`; 0: opens of every path are reported */
 	__u32 reserved;
 	__u64 acts_urgent; /* bit per enum hg_act: as `urgent` */
+	__u64 file_rules;
+	__u64 listen_rules;
+	__u64 file_default
+		[HG_FILE_ACCESSES]; /* of file_rules, those that a path violates which no entry of theirs names */
+	__u32 file_access;	    /* enum hg_file_access: a rule that refuses or kills is about these */
+	__u32 file_bases_count;	    /* entries of `file_base` */
 };
 
 /* A result resolved for all rules of a profile: `decided` rules have an entry for this name, `violated` of them deny it. */
@@ -516,7 +535,7 @@ struct map_exec_result {
 	__u64 violated;
 };
 
-/* Keys are zero-padded. exact: the whole path; base: the last component of an entry `**`, `name`. */
+/* Keys are zero-padded. exact: the whole path; base: the last component of an entry `**`, `name`. Also of files. */
 struct map_exec_key {
 	__u32 profile;
 	__u32 length_bytes;
@@ -528,6 +547,13 @@ struct map_exec_prefix_key {
 	__u32 prefix_bits; /* over profile and path */
 	__u32 profile;
 	char path[HG_KEY_PATH_BYTES];
+};
+
+/* As map_exec_result, by bit of enum hg_file_access. Of `file_exact` all rules are decided that have an entry, of `file_prefix`
+ * those that have one with a root. */
+struct map_file_result {
+	__u64 decided[HG_FILE_ACCESSES];
+	__u64 violated[HG_FILE_ACCESSES];
 };
 
 struct map_connect_key {
@@ -638,6 +664,7 @@ struct abi_anchor {
 	enum hg_access access;
 	enum hg_open_kind open_kind;
 	enum hg_open_trait open_trait;
+	enum hg_file_access file_access;
 	enum hg_call_flag call_flag;
 	enum hg_fd_kind fd_kind;
 	enum hg_recipe_flag recipe_flag;

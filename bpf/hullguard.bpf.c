@@ -22,6 +22,8 @@
 #include "programs/ring.bpf.c"
 #include "programs/memory.bpf.c"
 #include "programs/lsm.bpf.c"
+#include "programs/lsm_file.bpf.c"
+#include "programs/listen.bpf.c"
 
 const volatile struct abi_anchor cfg_abi_anchor = {};
 

@@ -51,6 +51,7 @@ struct inode {
 
 struct dentry {
 	struct dentry *d_parent;
+	unsigned int d_flags;
 	struct qstr d_name;
 	struct inode *d_inode;
 };
@@ -59,10 +60,13 @@ struct vfsmount {
 	struct dentry *mnt_root;
 };
 
+struct mnt_namespace;
+
 struct mount {
 	struct mount *mnt_parent;
 	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;
+	struct mnt_namespace *mnt_ns;
 };
 
 struct path {
@@ -74,6 +78,7 @@ struct file {
 	struct path f_path;
 	struct inode *f_inode;
 	unsigned int f_mode;
+	unsigned int f_flags;
 	void *private_data;
 };
 
@@ -304,6 +309,7 @@ struct list_head {
 
 struct task_struct {
 	struct thread_info thread_info;
+	unsigned int flags;
 	pid_t pid;
 	pid_t tgid;
 	int exit_code;

@@ -101,12 +101,45 @@ struct {
 } exec_prefix SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct map_exec_key);
+	__type(value, struct map_file_result);
+} file_exact SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct map_exec_key);
+	__type(value, struct map_file_result);
+} file_base SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct map_exec_prefix_key);
+	__type(value, struct map_file_result);
+} file_prefix SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(max_entries, 65536);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct map_connect_key);
 	__type(value, struct map_connect_node);
 } connect_nodes SEC(".maps");
+
+/* Local addresses and ports of listen rules; their TCP side speaks. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct map_connect_key);
+	__type(value, struct map_connect_node);
+} listen_nodes SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -227,6 +260,24 @@ struct {
 	__type(key, struct map_open_prefix_key);
 	__type(value, __u32); /* set of classes of opens */
 } open_prefixes SEC(".maps");
+
+/* What the LSM's hooks about files leave to the end of the call, per thread: a refusal of an O_CREAT of which it was not known
+ * whether there is anything to make (file__defer()), and that an act was spared. */
+struct deferred {
+	__u32 is_waiting;
+	__u32 spared_nr; /* one more than the number of the call */
+	__u32 strings_bytes;
+	__u32 reserved;
+	struct ev_call call;
+	char strings[HG_PATH_MAX_BYTES];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct deferred);
+} deferrals SEC(".maps");
 
 /* Acts that a process repeats on the same object: when the last was reported, and how many came since. */
 struct repeat_key {

@@ -49,6 +49,19 @@ struct walk {
 	__u32 flags;	/* PATH_TRUNCATED, PATH_ROOTED */
 };
 
+/* An act on files that a hook asks about. Kernel addresses as numbers: they cross calls that take only scalars. */
+struct file_question {
+	__u64 dentry;
+	__u64 mnt;
+	__u64 other_dentry; /* 0: the act has one path */
+	__u64 other_mnt;
+	__u64 inode;	    /* 0: none yet */
+	__u32 act;	    /* enum hg_act */
+	__u32 access;	    /* enum hg_file_access */
+	__u32 is_uncertain; /* whether it will happen is not known yet: see file__defer() */
+	__u32 open_flags;
+};
+
 struct scratch {
 	char raw[2 * HG_PATH_MAX_BYTES]; /* two strings of a call, as the user gave them */
 	__u64 file;			 /* struct file * that a call is about, 0 none */
@@ -60,6 +73,7 @@ struct scratch {
 	struct map_exec_key key;
 	struct map_exec_prefix_key prefix;
 	struct map_exec_result result;
+	struct file_question question;
 	char applet[APPLET_BYTES]; /* not terminated */
 	/* Either stands right before its strings. */
 	union {

@@ -44,6 +44,25 @@ static long verdict__find_base(__u32 index, void *context)
 	return 0;
 }
 
+/* Makes strings[offset, offset + length) the key of the exact and of the prefix maps; of a longer path its beginning. Zero for
+ * what is no key: an empty name. */
+static __always_inline __u32 verdict__load_keys(struct scratch *scratch, __u32 profile, __u32 offset, __u32 length)
+{
+	OPAQUE(length);
+	if (length == 0 || offset > EXEC_STRINGS_MAX_BYTES)
+		return 0;
+	if (length > HG_KEY_PATH_BYTES)
+		length = HG_KEY_PATH_BYTES;
+	__builtin_memset(&scratch->key, 0, sizeof(scratch->key));
+	scratch->key.profile = profile;
+	scratch->key.length_bytes = length;
+	bpf_probe_read_kernel(scratch->key.path, length, &scratch->strings[offset]);
+	__builtin_memcpy(scratch->prefix.path, scratch->key.path, sizeof(scratch->prefix.path));
+	scratch->prefix.prefix_bits = (sizeof(profile) + length) * 8;
+	scratch->prefix.profile = profile;
+	return length;
+}
+
 /* What the tables say of the name strings[offset, offset + length), canonical and absolute; the answer is left in
  * scratch->result (nothing decided for a name as long as HG_KEY_PATH_BYTES or longer). */
 __noinline int verdict__name(__u32 slot, __u32 profile, __u32 offset, __u32 length)
@@ -57,17 +76,9 @@ __noinline int verdict__name(__u32 slot, __u32 profile, __u32 offset, __u32 leng
 		return -1;
 	scratch->result = sum;
 	OPAQUE(length);
-	if (length == 0 || length >= HG_KEY_PATH_BYTES || offset > EXEC_STRINGS_MAX_BYTES)
+	if (length >= HG_KEY_PATH_BYTES || !verdict__load_keys(scratch, profile, offset, length))
 		return 0;
-	__builtin_memset(&scratch->key, 0, sizeof(scratch->key));
-	scratch->key.profile = profile;
-	scratch->key.length_bytes = length;
-	bpf_probe_read_kernel(scratch->key.path, length, &scratch->strings[offset]);
 	verdict__merge(&sum, bpf_map_lookup_elem(&exec_exact, &scratch->key));
-
-	__builtin_memcpy(scratch->prefix.path, scratch->key.path, sizeof(scratch->prefix.path));
-	scratch->prefix.prefix_bits = (sizeof(profile) + length) * 8;
-	scratch->prefix.profile = profile;
 	verdict__merge(&sum, bpf_map_lookup_elem(&exec_prefix, &scratch->prefix));
 
 	search.path = scratch->key.path;
@@ -98,10 +109,10 @@ static __always_inline bool verdict__may_act(const struct map_control *settings,
 	       tgid != settings->agent_pid;
 }
 
-/* Takes one of the policy's acts unless a rule already acted in this container: false when the breaker's budget is spent.
- * The lowest acting rule stands for all: another policy's rule can still act from user space. */
-static __always_inline bool verdict__within_budget(const struct map_profile *rules, __u32 profile, __u64 acting,
-						   __u64 root_id)
+/* May one of these rules act in this container: did one of them already, or is there budget left of its policy? The lowest
+ * acting rule stands for all: another policy's rule can still act from user space. `take`: it acts now. */
+static __always_inline bool verdict__budget(const struct map_profile *rules, __u32 profile, __u64 acting, __u64 root_id,
+					    bool take)
 {
 	struct map_container *container = bpf_map_lookup_elem(&containers, &root_id);
 	__u32 rule, policy;
@@ -124,9 +135,18 @@ static __always_inline bool verdict__within_budget(const struct map_profile *rul
 	budget = bpf_map_lookup_elem(&budgets, &policy);
 	if (!budget || *budget <= 0)
 		return false;
-	__sync_fetch_and_add(budget, -1);
-	__sync_fetch_and_or(&container->acted, acting);
+	if (take) {
+		__sync_fetch_and_add(budget, -1);
+		__sync_fetch_and_or(&container->acted, acting);
+	}
 	return true;
+}
+
+/* Takes one of the policy's acts unless a rule already acted in this container: false when the breaker's budget is spent. */
+static __always_inline bool verdict__within_budget(const struct map_profile *rules, __u32 profile, __u64 acting,
+						   __u64 root_id)
+{
+	return verdict__budget(rules, profile, acting, root_id, true);
 }
 
 /* At a hook before the act's effect in which the current task is the offender. Returns the header's action. */

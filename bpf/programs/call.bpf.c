@@ -469,20 +469,30 @@ static __always_inline void call__read_extras(__u32 slot, struct ev_call *call, 
 		call__read_traced(slot);
 }
 
+/* Gives a header that was judged its number and the rest of its facts. */
+static __always_inline void call__number(struct ev_header *header, const struct task_struct *task)
+{
+	struct ev_header judged = *header;
+
+	emit__header(header, HG_KIND_CALL, 0, task);
+	header->cgroup_id = judged.cgroup_id;
+	header->profile = judged.profile;
+	header->program_version = judged.program_version;
+	header->phase = judged.phase;
+	header->action = judged.action;
+	header->rung = judged.rung;
+	header->decided = judged.decided;
+	header->violated = judged.violated;
+}
+
 /* The number is taken only now: what was not wanted leaves no hole. */
 static __always_inline void call__output(struct scratch *scratch, const struct task_struct *task, __u32 strings_bytes,
 					 const struct map_profile *rules)
 {
 	struct ev_call *call = &scratch->call;
-	__u64 home = call->header.cgroup_id;
-	__u32 profile = call->header.profile, version = call->header.program_version, size_bytes;
-	__u8 phase = call->header.phase;
+	__u32 size_bytes;
 
-	emit__header(&call->header, HG_KIND_CALL, 0, task);
-	call->header.cgroup_id = home;
-	call->header.profile = profile;
-	call->header.program_version = version;
-	call->header.phase = phase;
+	call__number(&call->header, task);
 	OPAQUE(strings_bytes);
 	if (strings_bytes > 4 * HG_PATH_MAX_BYTES) {
 		emit__count_drop(HG_DROP_HELPER, HG_KIND_CALL);
@@ -491,8 +501,36 @@ static __always_inline void call__output(struct scratch *scratch, const struct t
 	size_bytes = sizeof(*call) + strings_bytes;
 	call->header.size_bytes = size_bytes;
 	if (call->flags & HG_CALL_PATH_TRUNCATED)
-		emit__count_loss(home, profile, HG_DROP_TRUNCATED, HG_KIND_CALL);
-	emit__output(&call->header, size_bytes, rules && (rules->acts_urgent & (1ULL << (call->act & 63))));
+		emit__count_loss(call->header.cgroup_id, call->header.profile, HG_DROP_TRUNCATED, HG_KIND_CALL);
+	emit__output(&call->header, size_bytes,
+		     call->header.action || (rules && (rules->acts_urgent & (1ULL << (call->act & 63)))));
+}
+
+/* A socket listens that no hook before it could refuse: the process is ended before it is back from the call. */
+static __always_inline void call__judge_listen(struct ev_call *call, const struct map_profile *rules)
+{
+	struct map_cgroup *entry = task__cgroup_entry(call->header.cgroup_id);
+	__u32 profile = call->header.profile;
+	__u64 judged = verdict__judged(rules, rules->listen_rules, call->header.phase);
+
+	if (!(judged & rules->kill) || call->result != 0 || (call->family != AF_INET && call->family != AF_INET6))
+		return;
+	call->header.decided = judged;
+	call->header.violated =
+		connect__violated(&listen_nodes, profile, call->local, call->local_port, IPPROTO_TCP) & judged;
+	if (call->header.violated && verdict__may_act(emit__control(), entry, call->header.pid))
+		call->header.action = verdict__kill(rules, profile, call->header.violated, entry->root_id);
+}
+
+/* The breaker's budget was spent when a hook would have refused this call. */
+static __always_inline bool call__was_spared(const struct ev_call *call, struct task_struct *task)
+{
+	struct deferred *deferred = bpf_task_storage_get(&deferrals, task, 0, 0);
+
+	if (!deferred || deferred->spared_nr != call->nr + 1)
+		return false;
+	deferred->spared_nr = 0;
+	return true;
 }
 
 /* scratch->call has its home, profile, result and arguments. */
@@ -525,6 +563,10 @@ __noinline int call__report(__u32 slot, __u32 index, __u32 is_aggregated)
 	length += call__append_raw(slot, length, 0, call->raw_bytes);
 	length += call__append_raw(slot, length, 1, call->raw2_bytes);
 	call__read_creds(call, task);
+	if (rules && rules->file_rules && call__was_spared(call, task))
+		call->header.action = HG_ACTION_SPARED;
+	if (call->act == HG_ACT_LISTEN && rules)
+		call__judge_listen(call, rules);
 	call__output(scratch, task, length, rules);
 	return 1;
 }

@@ -28,13 +28,14 @@ static __always_inline __u64 connect__home(const struct task_struct *task)
 	return home ? *home : task__cgroup_id(task);
 }
 
-static __always_inline __u64 connect__violated(__u32 profile, const __u8 *address, __u16 port, __u8 proto)
+/* `nodes`: the map of connect or of listen rules. */
+static __always_inline __u64 connect__violated(void *nodes, __u32 profile, const __u8 *address, __u16 port, __u8 proto)
 {
 	struct map_connect_key key = {.prefix_bits = (sizeof(profile) + 16) * 8, .profile = profile};
 	struct map_connect_node *node;
 
 	__builtin_memcpy(key.address, address, 16);
-	node = bpf_map_lookup_elem(&connect_nodes, &key);
+	node = bpf_map_lookup_elem(nodes, &key);
 	if (!node)
 		return 0;
 	for (__u32 i = 0; i < HG_CONNECT_RANGES; i++) {
@@ -64,7 +65,7 @@ static __always_inline int connect__judge(struct ev_connect *event, const struct
 	judged = verdict__judged(rules, rules->connect_rules, phase);
 	if (!judged)
 		return CALL_ALLOWED;
-	violated = connect__violated(profile, event->address, event->port, event->proto) & judged;
+	violated = connect__violated(&connect_nodes, profile, event->address, event->port, event->proto) & judged;
 	event->header.decided = judged;
 	event->header.violated = violated;
 	acting = violated & (rules->deny | rules->kill);

@@ -45,7 +45,7 @@ export function matchCall(set: PolicySet, call: JudgedCall, users: NameSource, h
   if (event.act === Act.SIGNAL) return matchSignal(set, call, users, hits)
   const isSetup = event.phase === Phase.SETUP
   const profile = set.profileFor(identity.ref)
-  if (event.act === Act.LISTEN) {
+  if (event.act === Act.LISTEN || isBindRefused(event)) {
     if (event.family === AF_INET || event.family === AF_INET6)
       set.program.matchListen(profile, event.bytes, event.at + EvCall.LOCAL_OFFSET, event.localPort, isSetup, hits)
   } else if (event.act === Act.MOUNT) {
@@ -75,8 +75,18 @@ function fileAccessOf(event: EvCall): number {
   return (
     (event.access & Access.READ ? FILE_ACCESS.read : 0) |
     (event.access & Access.WRITE ? FILE_ACCESS.write : 0) |
-    (event.flags & CallFlag.CREATED ? FILE_ACCESS.create : 0)
+    (event.flags & CallFlag.CREATED || isCreateRefused(event) ? FILE_ACCESS.create : 0)
   )
+}
+
+/** A listen rule refuses the taking of the port where no hook can refuse the listen. */
+function isBindRefused({ act, flags }: EvCall): boolean {
+  return act === Act.BIND && (flags & CallFlag.DECISION) !== 0
+}
+
+/** Of a decision, `access` is what was decided about. */
+function isCreateRefused({ flags, access }: EvCall): boolean {
+  return (flags & CallFlag.DECISION) !== 0 && (access & Access.CREATE) !== 0
 }
 
 function pathsOf(event: EvCall): FilePaths {

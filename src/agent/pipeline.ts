@@ -13,6 +13,7 @@ import { GapTracker, type LostRange } from '../sensor/gaps.js'
 import {
   Act,
   Action,
+  CallFlag,
   type EvCall,
   EvCgroup,
   EvConnect,
@@ -32,6 +33,7 @@ import {
   SyscallFlag,
 } from '../sensor/generated/abi.js'
 import { type FoundName, type NameKind, NameStreams } from '../sensor/names/streams.js'
+import { decisionOf } from '../sensor/refusals.js'
 import { hookOf } from '../sensor/rungs.js'
 import { decodeText } from '../sensor/text.js'
 import type { Counters } from '../telemetry/counters.js'
@@ -309,21 +311,22 @@ export class Pipeline implements EventHandler {
     const { context } = this.#options
     context.call = event
     const eventType = CALL_TYPES.get(event.act === Act.UNIX_CONNECT ? 'unix_connect' : callName(event)) ?? UNTOLD_TYPE
-    this.#matchConditions(set, identity, eventType)
+    // to conditions a call is one that came to its end: a refused one is seen there too
+    const isDecision = (event.flags & CallFlag.DECISION) !== 0
+    if (!isDecision) this.#matchConditions(set, identity, eventType)
     if (!this.#isRecorded(identity) && this.#senderOnHost(event) === undefined) return
     const target = this.#options.table.lookup(event.targetCgroupId)
     const call = { event, entry, identity, target: target?.ref.state === 'container' ? target : undefined }
     const judgedFor = matchCall(set, call, context.sources.users, this.#hits)
     this.#gained.match(set, identity.ref, event, this.#hits)
-    const isHit = this.#hits.count > 0 || this.#conditionHits > 0
+    const isHit = this.#hits.count > 0 || this.#conditionHits > 0 || event.action !== Action.NONE
     if (!isHit && !this.#options.isActRecorded(event.act)) return
     const draft = this.#options.drafts.call(event, identity.ref, entry, (id) => this.#options.table.lookup(id)?.ref)
     if (draft === undefined) {
       this.undecodable()
       return
     }
-    const hook = event.act === Act.SIGNAL ? 'signal_generate' : 'sys_exit'
-    this.#finish(header, draft, judgedFor, set, hook, eventType)
+    this.#finish(header, draft, judgedFor, set, callHook(event, isDecision), eventType)
   }
 
   cgroup(event: EvCgroup): void {
@@ -482,6 +485,11 @@ export class Pipeline implements EventHandler {
       if (isFirstMatch) break
     }
   }
+}
+
+function callHook(event: EvCall, isDecision: boolean): string {
+  if (isDecision) return hookName(decisionOf(event))
+  return event.act === Act.SIGNAL ? 'signal_generate' : 'sys_exit'
 }
 
 /** As records name it: without the family where that is a tracepoint. */

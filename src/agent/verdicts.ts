@@ -75,6 +75,8 @@ const BREAKER_TRIPPED = 'the circuit breaker has tripped: too many containers ac
 const ALLOWANCE_USED_UP = "the kernel's allowance for this policy was used up a moment ago; the next act is refused"
 /** What alerts of Falco rules name as their policy. */
 export const FALCO_POLICY = 'falco'
+/** A call that is killed at its entry runs to its end all the same. */
+const AFTER_EFFECT: ReadonlySet<string> = new Set(['sys_enter', 'sys_exit'])
 const NOTHING: Result = { outcome: 'none', hook: '', reason: '' }
 
 export class Verdicts {
@@ -135,7 +137,7 @@ export class Verdicts {
         breaker.note(rule.policy, identity.ref.id)
         onActed()
         if (judged.kernelAction !== KernelAction.KILLED) return { outcome: 'denied', hook, reason: '' }
-        return { outcome: hook === 'sys_enter' ? 'killed_after_effect' : 'killed_before_effect', hook, reason: '' }
+        return { outcome: AFTER_EFFECT.has(hook) ? 'killed_after_effect' : 'killed_before_effect', hook, reason: '' }
       case KernelAction.SPARED: {
         // The kernel's copy of the allowance was used up. A kill is tried from here, where the breaker itself is asked.
         if (action !== 'deny') return NOTHING

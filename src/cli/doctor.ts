@@ -2,7 +2,7 @@
 import { sensorHierarchy } from '../agent/sensor-hierarchy.js'
 import { findHierarchy } from '../container/cgroup-fs.js'
 import { type EventReport, type HostReport, reportHost } from '../sensor/capability.js'
-import type { CostClass } from '../sensor/rungs.js'
+import { type CostClass, RUNGS } from '../sensor/rungs.js'
 import type { CommandSpec } from './command.js'
 import { alignColumns } from './table.js'
 
@@ -31,12 +31,18 @@ export const doctorCommand: CommandSpec = {
   async run(settings) {
     const hierarchy = findHierarchy({ cgroupRoot: settings.text('cgroup-root'), hostRoot: settings.text('host-root') })
     const report = reportHost(sensorHierarchy(hierarchy))
-    const isHealthy = report.fault === '' && report.events.every(({ rung }) => rung !== '')
+    const isHealthy = report.fault === '' && report.events.every(({ event, rung }) => rung !== '' || isExtra(event))
     process.stdout.write(
       settings.flag('json') ? `${JSON.stringify(toJson(report, hierarchy.kind))}\n` : toText(report, hierarchy.kind),
     )
     return isHealthy ? 0 : EXIT_FOUND
   },
+}
+
+/** A row of hooks that only refuse: the act itself is seen by another row's. */
+function isExtra(event: string): boolean {
+  const rows = RUNGS.filter((rung) => rung.event === event)
+  return rows.every(({ isOptional }) => isOptional) && rows.some(({ role }) => role === 'decision')
 }
 
 function toJson(report: HostReport, cgroup: string): object {

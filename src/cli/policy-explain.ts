@@ -5,17 +5,23 @@
 import { kindsNeeded } from '../agent/capture/needs.js'
 import type { Rulebook } from '../agent/conditions/rulebook.js'
 import { PolicySet } from '../agent/policies.js'
+import { sensorHierarchy } from '../agent/sensor-hierarchy.js'
 import { FALCO_POLICY } from '../agent/verdicts.js'
+import { findHierarchy } from '../container/cgroup-fs.js'
 import { type OpenSources, opensOf } from '../match/conditions/opens.js'
 import { conditionInForce } from '../match/exceptions.js'
 import { OPEN_DOTDOT, OPEN_READ, OPEN_WRITE, type OpenWant, opensOfFileRule } from '../match/open-wants.js'
 import { compileProgram } from '../match/program.js'
-import type { Policy, Rule, RuleKind } from '../policy/model.js'
+import type { Policy, Rule } from '../policy/model.js'
 import { findEventType } from '../record/fields/events.js'
 import { type ContainerRef, HOST } from '../record/model.js'
 import { visible } from '../record/visible.js'
 import { lowerProfile } from '../respond/lower.js'
+import { violatingAccesses } from '../respond/lower-file.js'
 import { lowerOpens } from '../respond/lower-open.js'
+import { hostRefusals } from '../sensor/capability.js'
+import { ALL_REFUSALS, fileDecisions, listenDecisions, type Refusals } from '../sensor/refusals.js'
+import { hookOf } from '../sensor/rungs.js'
 import { HullguardError } from '../telemetry/errors.js'
 import type { CommandSpec } from './command.js'
 import { rulebookToTry } from './rulebook.js'
@@ -24,21 +30,25 @@ export const explainCommand: CommandSpec = {
   name: 'explain',
   summary: 'say for each rule where it is answered and what its action can guarantee, and print the compiled indexes',
   options: ['policies', 'rules', 'strict', 'json', 'config'],
-  own: [{ flags: '--no-indexes', help: 'the rules alone' }],
+  own: [
+    { flags: '--no-indexes', help: 'the rules alone' },
+    { flags: '--here', help: 'what this host can refuse, found by loading the probes for a moment (needs root)' },
+  ],
   arguments: [{ name: '[files...]', help: 'policy files or folders, in addition to --policies' }],
   async run(settings, { args, own }) {
     if (settings.list('policies').length + settings.list('rules').length + args.length === 0)
       throw new HullguardError('usage', 'no policy files: name some, or give --policies')
     const { rulebook, refusedCount } = await rulebookToTry(settings, args)
-    if (settings.flag('json')) process.stdout.write(`${JSON.stringify(explanations(rulebook))}\n`)
-    else process.stdout.write(rulesToText(rulebook) + (own.indexes === false ? '' : indexesToText(rulebook)))
+    const refuses = own.here === true ? hostRefusals(sensorHierarchy(findHierarchy())) : undefined
+    if (settings.flag('json')) process.stdout.write(`${JSON.stringify(explanations(rulebook, refuses))}\n`)
+    else process.stdout.write(rulesToText(rulebook, refuses) + (own.indexes === false ? '' : indexesToText(rulebook)))
     return refusedCount === 0 ? 0 : 1
   },
 }
 
-/** A paragraph a rule. */
-export function rulesToText(rulebook: Rulebook): string {
-  return explanations(rulebook)
+/** A paragraph a rule. `refuses`: of the host that is meant; undefined: of any. */
+export function rulesToText(rulebook: Rulebook, refuses?: Refusals): string {
+  return explanations(rulebook, refuses)
     .map(({ policy, rule, where, hook, guarantee, reason, opens }) => {
       const lines = [
         `${visible(policy)}: ${visible(rule)}`,
@@ -60,11 +70,11 @@ export function indexesToText(rulebook: Rulebook): string {
   return `\n${set.program.describe()}${conditions}`
 }
 
-function explanations({ policies, falco }: Rulebook): Explanation[] {
+function explanations({ policies, falco }: Rulebook, refuses: Refusals | undefined): Explanation[] {
   const ofFalco = (falco?.rules ?? []).filter(({ enabled }) => enabled)
   const sources: OpenSources = { macro: (name) => falco?.macros.get(name), list: (name) => falco?.lists.get(name) }
   return [
-    ...policies.flatMap(explain),
+    ...policies.flatMap((policy) => explain(policy, refuses)),
     ...ofFalco.map(({ name, condition, eventTypes }) => ({
       ...{ policy: FALCO_POLICY, rule: name, action: 'alert', where: 'user space' as const, hook: '' },
       ...{ guarantee: 'alerts only', reason: '', opens: opensText(eventTypes, () => opensOf(condition, sources)) },
@@ -84,18 +94,36 @@ interface Explanation {
   opens: string
 }
 
-const HOOKS: Partial<Record<RuleKind, string>> = {
-  exec: 'sched_process_exec',
-  connect: 'cgroup/connect',
-  syscall: 'sys_enter',
+/** The hooks where the kernel answers for a rule. */
+function hooksOf(rule: Rule, refuses: Refusals): string {
+  switch (rule.kind) {
+    case 'exec':
+      return 'sched_process_exec'
+    case 'connect':
+      return 'cgroup/connect'
+    case 'syscall':
+      return 'sys_enter'
+    case 'file':
+      return fileDecisions(violatingAccesses(rule) & refuses.fileAccess, () => true)
+        .map(hookOf)
+        .join(', ')
+    case 'listen':
+      return [...listenDecisions(refuses).map(hookOf), ...(rule.action === 'kill' ? ['sys_exit'] : [])].join(', ')
+    default:
+      return ''
+  }
 }
 
 /** As for a container that the policy selects, with the agent in block mode. */
-function explain(policy: Policy): Explanation[] {
+function explain(policy: Policy, here: Refusals | undefined): Explanation[] {
+  const refuses = here ?? ALL_REFUSALS
   const program = compileProgram([{ ...policy, containers: {} }])
   const container: ContainerRef = { ...HOST, state: 'container', id: 'explain', name: 'explain' }
   const profile = program.profileFor(container)
-  const lowered = lowerProfile(program, profile, { isBlockPolicy: () => policy.mode === 'block', execDeny: true })
+  const lowered = lowerProfile(program, profile, {
+    isBlockPolicy: () => policy.mode === 'block',
+    refuses,
+  })
   return [...profile.rules].flatMap((id) => {
     const rule = program.rules[id]
     if (rule === undefined) return []
@@ -108,8 +136,8 @@ function explain(policy: Policy): Explanation[] {
         rule: rule.name,
         action: rule.action,
         where: isKernel ? ('the kernel' as const) : ('user space' as const),
-        hook: isKernel ? (HOOKS[rule.kind] ?? '') : '',
-        guarantee: guaranteeOf(rule.kind, policy.mode === 'block' ? rule.action : 'alert', isKernel),
+        hook: isKernel ? hooksOf(rule, refuses) : '',
+        guarantee: guaranteeOf(rule, policy.mode === 'block' ? rule.action : 'alert', isKernel, here),
         reason: note?.reason ?? '',
         opens: opensOfRule(rule),
       },
@@ -148,14 +176,39 @@ function opensOfClasses(classes: number): string {
   return 'opens'
 }
 
-function guaranteeOf(kind: RuleKind, action: string, isKernel: boolean): string {
+const WITH_LSM = 'where the kernel runs BPF LSM programs (`hullguard doctor` says)'
+
+/** `here`: undefined when no host is meant. */
+function guaranteeOf({ kind }: Rule, action: string, isKernel: boolean, here: Refusals | undefined): string {
   if (action === 'alert') return 'alerts only'
-  if (action === 'deny' && isKernel && kind === 'connect') return 'the connect is refused (EPERM)'
-  if (action === 'deny' && isKernel && kind === 'exec')
-    return 'the exec is refused (EPERM) where the kernel runs BPF LSM programs (`hullguard doctor` says), elsewhere it alerts only'
-  if (action === 'deny') return 'alerts only: no hook can refuse it'
-  if (!isKernel) return 'kills after the fact, through a pidfd'
-  if (kind === 'exec') return "kills before the new program's first instruction"
-  if (kind === 'connect') return 'refuses the connect, then kills through a pidfd'
-  return 'kills at the entry of the call; the call itself may still take effect'
+  if (!isKernel)
+    return action === 'deny' ? 'alerts only: no hook can refuse it' : 'kills after the fact, through a pidfd'
+  switch (kind) {
+    case 'exec':
+      if (action === 'kill') return "kills before the new program's first instruction"
+      if (here === undefined) return `the exec is refused (EPERM) ${WITH_LSM}, elsewhere it alerts only`
+      return here.exec ? 'the exec is refused (EPERM)' : 'alerts only: no hook can refuse it'
+    case 'connect':
+      return action === 'deny' ? 'the connect is refused (EPERM)' : 'refuses the connect, then kills through a pidfd'
+    case 'file':
+      if (action === 'deny')
+        return `the act is refused (EPERM)${here === undefined ? ` ${WITH_LSM}, elsewhere it alerts only` : ''}`
+      return `refuses the act, then kills${here === undefined ? ` ${WITH_LSM}, elsewhere it kills after the fact, through a pidfd` : ''}`
+    case 'listen':
+      return guaranteeOfListen(action, here)
+    default:
+      return 'kills at the entry of the call; the call itself may still take effect'
+  }
+}
+
+function guaranteeOfListen(action: string, here: Refusals | undefined): string {
+  const refused = {
+    listen: 'the listen is refused (EPERM)',
+    bind: 'the bind to a TCP port that the call names is refused (EPERM)',
+    none: 'nothing is refused',
+  }
+  const refusal = here === undefined ? `${refused.listen} ${WITH_LSM}, elsewhere ${refused.bind}` : refused[here.listen]
+  return action === 'deny'
+    ? refusal
+    : `${refusal}, and the process killed; one that listens all the same is killed then`
 }

@@ -282,15 +282,28 @@ function checkAction(kind: RuleKind, action: Action, field: Field | undefined, r
   } else if (isReading) refuse(`there is no call that a ${kind} rule could deny`, '`alert` or `kill`')
   else if (kind === 'condition')
     refuse('a condition is judged after the act: there is no call left to deny', '`alert` or `kill`')
-  else if (kind === 'exec')
-    reader.warning(
-      'policy_doubtful',
-      field.span,
-      '`deny` of an exec needs a kernel with the BPF LSM; on others the rule only alerts',
-      '`action: kill` ends the program before its first instruction on every kernel',
-    )
   else if (kind === 'syscall') notYet(reader, field.span, '`deny` of a system call')
-  else if (kind !== 'connect') notYet(reader, field.span, `\`deny\` of a ${kind} rule`)
+  else if (kind === 'signal' || kind === 'mount' || kind === 'capability')
+    notYet(reader, field.span, `\`deny\` of a ${kind} rule`)
+  else if (DENY_NEEDS[kind] !== undefined)
+    reader.warning('policy_doubtful', field.span, DENY_NEEDS[kind].needs, DENY_NEEDS[kind].help)
+}
+
+/** What `deny` of a kind needs of the host, where not every one has it. */
+const DENY_NEEDS: Partial<Record<RuleKind, { needs: string; help: string }>> = {
+  exec: {
+    needs: '`deny` of an exec needs a kernel with the BPF LSM; on others the rule only alerts',
+    help: '`action: kill` ends the program before its first instruction on every kernel',
+  },
+  file: {
+    needs: '`deny` of what is done to files needs a kernel with the BPF LSM; on others the rule only alerts',
+    help: '`hullguard doctor` says what this host can refuse; `action: kill` ends the process after the act',
+  },
+  listen: {
+    needs:
+      'without the BPF LSM `deny` of a listen refuses the bind to a TCP port, and a socket that leaves the choice of its port to the kernel only alerts',
+    help: '`action: kill` also ends the process when it listens',
+  },
 }
 
 function readPriority(field: Field | undefined, reader: NodeReader): Priority | undefined {

@@ -10,6 +10,7 @@ import {
   encodeMapExecKey,
   encodeMapExecPrefixKey,
   encodeMapExecResult,
+  encodeMapFileResult,
   encodeMapOpenPrefixKey,
   encodeMapProfile,
   encodeMapSyscallKey,
@@ -19,10 +20,12 @@ import {
   RULES_PER_PROFILE,
   Want,
 } from '../sensor/generated/abi.js'
+import { EXEC_DECISION, fileDecisions, listenDecisions } from '../sensor/refusals.js'
 import { encodeU32, type Sensor } from '../sensor/sensor.js'
 import { HullguardError, messageOf } from '../telemetry/errors.js'
 import type { CircuitBreaker } from './breaker.js'
 import { type LoweredProfile, lowerProfile } from './lower.js'
+import type { ConnectNode } from './lower-connect.js'
 import { EVERY_OPEN, type OpenFilter } from './lower-open.js'
 
 interface Written {
@@ -50,7 +53,7 @@ export class KernelPolicy {
     // The agent's own mode is a switch of its own in the kernel (map_control.blocking), so that it can change at once.
     const lowered = lowerProfile(program, profile, {
       isBlockPolicy: (policy) => program.policies.some(({ name, mode }) => name === policy && mode === 'block'),
-      execDeny: this.#sensor.canRefuseExec,
+      refuses: this.#sensor.refusals,
     })
     const written: Written[] = []
     try {
@@ -76,8 +79,14 @@ export class KernelPolicy {
   /** Hooks on demand that an installed profile's rules need to refuse an act. */
   hooksOf(profileId: number): readonly string[] {
     const lowered = this.#lowered.get(profileId)
-    if (lowered === undefined || !this.#sensor.canRefuseExec) return []
-    return (lowered.execRules & (lowered.deny | lowered.kill)) === 0n ? [] : ['on_bprm_check']
+    if (lowered === undefined) return []
+    const has = (program: string) => this.#sensor.hasHook(program)
+    const acting = lowered.deny | lowered.kill
+    return [
+      ...((lowered.execRules & acting) === 0n ? [] : [EXEC_DECISION].filter(has)),
+      ...fileDecisions(lowered.fileAccess, has),
+      ...((lowered.listenRules & acting) === 0n ? [] : listenDecisions(this.#sensor.refusals)),
+    ]
   }
 
   /** After the flip, and when no event of the old program can come any more. */
@@ -123,20 +132,19 @@ export class KernelPolicy {
         encodeMapExecPrefixKey({ prefixBits: (4 + dir.length) * 8, profile, path: padded(dir) }),
         encodeMapExecResult({ decided, violated }),
       )
-    for (const { address, prefixBits, ranges } of lowered.connectNodes)
+    for (const { path, ...result } of lowered.fileExact) put('file_exact', execKey(path), encodeMapFileResult(result))
+    for (const { name, ...result } of lowered.fileBase) put('file_base', execKey(name), encodeMapFileResult(result))
+    for (const { dir, ...result } of lowered.filePrefix)
       put(
-        'connect_nodes',
-        encodeMapConnectKey({ prefixBits: 32 + prefixBits, profile, address }),
-        encodeMapConnectNode({
-          rangesCount: ranges.length,
-          ranges: ranges.map(({ from, to, violatedTcp, violatedUdp }) => ({
-            portFrom: from,
-            portTo: to,
-            violatedTcp,
-            violatedUdp,
-          })),
-        }),
+        'file_prefix',
+        encodeMapExecPrefixKey({ prefixBits: (4 + dir.length) * 8, profile, path: padded(dir) }),
+        encodeMapFileResult(result),
       )
+    for (const [map, nodes] of [
+      ['connect_nodes', lowered.connectNodes],
+      ['listen_nodes', lowered.listenNodes],
+    ] as const)
+      for (const node of nodes) put(map, connectKey(profile, node), connectNode(node))
     lowered.syscalls.forEach(({ abi, outside, killMask }) => {
       put('syscall_rules', encodeMapSyscallKey({ profile, abi }), encodeMapSyscallRules({ outside, killMask }))
     })
@@ -170,6 +178,11 @@ export class KernelPolicy {
         openClasses: opens.classes,
         openPrefixesCount: opens.prefixes.length,
         actsUrgent: 0n,
+        fileRules: lowered.fileRules,
+        listenRules: lowered.listenRules,
+        fileDefault: lowered.fileDefault,
+        fileAccess: lowered.fileAccess,
+        fileBasesCount: lowered.fileBase.length,
       }),
     )
   }
@@ -177,6 +190,22 @@ export class KernelPolicy {
   #remove(written: readonly Written[]): void {
     for (const { map, key } of [...written].reverse()) this.#sensor.delete(map, key)
   }
+}
+
+function connectKey(profile: number, { address, prefixBits }: ConnectNode): Uint8Array {
+  return encodeMapConnectKey({ prefixBits: 32 + prefixBits, profile, address })
+}
+
+function connectNode({ ranges }: ConnectNode): Uint8Array {
+  return encodeMapConnectNode({
+    rangesCount: ranges.length,
+    ranges: ranges.map(({ from, to, violatedTcp, violatedUdp }) => ({
+      portFrom: from,
+      portTo: to,
+      violatedTcp,
+      violatedUdp,
+    })),
+  })
 }
 
 function padded(bytes: Uint8Array): Uint8Array {

@@ -1,11 +1,14 @@
 /**
- * Connect rules -> one node per network for the kernel's LPM trie. The trie returns only the longest network, so a node
+ * Connect rules, and listen rules by themselves -> one node per network for the kernel's LPM trie. The trie returns only the longest network, so a node
  * is resolved for all rules, entries of the networks around it included: sorted, disjoint port ranges that cover
  * 0..65535, each with the rules it violates over TCP and over UDP.
  */
 import { EXEMPT_NET, netRank } from '../match/specificity.js'
 import type { RuleId } from '../match/types.js'
-import type { ConnectRule, NetPattern } from '../policy/model.js'
+import type { ConnectRule, ListenRule, NetPattern } from '../policy/model.js'
+
+/** Entries of both are networks and ports. */
+type NetRule = ConnectRule | ListenRule
 
 /** HG_CONNECT_RANGES of bpf/abi.h. */
 export const RANGES_MAX_COUNT = 32
@@ -37,7 +40,7 @@ export interface LoweredConnect {
 
 interface Lowerable {
   readonly id: RuleId
-  readonly rule: ConnectRule
+  readonly rule: NetRule
 }
 
 type Network = Pick<NetPattern, 'network' | 'prefixBits'>
@@ -53,7 +56,7 @@ interface ResolvedNode {
   readonly segments: readonly { id: RuleId; list: readonly Segment[] }[]
 }
 
-export function whyNotConnect(rule: ConnectRule): string | undefined {
+export function whyNotConnect(rule: NetRule): string | undefined {
   if (rule.exceptions.some(({ condition }) => condition !== undefined)) return 'an exception of it is a condition'
   const count = (rule.allow?.length ?? 0) + rule.deny.length
   return count > ENTRIES_MAX_COUNT ? `it has more than ${ENTRIES_MAX_COUNT} entries` : undefined
@@ -97,7 +100,7 @@ function networksOf(rules: readonly Lowerable[]): Network[] {
 }
 
 /** Exceptions rank above what the rule says itself. */
-function entriesOf({ allow, deny, exceptions }: ConnectRule): { net: NetPattern; deny: boolean; rank: number }[] {
+function entriesOf({ allow, deny, exceptions }: NetRule): { net: NetPattern; deny: boolean; rank: number }[] {
   return [
     ...(allow ?? []).map((net) => ({ net, deny: false, rank: netRank(net) })),
     ...deny.map((net) => ({ net, deny: true, rank: netRank(net) })),
@@ -106,7 +109,7 @@ function entriesOf({ allow, deny, exceptions }: ConnectRule): { net: NetPattern;
 }
 
 /** What the rule says of each port at an address whose longest network is `node`; neighbours that say the same are one. */
-function segmentsOf(rule: ConnectRule, node: Network): Segment[] {
+function segmentsOf(rule: NetRule, node: Network): Segment[] {
   const byDefault = rule.allow !== undefined
   const entries = entriesOf(rule)
     .filter(({ net }) => covers(net, node))

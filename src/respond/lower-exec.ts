@@ -4,13 +4,8 @@
  */
 import type { RuleId } from '../match/types.js'
 import type { ExecRule } from '../policy/model.js'
-import { pathOf } from '../policy/path-pattern.js'
 import { quoted } from '../policy/visible-text.js'
-
-/** HG_KEY_PATH_BYTES of bpf/abi.h less the terminating zero. */
-export const KEY_PATH_MAX_BYTES = 239
-/** Each entry takes a map slot per profile; a longer list is cheaper in user space's trie. */
-const ENTRIES_MAX_COUNT = 4096
+import { formOf, keyOf, whyNotPaths } from './lower-path.js'
 
 export interface ExecResult {
   /** Rules that this entry answers for. */
@@ -27,24 +22,13 @@ export interface ExecMaps {
   readonly execBase: readonly (ExecResult & { readonly name: Uint8Array })[]
 }
 
-type Form = { kind: 'exact' | 'prefix' | 'base'; bytes: Uint8Array } | { kind: 'all' }
-
 /** A reason why the rule stays in user space, or undefined. */
 export function whyNotExec(rule: ExecRule): string | undefined {
   const excepted = rule.exceptions.flatMap(({ match }) => match)
   if (rule.exceptions.some(({ condition }) => condition !== undefined)) return 'an exception of it is a condition'
   const inner = excepted.find(({ text }) => formOf(text)?.kind !== 'exact')
   if (inner !== undefined) return `an exception of it is not a literal path: ${quoted(inner.text)}`
-  const patterns = [...(rule.allow ?? []), ...rule.deny, ...excepted]
-  if (patterns.length > ENTRIES_MAX_COUNT) return `it has more than ${ENTRIES_MAX_COUNT} entries`
-  for (const { text } of patterns) {
-    const form = formOf(text)
-    if (form === undefined)
-      return `the kernel's maps hold literal paths, \`DIR/**\` and program names only, not ${quoted(text)}`
-    if (form.kind !== 'all' && form.bytes.length > KEY_PATH_MAX_BYTES)
-      return `an entry is longer than ${KEY_PATH_MAX_BYTES} bytes`
-  }
-  return undefined
+  return whyNotPaths([...(rule.allow ?? []), ...rule.deny, ...excepted])
 }
 
 export function lowerExec(rules: readonly { id: RuleId; rule: ExecRule }[], bitOf: (id: RuleId) => bigint): ExecMaps {
@@ -88,27 +72,6 @@ function withShorter(dir: Uint8Array, result: ExecResult, prefixes: ResultTable)
   return { decided, violated }
 }
 
-function formOf(text: string): Form | undefined {
-  const { rooted, components } = pathOf(text)
-  const last = components.at(-1)
-  const literals = components.flatMap((component) => (component.kind === 'literal' ? [component.bytes] : []))
-  if (!rooted) {
-    if (components.length === 1) return { kind: 'all' }
-    const name = components.length === 2 ? literals[0] : undefined
-    return name === undefined ? undefined : { kind: 'base', bytes: name }
-  }
-  if (literals.length === components.length) return { kind: 'exact', bytes: joined(literals, false) }
-  if (literals.length === components.length - 1 && last?.kind === 'deep')
-    return { kind: 'prefix', bytes: joined(literals, true) }
-  return undefined
-}
-
-function joined(components: readonly Uint8Array[], asFolder: boolean): Uint8Array {
-  const slash = Uint8Array.of(0x2f)
-  const pieces = components.flatMap((component) => [slash, component])
-  return Uint8Array.from(Buffer.concat(asFolder ? [...pieces, slash] : pieces))
-}
-
 /** Results by key bytes. Of two entries of one rule with the same key, deny wins. */
 class ResultTable {
   readonly #entries = new Map<string, { bytes: Uint8Array; result: ExecResult }>()
@@ -141,8 +104,4 @@ class ResultTable {
   #set(bytes: Uint8Array, result: ExecResult): void {
     this.#entries.set(keyOf(bytes), { bytes, result })
   }
-}
-
-function keyOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('latin1')
 }

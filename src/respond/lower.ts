@@ -13,21 +13,36 @@
  */
 import { hitsByDefault } from '../match/compile.js'
 import type { Profile, Program, RuleId } from '../match/types.js'
-import type { ConnectRule, ExecRule, Rule, SyscallRule } from '../policy/model.js'
+import {
+  type ConnectRule,
+  type ExecRule,
+  FILE_ACCESS,
+  FILE_ACCESSES,
+  type FileRule,
+  type ListenRule,
+  type Rule,
+  type SyscallRule,
+} from '../policy/model.js'
 import type { Action } from '../record/model.js'
+import { NO_REFUSALS, type Refusals } from '../sensor/refusals.js'
 import { type ConnectNode, lowerConnect, whyNotConnect } from './lower-connect.js'
 import { type ExecMaps, lowerExec, whyNotExec } from './lower-exec.js'
+import { accessesLeft, type FileMaps, lowerFile, violatingAccesses, whyNotFile } from './lower-file.js'
 import { lowerSyscalls, type SyscallTable } from './lower-syscall.js'
 import { actionInForce } from './strength.js'
 
 /** HG_RULES_PER_PROFILE of bpf/abi.h: one bit of a mask each. */
 export const LOWERED_RULES_MAX_COUNT = 64
 
+const BIND_ONLY =
+  'this host can refuse the bind to a TCP port that the call names; where the kernel chooses the port the rule only alerts'
+const NO_FILE_HOOK = 'this host has no hook that can refuse what is done to files (BPF LSM): found after the act'
+
 export interface LowerOptions {
   /** By policy name: its rules may act. The agent's own mode is the kernel's `control.blocking`. */
   readonly isBlockPolicy: (policy: string) => boolean
-  /** This host can refuse an exec (BPF LSM). Without it a rule with `action: deny` on exec only alerts. */
-  readonly execDeny?: boolean
+  /** What this host can refuse; without it a rule with `action: deny` only alerts. Not given: connects alone. */
+  readonly refuses?: Refusals
 }
 
 export interface RuleNote {
@@ -36,7 +51,7 @@ export interface RuleNote {
 }
 
 /** Masks: bit i is ruleIds[i]. */
-export interface LoweredProfile extends ExecMaps {
+export interface LoweredProfile extends ExecMaps, FileMaps {
   readonly profileId: number
   readonly ruleIds: readonly RuleId[]
   readonly execRules: bigint
@@ -44,10 +59,16 @@ export interface LoweredProfile extends ExecMaps {
   readonly execAllow: bigint
   readonly connectRules: bigint
   readonly syscallRules: bigint
+  readonly fileRules: bigint
+  /** FILE_ACCESS bits that a rule refuses. */
+  readonly fileAccess: number
   readonly deny: bigint
   readonly kill: bigint
   readonly setup: bigint
   readonly connectNodes: readonly ConnectNode[]
+  readonly listenRules: bigint
+  /** What they say of TCP counts. */
+  readonly listenNodes: readonly ConnectNode[]
   /** One table per ABI of this machine; empty without syscall rules. */
   readonly syscalls: readonly SyscallTable[]
   readonly notLowered: readonly RuleNote[]
@@ -64,27 +85,35 @@ interface Candidate<Kind extends Rule = Rule> {
 }
 
 export function lowerProfile(program: Program, profile: Profile, options: LowerOptions): LoweredProfile {
+  const { refuses = NO_REFUSALS } = options
   const notLowered: RuleNote[] = []
   const able: Candidate[] = []
   for (const number of profile.rules) {
     const id = number as RuleId
     const rule = program.rules[id]
     if (rule === undefined) throw new RangeError(`no rule ${id}`)
-    const reason = whyNot(rule)
+    const action = actionInForce(rule.action, true, options.isBlockPolicy(rule.policy))
+    const reason = whyNot(rule, action, refuses)
     if (reason !== undefined) notLowered.push({ rule: id, reason })
-    else able.push({ id, rule, action: actionInForce(rule.action, true, options.isBlockPolicy(rule.policy)) })
+    else able.push({ id, rule, action })
   }
   const chosen = chooseRules(able, notLowered)
   const connect = lowerConnect(ofKind<ConnectRule>(chosen, 'connect'))
-  for (const { id, reason } of connect.dropped) notLowered.push({ rule: id, reason })
-  const dropped = new Set(connect.dropped.map(({ id }) => id))
+  const listen = lowerConnect(ofKind<ListenRule>(chosen, 'listen'))
+  const overfull = [...connect.dropped, ...listen.dropped]
+  for (const { id, reason } of overfull) notLowered.push({ rule: id, reason })
+  const dropped = new Set(overfull.map(({ id }) => id))
   const kept = chosen.filter(({ id }) => !dropped.has(id))
   const bits = new Map(kept.map(({ id }, bit) => [id, 1n << BigInt(bit)]))
   const bitOf = (id: RuleId) => bits.get(id) ?? 0n
   const mask = (wanted: (candidate: Candidate) => boolean) =>
     kept.reduce((sum, candidate) => (wanted(candidate) ? sum | bitOf(candidate.id) : sum), 0n)
   const canDeny = ({ rule }: Candidate) =>
-    rule.kind === 'connect' || (rule.kind === 'exec' && options.execDeny === true)
+    rule.kind === 'connect' ||
+    rule.kind === 'file' ||
+    (rule.kind === 'listen' && refuses.listen !== 'none') ||
+    (rule.kind === 'exec' && refuses.exec)
+  const files = ofKind<FileRule>(kept, 'file')
   return {
     profileId: profile.id,
     ruleIds: kept.map(({ id }) => id),
@@ -92,11 +121,16 @@ export function lowerProfile(program: Program, profile: Profile, options: LowerO
     execAllow: mask(({ rule }) => rule.kind === 'exec' && hitsByDefault(rule)),
     connectRules: mask(({ rule }) => rule.kind === 'connect'),
     syscallRules: mask(({ rule }) => rule.kind === 'syscall'),
+    fileRules: mask(({ rule }) => rule.kind === 'file'),
+    fileAccess: files.reduce((access, { rule }) => access | violatingAccesses(rule), 0) & refuses.fileAccess,
     deny: mask((candidate) => candidate.action === 'deny' && canDeny(candidate)),
     kill: mask(({ action }) => action === 'kill'),
     setup: mask(({ rule }) => rule.setup),
     ...lowerExec(ofKind<ExecRule>(kept, 'exec'), bitOf),
+    ...lowerFile(files, bitOf),
     connectNodes: connect.nodesFor(bitOf),
+    listenRules: mask(({ rule }) => rule.kind === 'listen'),
+    listenNodes: listen.nodesFor(bitOf),
     syscalls: lowerSyscalls(ofKind<SyscallRule>(kept, 'syscall')),
     notLowered: notLowered.sort((a, b) => a.rule - b.rule),
     urgentKinds: new Set(
@@ -107,20 +141,45 @@ export function lowerProfile(program: Program, profile: Profile, options: LowerO
         return isActing ? [rule.kind] : []
       }),
     ),
-    weakened: kept.flatMap((candidate) =>
-      candidate.action === 'deny' && !canDeny(candidate)
-        ? [{ rule: candidate.id, reason: 'this host has no hook that can refuse the call: the rule only alerts' }]
-        : [],
-    ),
+    weakened: kept.flatMap((candidate) => {
+      const reason = weaknessOf(candidate, canDeny(candidate), refuses)
+      return reason === undefined ? [] : [{ rule: candidate.id, reason }]
+    }),
   }
 }
 
-function whyNot(rule: Rule): string | undefined {
+/** What the kernel's answer is short of, or undefined. */
+function weaknessOf({ rule, action }: Candidate, canDeny: boolean, refuses: Refusals): string | undefined {
+  if (rule.kind === 'file') {
+    const left = accessesLeft(rule, refuses.fileAccess)
+    return left === 0 ? undefined : `this host has no hook that can refuse ${namesOf(left)}: found after the act`
+  }
+  if (rule.kind === 'listen' && action === 'deny' && refuses.listen === 'bind') return BIND_ONLY
+  return action === 'deny' && !canDeny
+    ? 'this host has no hook that can refuse the call: the rule only alerts'
+    : undefined
+}
+
+function namesOf(access: number): string {
+  return FILE_ACCESSES.filter((name) => (access & FILE_ACCESS[name]) !== 0).join(', ')
+}
+
+function whyNotHere(rule: FileRule, action: Action, refuses: Refusals): string | undefined {
+  if (action === 'alert') return 'file rules that only alert are judged in user space'
+  if ((violatingAccesses(rule) & refuses.fileAccess) === 0) return NO_FILE_HOOK
+  return whyNotFile(rule)
+}
+
+function whyNot(rule: Rule, action: Action, refuses: Refusals): string | undefined {
   switch (rule.kind) {
+    case 'file':
+      return whyNotHere(rule, action, refuses)
     case 'exec':
       return whyNotExec(rule)
     case 'connect':
       return whyNotConnect(rule)
+    case 'listen':
+      return action === 'alert' ? 'listen rules that only alert are judged in user space' : whyNotConnect(rule)
     case 'syscall':
       return rule.exceptions.some(({ condition }) => condition !== undefined)
         ? 'an exception of it is a condition'

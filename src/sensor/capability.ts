@@ -7,6 +7,7 @@ import { release } from 'node:os'
 import { Counters } from '../telemetry/counters.js'
 import { HullguardError, messageOf } from '../telemetry/errors.js'
 import { hasKernelBtf } from './load-error.js'
+import type { Refusals } from './refusals.js'
 import { type CostClass, RUNGS, type RungRow } from './rungs.js'
 import { Sensor, type SensorOptions } from './sensor.js'
 
@@ -57,10 +58,26 @@ export const BLIND_SPOTS = [
   'raw and packet sockets, SCTP one-to-many: no connect hook sees them',
 ] as const
 
-export function reportHost(hierarchy: Pick<SensorOptions, 'hierarchyId' | 'useMemoryCss' | 'unifiedRoot'>): HostReport {
+type SensorHierarchy = Pick<SensorOptions, 'hierarchyId' | 'useMemoryCss' | 'unifiedRoot'>
+
+function openForTrial(hierarchy: SensorHierarchy): Sensor {
+  return Sensor.open({ ...hierarchy, ringBytes: 1 << 20, counters: new Counters(), isCongested: () => false })
+}
+
+/** What this host can refuse. Throws HullguardError where the probes cannot be loaded. */
+export function hostRefusals(hierarchy: SensorHierarchy): Refusals {
+  const sensor = openForTrial(hierarchy)
+  try {
+    return sensor.refusals
+  } finally {
+    sensor.close()
+  }
+}
+
+export function reportHost(hierarchy: SensorHierarchy): HostReport {
   const report = { fault: '', advice: '', events: [] as EventReport[], blindSpots: [] as string[] }
   try {
-    const sensor = Sensor.open({ ...hierarchy, ringBytes: 1 << 20, counters: new Counters(), isCongested: () => false })
+    const sensor = openForTrial(hierarchy)
     try {
       const events = new Set(RUNGS.map(({ event }) => event))
       for (const event of events) report.events.push(tryEvent(sensor, event))
@@ -89,14 +106,16 @@ function tryEvent(sensor: Sensor, event: string): EventReport {
   const rows = RUNGS.filter((rung) => rung.event === event)
   const inUse: RungRow[] = []
   const notes: string[] = []
+  const hooksByReason = new Map<string, string[]>()
   for (const rung of rows) {
     const reason = tryRung(sensor, rung)
     if (reason === '') {
       inUse.push(rung)
       if (rung.note !== '' && !notes.includes(rung.note)) notes.push(rung.note)
     } else if (!rows.some(({ program }) => program === rung.alternative && !sensor.missing.has(program)))
-      notes.push(`${rung.hook}: not to be had here: ${reason}`)
+      hooksByReason.set(reason, [...(hooksByReason.get(reason) ?? []), rung.hook])
   }
+  for (const [reason, hooks] of hooksByReason) notes.push(`${hooks.join(', ')}: not to be had here: ${reason}`)
   return {
     event,
     rung: inUse.map(({ hook }) => hook).join(' + '),

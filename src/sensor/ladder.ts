@@ -104,7 +104,8 @@ export function loadByTrying(make: (skip: readonly string[]) => NativeSensor): L
   const rungs = tryRungs()
   const missing = tryTracepoints()
   for (const { program, family } of OPTIONAL_PROGRAMS) {
-    const reason = family === 'lsm' || family === 'fentry' ? rungs.get(family) : undefined
+    const tried = family === 'fexit' ? 'fentry' : family
+    const reason = tried === 'lsm' || tried === 'fentry' ? rungs.get(tried) : undefined
     if (reason !== undefined) missing.set(program, reason)
   }
   for (;;) {

@@ -3,7 +3,7 @@
  * that loading, lowering, `doctor` and docs/kernels.md read; a rule is put on a rung only if that rung yields all fields it reads.
  */
 
-export type RungFamily = 'lsm' | 'fentry' | 'tp_btf' | 'raw_tp' | 'cgroup' | 'cgroup_skb'
+export type RungFamily = 'lsm' | 'fentry' | 'fexit' | 'tp_btf' | 'raw_tp' | 'cgroup' | 'cgroup_skb'
 
 /** `decision`: runs before the act and can refuse it, knows no result. `result`: sees what came of it. Joined into one event. */
 export type RungRole = 'decision' | 'result'
@@ -60,6 +60,20 @@ function row(
   }
 }
 
+/** A decision of the LSM about an act on files: the call's result and its own words are not there yet. */
+function fileRow(program: string, hook: string, event: string, note = ''): RungRow {
+  return row(program, hook, event, {
+    role: 'decision',
+    deny: true,
+    kill: true,
+    isOptional: true,
+    lacks: ['evt.res', 'evt.rawres', 'fd.num', 'fd.nameraw'],
+    note,
+  })
+}
+
+const TO_REFUSE_FILES = `${ON_DEMAND} to refuse it`
+
 const CONNECT_LACKS = ['evt.res', 'evt.rawres', 'fd.num', 'fd.lport', 'fd.lip'] as const
 const names = {
   cost: 'every packet',
@@ -69,6 +83,14 @@ const names = {
 /** Told like the syscalls of the same names, where the kernel has these tracepoints. */
 const RING_EVENT = 'acts of an io_uring'
 const ring = { isOptional: true, isAddition: true, note: ON_DEMAND } as const
+const bind = {
+  role: 'decision',
+  deny: true,
+  kill: true,
+  cost: 'one lookup',
+  isOptional: true,
+  lacks: ['evt.res', 'evt.rawres', 'fd.num'],
+} as const
 const network = { role: 'decision', deny: true, kill: true, cost: 'one lookup', note: BY_PIDFD } as const
 
 export const RUNGS: readonly RungRow[] = [
@@ -110,6 +132,33 @@ export const RUNGS: readonly RungRow[] = [
   row('on_ring_submit_sqe', 'tp_btf/io_uring_submit_sqe', RING_EVENT, { ...ring, alternative: 'on_ring_submit_req' }),
   row('on_ring_complete', 'tp_btf/io_uring_complete', RING_EVENT, ring),
   row('on_ring_overflow', 'tp_btf/io_uring_cqe_overflow', RING_EVENT, ring),
+  row('on_socket_listen', 'lsm/socket_listen', 'listen: refuse', {
+    role: 'decision',
+    deny: true,
+    kill: true,
+    isOptional: true,
+    lacks: ['evt.res', 'evt.rawres', 'fd.num'],
+    note: `${ON_DEMAND} to refuse it`,
+  }),
+  row('on_bind4', 'cgroup/bind4', 'listen: refuse', {
+    ...bind,
+    note: `bind: TCP ports that the call names; ${BY_PIDFD}`,
+  }),
+  row('on_bind6', 'cgroup/bind6', 'listen: refuse', bind),
+  fileRow('on_file_open', 'lsm/file_open', 'file: read, write', TO_REFUSE_FILES),
+  fileRow('on_path_truncate', 'lsm/path_truncate', 'file: read, write'),
+  fileRow('on_file_truncate', 'lsm/file_truncate', 'file: read, write'),
+  fileRow('on_path_mknod', 'lsm/path_mknod', 'file: create', TO_REFUSE_FILES),
+  // tells, and ends the process for, what path_mknod refused before the name was looked up
+  row('on_open_end', 'fexit/do_filp_open', 'file: create', { isOptional: true }),
+  fileRow('on_path_mkdir', 'lsm/path_mkdir', 'file: create'),
+  fileRow('on_path_symlink', 'lsm/path_symlink', 'file: create'),
+  fileRow('on_path_unlink', 'lsm/path_unlink', 'file: delete', TO_REFUSE_FILES),
+  fileRow('on_path_rmdir', 'lsm/path_rmdir', 'file: delete'),
+  fileRow('on_path_rename', 'lsm/path_rename', 'file: rename, link', TO_REFUSE_FILES),
+  fileRow('on_path_link', 'lsm/path_link', 'file: rename, link'),
+  fileRow('on_path_chmod', 'lsm/path_chmod', 'file: chmod, chown', TO_REFUSE_FILES),
+  fileRow('on_path_chown', 'lsm/path_chown', 'file: chmod, chown'),
 ]
 
 /** They show whom a process asks for by name, both or neither. */

@@ -27,7 +27,8 @@ import {
 } from './generated/abi.js'
 import { loadByTrying, type Reasons } from './ladder.js'
 import { explainLoadError } from './load-error.js'
-import { NAME_PROGRAMS } from './rungs.js'
+import { EXEC_DECISION, type Refusals, refusalsOf } from './refusals.js'
+import { hookOf, isNetworkHook, NAME_PROGRAMS } from './rungs.js'
 import { decodeText } from './text.js'
 
 /** Slabs in flight between the reader and JavaScript: 2 MiB, a quarter of a second at 100,000 events/s of 80 bytes. */
@@ -45,7 +46,6 @@ const CRITICAL_RING = 'critical'
 const CRITICAL_RING_PART = 4
 const CRITICAL_RING_MIN_BYTES = 64 * 1024
 const BPF_NOEXIST = 1
-const EXEC_DECISION = 'on_bprm_check'
 
 export interface SensorOptions {
   /** Hierarchy that identifies containers. */
@@ -253,9 +253,15 @@ export class Sensor {
     return this.#hooks.attached
   }
 
-  /** Can an exec be refused here? */
-  get canRefuseExec(): boolean {
-    return !this.missing.has(EXEC_DECISION)
+  /** Is the program loaded, and is there a place to attach it at? */
+  hasHook(program: string): boolean {
+    if (this.missing.has(program)) return false
+    return this.#options.unifiedRoot !== undefined || !isNetworkHook(hookOf(program))
+  }
+
+  /** What can be refused here. */
+  get refusals(): Refusals {
+    return refusalsOf((program) => this.hasHook(program))
   }
 
   /** Can names in DNS, TLS and HTTP be seen here? Why not, or ''. */

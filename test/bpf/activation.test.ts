@@ -44,7 +44,7 @@ describe('hooks of a new set', { skip }, () => {
   }
 
   test('a hook that this kernel refuses: named with the reason, the others of the set are released, the old one goes on', async (t) => {
-    if (sensor.sensor.canRefuseExec) {
+    if (sensor.sensor.refusals.exec) {
       t.skip('this kernel refuses none of the hooks')
       return
     }

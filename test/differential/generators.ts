@@ -151,13 +151,14 @@ export function ruleOf(path: fc.Arbitrary<PathPattern>): fc.Arbitrary<Rule> {
   return fc.oneof(...kinds)
 }
 
-const fileEntry: fc.Arbitrary<FilePattern> = fc
-  .tuple(pathEntry, fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 255 }), fc.constantFrom(1, 2, 3)))
-  .map(([path, mask]) => ({
-    ...path,
-    access: mask === 0 ? 255 : mask,
-    namedCount: mask === 0 ? 0 : [...mask.toString(2)].filter((bit) => bit === '1').length,
-  }))
+const fileEntryOf = (path: fc.Arbitrary<PathPattern>): fc.Arbitrary<FilePattern> =>
+  fc
+    .tuple(path, fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 255 }), fc.constantFrom(1, 2, 3)))
+    .map(([path, mask]) => ({
+      ...path,
+      access: mask === 0 ? 255 : mask,
+      namedCount: mask === 0 ? 0 : [...mask.toString(2)].filter((bit) => bit === '1').length,
+    }))
 const account = fc.constantFrom<AccountName>({ id: 0 }, { id: 7 }, { name: 'root' }, { name: 'ops' })
 const senderEntry: fc.Arbitrary<SenderPattern> = fc
   .record({
@@ -192,7 +193,9 @@ const capability = fc.integer({ min: 0, max: 63 })
 
 /** Rules that are judged on calls. */
 export const callRule: fc.Arbitrary<Rule> = fc.oneof(
-  fc.tuple(common, lists(fileEntry, 6)).map(([base, part]) => ({ ...base, ...part, kind: 'file' as const })),
+  fc
+    .tuple(common, lists(fileEntryOf(pathEntry), 6))
+    .map(([base, part]) => ({ ...base, ...part, kind: 'file' as const })),
   fc.tuple(common, lists(netEntry, 6)).map(([base, part]) => ({ ...base, ...part, kind: 'listen' as const })),
   fc.tuple(common, lists(senderEntry, 5)).map(([base, part]) => ({ ...base, ...part, kind: 'signal' as const })),
   fc.tuple(common, lists(mountEntry, 5)).map(([base, part]) => ({ ...base, ...part, kind: 'mount' as const })),
@@ -203,6 +206,26 @@ export const callRule: fc.Arbitrary<Rule> = fc.oneof(
     exceptions,
     ...(allow === undefined ? {} : { allow: new Set(allow) }),
   })),
+)
+
+/** Of the kinds that are lowered only where the host can refuse, mostly of the forms that the kernel's maps hold. */
+export const refusableRule: fc.Arbitrary<Rule> = fc.oneof(
+  fc
+    .tuple(
+      common,
+      lists(
+        fileEntryOf(
+          fc.oneof(
+            { weight: 40, arbitrary: lowerablePath },
+            { weight: 4, arbitrary: fc.constant<PathPattern>({ text: '**', span: SPAN }) },
+            { weight: 1, arbitrary: pathEntry },
+          ),
+        ),
+        6,
+      ),
+    )
+    .map(([base, part]) => ({ ...base, ...part, kind: 'file' as const })),
+  fc.tuple(common, lists(netEntry, 6)).map(([base, part]) => ({ ...base, ...part, kind: 'listen' as const })),
 )
 
 const selector: fc.Arbitrary<ContainerSelector> = fc.oneof(

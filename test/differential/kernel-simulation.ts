@@ -5,7 +5,8 @@
 
 import type { LoweredProfile } from '../../src/respond/lower.js'
 import type { ExecResult } from '../../src/respond/lower-exec.js'
-import type { OracleConnect, OracleExec } from './oracle.js'
+import type { FileResult } from '../../src/respond/lower-file.js'
+import type { OracleConnect, OracleExec, OracleFile, OracleListen } from './oracle.js'
 
 const KEY_PATH_BYTES = 240
 
@@ -54,15 +55,51 @@ function merge(sum: KernelVerdict, found: ExecResult | undefined): void {
   sum.decided |= fresh
 }
 
+/** As file__judge_path() of bpf/programs/lsm_file.bpf.c: of each path the exact entry or the longest prefix, then the base name. */
+export function kernelFile(lowered: LoweredProfile, { path, other, access }: OracleFile, setup: boolean): bigint {
+  const judged = setup ? lowered.fileRules & lowered.setup : lowered.fileRules
+  let violated = 0n
+  for (const name of other === undefined ? [path] : [path, other]) violated |= kernelPath(lowered, latin1(name), access)
+  return violated & judged
+}
+
+function kernelPath(lowered: LoweredProfile, text: string, access: number): bigint {
+  const key = text.slice(0, KEY_PATH_BYTES)
+  const exact = text.length < KEY_PATH_BYTES ? lowered.fileExact.find(({ path }) => latin1(path) === text) : undefined
+  const prefixes = lowered.filePrefix.filter(({ dir }) => key.startsWith(latin1(dir)))
+  const rooted: FileResult | undefined = exact ?? prefixes.sort((a, b) => b.dir.length - a.dir.length)[0]
+  const tail = text.slice(-KEY_PATH_BYTES)
+  const start = tail.lastIndexOf('/') + 1
+  const base = start === 0 ? undefined : lowered.fileBase.find(({ name }) => latin1(name) === tail.slice(start))
+  let violated = 0n
+  for (let bit = 0; bit < 8; bit++) {
+    if (((access >>> bit) & 1) === 0) continue
+    let decided = rooted?.decided[bit] ?? 0n
+    violated |= (rooted?.violated[bit] ?? 0n) | ((base?.violated[bit] ?? 0n) & ~decided)
+    decided |= base?.decided[bit] ?? 0n
+    violated |= (lowered.fileDefault[bit] ?? 0n) & ~decided
+  }
+  return violated
+}
+
+export function kernelListen(lowered: LoweredProfile, { address, port }: OracleListen, setup: boolean): bigint {
+  const judged = setup ? lowered.listenRules & lowered.setup : lowered.listenRules
+  return kernelNode(lowered.listenNodes, { address, port, proto: 6 }) & judged
+}
+
 export function kernelConnect(lowered: LoweredProfile, event: OracleConnect, setup: boolean): bigint {
   const judged = setup ? lowered.connectRules & lowered.setup : lowered.connectRules
+  return kernelNode(lowered.connectNodes, event) & judged
+}
+
+function kernelNode(nodes: LoweredProfile['connectNodes'], event: OracleConnect): bigint {
   const bits = bitsOf(event.address)
-  const node = lowered.connectNodes
+  const node = nodes
     .filter(({ address, prefixBits }) => bits.startsWith(bitsOf(address).slice(0, prefixBits)))
     .sort((a, b) => b.prefixBits - a.prefixBits)[0]
   const range = node?.ranges.find(({ from, to }) => from <= event.port && event.port <= to)
   if (range === undefined) return 0n
-  return (event.proto === 6 ? range.violatedTcp : range.violatedUdp) & judged
+  return event.proto === 6 ? range.violatedTcp : range.violatedUdp
 }
 
 export function kernelSyscallOutside(

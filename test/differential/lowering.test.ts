@@ -8,15 +8,23 @@ import type { Policy, Rule } from '../../src/policy/model.js'
 import { nativeSyscall } from '../../src/policy/syscalls.js'
 import type { ContainerRef } from '../../src/record/model.js'
 import { type LoweredProfile, lowerProfile } from '../../src/respond/lower.js'
+import { ALL_REFUSALS, NO_REFUSALS, type Refusals } from '../../src/sensor/refusals.js'
 import { seedOf } from '../support/seed.js'
 import * as generate from './generators.js'
-import { kernelConnect, kernelExec, kernelSyscallOutside } from './kernel-simulation.js'
-import { oracleConnect, oracleExec, oracleSyscall } from './oracle.js'
+import { kernelConnect, kernelExec, kernelFile, kernelListen, kernelSyscallOutside } from './kernel-simulation.js'
+import { oracleConnect, oracleExec, oracleFile, oracleListen, oracleSyscall } from './oracle.js'
 
-function lower(policies: Policy[], container: ContainerRef): { program: Program; lowered: LoweredProfile } {
+function lower(
+  policies: Policy[],
+  container: ContainerRef,
+  refuses: Refusals = NO_REFUSALS,
+): {
+  program: Program
+  lowered: LoweredProfile
+} {
   const program = compileProgram(policies, generate.NOW_MS)
   const blocking = new Set(policies.flatMap(({ name, mode }) => (mode === 'block' ? [name] : [])))
-  const options = { isBlockPolicy: (policy: string) => blocking.has(policy) }
+  const options = { isBlockPolicy: (policy: string) => blocking.has(policy), refuses }
   return { program, lowered: lowerProfile(program, program.profileFor(container), options) }
 }
 
@@ -122,6 +130,71 @@ test('syscall: a call is outside when the oracle finds a lowered rule violated b
       },
     ),
     seedOf(200),
+  )
+})
+
+/** Paths that the LSM's hooks can tell: absolute, without an empty component. */
+const tellable = (path: Uint8Array) =>
+  path.length > 1 && path[0] === 0x2f && !/\/(\/|$)/.test(Buffer.from(path).toString('latin1'))
+
+test('file: every rule that the kernel answers gets the oracle’s answer, and so does the matcher', () => {
+  let loweredCount = 0
+  fc.assert(
+    fc.property(
+      generate.policiesOf(generate.refusableRule, 12),
+      generate.container,
+      fc.array(fc.tuple(generate.fileEvent, fc.boolean()), { minLength: 10, maxLength: 10 }),
+      (policies, container, events) => {
+        const { program, lowered } = lower(policies, container, ALL_REFUSALS)
+        const profile = program.profileFor(container)
+        const hits = { rules: new Uint32Array(program.rules.length), count: 0 }
+        loweredCount += lowered.ruleIds.length
+        for (const [event, setup] of events) {
+          if (!tellable(event.path) || (event.other !== undefined && !tellable(event.other))) continue
+          const { path, other = path, access } = event
+          const answer = kernelFile(lowered, event, setup)
+          const expected = maskOf(
+            program,
+            lowered,
+            (rule) => rule.kind === 'file' && (!setup || rule.setup) && oracleFile(rule, event),
+          )
+          assert.equal(answer, expected)
+          const ends = { start: 0, end: path.length, hasOther: other !== path, otherStart: path.length }
+          const paths = { ...ends, bytes: Buffer.concat([path, other]), otherEnd: path.length + other.length }
+          program.matchFile(profile, paths, access, setup, hits)
+          const matched = new Set(hits.rules.subarray(0, hits.count))
+          assert.equal(
+            answer,
+            lowered.ruleIds.reduce((sum, id, bit) => (matched.has(id) ? sum | (1n << BigInt(bit)) : sum), 0n),
+          )
+          if (answer !== 0n && !setup) assert.notEqual(lowered.fileAccess & access, 0)
+        }
+      },
+    ),
+    seedOf(800),
+  )
+  assert.ok(loweredCount > 100, 'the kernel answers some of the rules')
+})
+
+test('listen: every rule that the kernel answers gets the oracle’s answer', () => {
+  fc.assert(
+    fc.property(
+      generate.policiesOf(generate.refusableRule, 12),
+      generate.container,
+      fc.array(fc.tuple(generate.address, generate.port, fc.boolean()), { minLength: 10, maxLength: 10 }),
+      (policies, container, events) => {
+        const { program, lowered } = lower(policies, container, ALL_REFUSALS)
+        for (const [address, port, setup] of events) {
+          const expected = maskOf(
+            program,
+            lowered,
+            (rule) => rule.kind === 'listen' && (!setup || rule.setup) && oracleListen(rule, { address, port }),
+          )
+          assert.equal(kernelListen(lowered, { address, port }, setup), expected)
+        }
+      },
+    ),
+    seedOf(400),
   )
 })
 

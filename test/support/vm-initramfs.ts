@@ -46,7 +46,10 @@ export async function arm64Files(dir: string): Promise<GuestFiles> {
   ]
 }
 
-const APPLETS = 'sh mount mkdir poweroff ip unshare nc wget sleep tail cat true head id httpd'.split(' ')
+const APPLETS =
+  'sh mount mkdir poweroff ip unshare nc wget sleep tail cat true head id httpd touch rm mv ln rmdir chmod chown'.split(
+    ' ',
+  )
 /** Of the packages' libraries: conversions of character sets, and what only linking needs. */
 const isLeftOut = (path: string): boolean => basename(path) === 'gconv' || path.endsWith('.a')
 

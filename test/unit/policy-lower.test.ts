@@ -3,8 +3,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { compileProgram } from '../../src/match/program.js'
 import { loadPolicies } from '../../src/policy/load.js'
+import { FILE_ACCESS } from '../../src/policy/model.js'
 import { HOST } from '../../src/record/model.js'
 import { type LoweredProfile, type LowerOptions, lowerProfile } from '../../src/respond/lower.js'
+import { ALL_REFUSALS } from '../../src/sensor/refusals.js'
 
 function lower(rules: string, options: Partial<LowerOptions> = {}): LoweredProfile {
   const text = `policy: p\ncontainers: all\nmode: block\nrules:\n${rules}`
@@ -97,11 +99,105 @@ test('actions are in the masks only where the policy blocks and the hook can act
     [2],
   )
   assert.deepEqual([blocking.execRules, blocking.connectRules, blocking.syscallRules], [0b101n, 0b10010n, 0b1000n])
-  const able = lower(rules, { execDeny: true })
+  const able = lower(rules, { refuses: ALL_REFUSALS })
   assert.deepEqual([able.deny, able.weakened], [0b00110n, []])
   const observing = lower(rules, { isBlockPolicy: () => false })
   assert.deepEqual([observing.kill, observing.deny, observing.weakened], [0n, 0n, []])
   assert.ok(observing.syscalls.every(({ killMask }) => killMask.every((word) => word === 0n)))
+})
+
+test('file rules that act become entries by access, where the host can refuse; others stay, with the reason', () => {
+  const rules =
+    rule('kept', 'file: { deny: [{ path: /etc/**, access: [write, delete] }], allow: [/etc/motd] }', 'action: deny') +
+    rule('names', 'file: { deny: [{ path: "**/id_rsa", access: read }] }', 'action: kill') +
+    rule('only', 'file: { allow: [{ path: /tmp/**, access: create }] }', 'action: deny') +
+    rule('glob', 'file: { deny: ["/etc/*.conf"] }', 'action: deny') +
+    rule('told', 'file: { deny: [/etc/shadow] }')
+  const lowered = lower(rules, { refuses: ALL_REFUSALS })
+  assert.deepEqual(lowered.ruleIds, [0, 1, 2])
+  assert.deepEqual(
+    lowered.notLowered.map(({ rule: id, reason }) => [id, reason]),
+    [
+      [3, "the kernel's maps hold literal paths, `DIR/**` and program names only, not `/etc/*.conf`"],
+      [4, 'file rules that only alert are judged in user space'],
+    ],
+  )
+  const zero = [0n, 0n, 0n, 0n, 0n, 0n, 0n, 0n]
+  const at = (bits: Record<number, bigint>) => zero.map((none, bit) => bits[bit] ?? none)
+  assert.deepEqual(
+    lowered.fileExact.map(({ path, decided, violated }) => [text(path), decided, violated]),
+    [
+      ['/etc/motd', zero.map(() => 1n), zero],
+      ['/etc', at({ 1: 1n, 3: 1n }), at({ 1: 1n, 3: 1n })],
+      ['/tmp', at({ 2: 4n }), zero],
+    ],
+  )
+  assert.deepEqual(
+    lowered.filePrefix.map(({ dir, decided, violated }) => [text(dir), decided, violated]),
+    [
+      ['/etc/', at({ 1: 1n, 3: 1n }), at({ 1: 1n, 3: 1n })],
+      ['/tmp/', at({ 2: 4n }), zero],
+    ],
+  )
+  assert.deepEqual(
+    lowered.fileBase.map(({ name, decided, violated }) => [text(name), decided, violated]),
+    [['id_rsa', at({ 0: 2n }), at({ 0: 2n })]],
+  )
+  // an allow list violates by default, in the accesses that it speaks of
+  assert.deepEqual(
+    lowered.fileDefault,
+    zero.map((_, bit) => (bit === 2 ? 5n : 1n)),
+  )
+  assert.deepEqual([lowered.fileRules, lowered.deny, lowered.kill], [0b111n, 0b101n, 0b010n])
+  const blind = lower(rules)
+  assert.deepEqual([blind.fileRules, blind.fileExact, blind.fileAccess], [0n, [], 0])
+  assert.match(blind.notLowered[0]?.reason ?? '', /no hook that can refuse what is done to files/)
+})
+
+test('an access that no hook of the host can refuse is named; one of a rule that all can is not', () => {
+  const refuses = { ...ALL_REFUSALS, fileAccess: FILE_ACCESS.read | FILE_ACCESS.write }
+  const lowered = lower(
+    rule('both', 'file: { deny: [{ path: /a, access: [write, delete, chmod] }] }', 'action: deny') +
+      rule('open', 'file: { deny: [{ path: /a, access: [read, write] }] }', 'action: kill') +
+      rule('none', 'file: { deny: [{ path: /a, access: chown }] }', 'action: deny'),
+    { refuses },
+  )
+  assert.deepEqual([lowered.ruleIds, lowered.fileAccess], [[0, 1], refuses.fileAccess])
+  assert.deepEqual(lowered.weakened, [
+    { rule: 0, reason: 'this host has no hook that can refuse delete, chmod: found after the act' },
+  ])
+  assert.deepEqual(
+    lowered.notLowered.map(({ rule: id }) => id),
+    [2],
+  )
+})
+
+test('listen rules that act become nodes of their own, and what a bind hook leaves open is said', () => {
+  const rules =
+    rule('only', 'listen: { allow: [8080] }', 'action: deny') +
+    rule('told', 'listen: { deny: [22] }') +
+    rule('deadly', 'listen: { deny: [23] }', 'action: kill')
+  const lowered = lower(rules, { refuses: { ...ALL_REFUSALS, listen: 'bind' } })
+  assert.deepEqual([lowered.ruleIds, lowered.listenRules, lowered.deny, lowered.kill], [[0, 2], 3n, 1n, 2n])
+  assert.deepEqual(lowered.connectNodes, [])
+  assert.deepEqual(
+    lowered.listenNodes.map(({ ranges }) => ranges.map(({ from, violatedTcp }) => [from, violatedTcp])),
+    [
+      [
+        [0, 1n],
+        [23, 3n],
+        [24, 1n],
+        [8080, 0n],
+        [8081, 1n],
+      ],
+    ],
+  )
+  assert.deepEqual(
+    lowered.weakened.map(({ rule: id }) => id),
+    [0],
+  )
+  const blind = lower(rules)
+  assert.deepEqual([blind.deny, blind.kill], [0n, 2n])
 })
 
 test('beyond 64 rules those that act are lowered first, and the others are named', () => {

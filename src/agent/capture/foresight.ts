@@ -10,8 +10,8 @@ import { reasonToSpare } from '../../respond/guard.js'
 import { type LoweredProfile, lowerProfile } from '../../respond/lower.js'
 import type { Foreseen, Judged } from '../verdicts.js'
 
-/** Hooks that can refuse an exec: the host that was recorded had one where its events came from one. */
-const LSM = 'lsm/'
+/** Hooks that can refuse: the host that was recorded had one where its events came from one. */
+const DECISIONS = /^(lsm\/|cgroup\/bind)/
 const WITHOUT_PROCESS: readonly Action[] = ['pause', 'isolate', 'kill-container']
 
 export class Foresight {
@@ -31,7 +31,7 @@ export class Foresight {
     if (action === 'kill') return killed(rule, judged.hook, isKernel)
     if (WITHOUT_PROCESS.includes(action))
       return { outcome: 'none', hook: '', text: `would have been followed by ${action} of the container` }
-    if (isKernel && (rule.kind === 'connect' || (rule.kind === 'exec' && judged.hook.startsWith(LSM))))
+    if (DECISIONS.test(judged.hook) ? isKernel || rule.kind !== 'exec' : isKernel && rule.kind === 'connect')
       return { outcome: 'denied', hook: judged.hook, text: `would have been denied by ${judged.hook}` }
     return {
       outcome: 'failed',
@@ -64,6 +64,12 @@ export class Foresight {
 }
 
 function killed(rule: Rule, hook: string, isKernel: boolean): Foreseen {
+  if (DECISIONS.test(hook) && rule.kind !== 'exec')
+    return {
+      outcome: 'killed_before_effect',
+      hook,
+      text: `would have been denied by ${hook} and its process killed`,
+    }
   if (!isKernel)
     return { outcome: 'killed_after_effect', hook: 'pidfd', text: 'would have been killed after its effect by pidfd' }
   if (rule.kind === 'connect')

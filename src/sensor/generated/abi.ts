@@ -1,7 +1,7 @@
 // Generated from the BTF of dist/bpf/hullguard.bpf.o (bpf/abi.h) by scripts/generate-abi.mjs. Do not edit.
 
 /** Changes with every layout or number below: captures carry it. */
-export const ABI_HASH = '3fbdf073c838510d'
+export const ABI_HASH = '868b04144bbd19b2'
 export const ABI_VERSION = 1
 export const PATH_MAX_BYTES = 4096
 export const ARGS_MAX_BYTES = 32768
@@ -17,6 +17,7 @@ export const POLICIES_MAX = 1024
 export const PACKET_SMALL_BYTES = 512
 export const PACKET_MEDIUM_BYTES = 2048
 export const PACKET_MAX_BYTES = 4096
+export const FILE_ACCESSES = 8
 export const RECIPES_MAX = 2048
 
 export const Access = {
@@ -156,6 +157,18 @@ export const FdKind = {
   MAX: 10,
 } as const
 export type FdKind = (typeof FdKind)[keyof typeof FdKind]
+
+export const FileAccess = {
+  READ: 1,
+  WRITE: 2,
+  CREATE: 4,
+  DELETE: 8,
+  RENAME: 16,
+  LINK: 32,
+  CHMOD: 64,
+  CHOWN: 128,
+} as const
+export type FileAccess = (typeof FileAccess)[keyof typeof FileAccess]
 
 export const Kind = {
   NONE: 0,
@@ -1507,6 +1520,39 @@ export function decodeMapExecResult(bytes: Uint8Array): MapExecResult {
   return readMapExecResult(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
 }
 
+export interface MapFileResult {
+  decided: readonly bigint[]
+  violated: readonly bigint[]
+}
+
+export const MAP_FILE_RESULT_BYTES = 128
+
+function writeMapFileResult(view: DataView, at: number, value: MapFileResult): void {
+  value.decided.slice(0, 8).forEach((entry, index) => {
+    view.setBigUint64(at + 0 + index * 8, entry, true)
+  })
+  value.violated.slice(0, 8).forEach((entry, index) => {
+    view.setBigUint64(at + 64 + index * 8, entry, true)
+  })
+}
+
+export function encodeMapFileResult(value: MapFileResult): Uint8Array {
+  const bytes = new Uint8Array(128)
+  writeMapFileResult(new DataView(bytes.buffer), 0, value)
+  return bytes
+}
+
+function readMapFileResult(view: DataView, at: number): MapFileResult {
+  return {
+    decided: Array.from({ length: 8 }, (_, index) => view.getBigUint64(at + 0 + index * 8, true)),
+    violated: Array.from({ length: 8 }, (_, index) => view.getBigUint64(at + 64 + index * 8, true)),
+  }
+}
+
+export function decodeMapFileResult(bytes: Uint8Array): MapFileResult {
+  return readMapFileResult(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
+}
+
 export interface MapLossKey {
   cgroupId: bigint
   profile: number
@@ -1587,9 +1633,14 @@ export interface MapProfile {
   openClasses: number
   openPrefixesCount: number
   actsUrgent: bigint
+  fileRules: bigint
+  listenRules: bigint
+  fileDefault: readonly bigint[]
+  fileAccess: number
+  fileBasesCount: number
 }
 
-export const MAP_PROFILE_BYTES = 336
+export const MAP_PROFILE_BYTES = 424
 
 function writeMapProfile(view: DataView, at: number, value: MapProfile): void {
   view.setBigUint64(at + 0, value.execRules, true)
@@ -1606,10 +1657,17 @@ function writeMapProfile(view: DataView, at: number, value: MapProfile): void {
   view.setUint32(at + 316, value.openClasses, true)
   view.setUint32(at + 320, value.openPrefixesCount, true)
   view.setBigUint64(at + 328, value.actsUrgent, true)
+  view.setBigUint64(at + 336, value.fileRules, true)
+  view.setBigUint64(at + 344, value.listenRules, true)
+  value.fileDefault.slice(0, 8).forEach((entry, index) => {
+    view.setBigUint64(at + 352 + index * 8, entry, true)
+  })
+  view.setUint32(at + 416, value.fileAccess, true)
+  view.setUint32(at + 420, value.fileBasesCount, true)
 }
 
 export function encodeMapProfile(value: MapProfile): Uint8Array {
-  const bytes = new Uint8Array(336)
+  const bytes = new Uint8Array(424)
   writeMapProfile(new DataView(bytes.buffer), 0, value)
   return bytes
 }
@@ -1628,6 +1686,11 @@ function readMapProfile(view: DataView, at: number): MapProfile {
     openClasses: view.getUint32(at + 316, true),
     openPrefixesCount: view.getUint32(at + 320, true),
     actsUrgent: view.getBigUint64(at + 328, true),
+    fileRules: view.getBigUint64(at + 336, true),
+    listenRules: view.getBigUint64(at + 344, true),
+    fileDefault: Array.from({ length: 8 }, (_, index) => view.getBigUint64(at + 352 + index * 8, true)),
+    fileAccess: view.getUint32(at + 416, true),
+    fileBasesCount: view.getUint32(at + 420, true),
   }
 }
 
@@ -1797,6 +1860,7 @@ export const EVENT_LAYOUT: Readonly<Record<string, string>> = {
   hg_exec_flag: 'HG_EXEC_SCRIPT=1 HG_EXEC_ARGS_TRUNCATED=2 HG_EXEC_PATH_TRUNCATED=4 HG_EXEC_MEMFD=8 HG_EXEC_FOREIGN_ROOT=16 HG_EXEC_KERNEL_UNDECIDED=32 HG_EXEC_MULTICALL=64 HG_EXEC_UPPER_LAYER=128 HG_EXEC_ENV_TRUNCATED=256 HG_EXEC_REFUSED=512 HG_EXEC_DELETED=1024',
   hg_exit_flag: 'HG_EXIT_CORE=1',
   hg_fd_kind: 'HG_FD_NONE=0 HG_FD_FILE=1 HG_FD_DIRECTORY=2 HG_FD_FIFO=3 HG_FD_CHAR_DEVICE=4 HG_FD_BLOCK_DEVICE=5 HG_FD_SOCKET=6 HG_FD_SYMLINK=7 HG_FD_ANON=8 HG_FD_NAMESPACE=9 HG_FD_MAX=10',
+  hg_file_access: 'HG_FILE_READ=1 HG_FILE_WRITE=2 HG_FILE_CREATE=4 HG_FILE_DELETE=8 HG_FILE_RENAME=16 HG_FILE_LINK=32 HG_FILE_CHMOD=64 HG_FILE_CHOWN=128',
   hg_kind: 'HG_KIND_NONE=0 HG_KIND_EXEC=1 HG_KIND_FORK=2 HG_KIND_EXIT=3 HG_KIND_CONNECT=4 HG_KIND_SYSCALL=5 HG_KIND_OOM=6 HG_KIND_CGROUP_MKDIR=7 HG_KIND_CGROUP_RMDIR=8 HG_KIND_CGROUP_JOIN=9 HG_KIND_TASK=10 HG_KIND_MEMORY=11 HG_KIND_CALL=12 HG_KIND_LISTEN=13 HG_KIND_ACCEPT=14 HG_KIND_CONNECTED=15 HG_KIND_CLOSE=16 HG_KIND_PACKET=17 HG_KIND_MAX=18',
   hg_open_kind: 'HG_OPEN_READ=0 HG_OPEN_WRITE=1 HG_OPEN_READ_WRITE=2 HG_OPEN_NEITHER=3 HG_OPEN_FAILED=4 HG_OPEN_KINDS=5',
   hg_open_trait: 'HG_OPEN_DOTDOT=1 HG_OPEN_CREATE=2',

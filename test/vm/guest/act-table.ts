@@ -3,12 +3,15 @@
  * A row says how its event is known among those seen, by which hook it came and what came of the act. To add an act, make the
  * script do it and add a row; acts that are system calls stand in call-acts.ts and are done by a static program.
  */
+import type { CallKind } from '../../../src/record/model.js'
 import { Action, Kind } from '../../../src/sensor/generated/abi.js'
 import { CALL_ROWS } from './call-acts.js'
 
 export interface Seen {
   kind: string
   text: string
+  /** Of a call: its path, or the local end of its socket. */
+  object: string
   action: number
   code: number
   signal: number
@@ -30,6 +33,23 @@ export interface ActRow {
   needsNetworkHooks?: boolean
 }
 
+/** Done in a folder in which a rule refuses everything: each leaves the folder as it was where the kernel can refuse. */
+export const DENIED_ACTS: readonly { kind: CallKind; act: string; command: string; name: string; hook: string }[] = [
+  { kind: 'open', act: 'deny an open', command: '/bin/cat', name: 'read', hook: 'lsm/file_open' },
+  { kind: 'open', act: 'deny a new file', command: '/bin/touch', name: 'new', hook: 'lsm/path_mknod' },
+  { kind: 'unlink', act: 'deny an unlink', command: '/bin/rm', name: 'unlinked', hook: 'lsm/path_unlink' },
+  { kind: 'rename', act: 'deny a rename', command: '/bin/mv /tmp/free', name: 'free', hook: 'lsm/path_rename' },
+  { kind: 'link', act: 'deny a link', command: '/bin/ln /tmp/linked', name: 'linked', hook: 'lsm/path_link' },
+  { kind: 'symlink', act: 'deny a symbolic link', command: '/bin/ln -s x', name: 'pointer', hook: 'lsm/path_symlink' },
+  { kind: 'mkdir', act: 'deny a directory', command: '/bin/mkdir', name: 'folder', hook: 'lsm/path_mkdir' },
+  { kind: 'rmdir', act: 'deny an rmdir', command: '/bin/rmdir', name: 'removed', hook: 'lsm/path_rmdir' },
+  { kind: 'chmod', act: 'deny a chmod', command: '/bin/chmod 777', name: 'chmodded', hook: 'lsm/path_chmod' },
+  { kind: 'chown', act: 'deny a chown', command: '/bin/chown 7:7', name: 'chowned', hook: 'lsm/path_chown' },
+]
+/** What is in the folder before and after. */
+export const KEPT_FILES = ['read', 'unlinked', 'chmodded', 'chowned']
+export const KEPT_FOLDERS = ['removed']
+
 /** In a network namespace of its own, with its loopback up. */
 export const ACT_SCRIPT = [
   'ip link set lo up',
@@ -41,11 +61,16 @@ export const ACT_SCRIPT = [
   'wget -q -O - http://127.0.0.1:90/missing',
   'nslookup name.example 127.0.0.1',
   '/bin/true',
+  ...DENIED_ACTS.map(({ command, name }) => `${command} /tmp/kept/${name}; echo "${name} $?"`),
+  'httpd -p 127.0.0.1:91 -h /tmp; echo "listen $?"',
+  '/bin/cat /tmp/fatal/file; echo "fatal $?"',
+  '/bin/cat /tmp/spent/file; echo "spent $?"',
   'exit 7',
 ].join('; ')
 
 const exec = { event: 'exec', hook: 'tp_btf/sched_process_exec', upperHook: 'lsm/bprm_check_security' }
 const connect = { event: 'connect', hook: 'cgroup/connect4', needsNetworkHooks: true }
+const call = { hook: 'tp_btf/sys_exit' }
 const SOCKET_STATE = 'tp_btf/inet_sock_set_state'
 
 export const ACTS: readonly ActRow[] = [
@@ -77,6 +102,22 @@ export const ACTS: readonly ActRow[] = [
     hook: 'tp_btf/sys_enter',
     isEvent: ({ kind }) => kind === 'syscall',
   },
+  ...DENIED_ACTS.map(
+    ({ kind, act, name, hook }): ActRow => ({
+      ...call,
+      event: kind,
+      act,
+      upperHook: hook,
+      isEvent: (seen) => seen.kind === 'call' && seen.object.endsWith(`/tmp/kept/${name}`),
+    }),
+  ),
+  {
+    ...call,
+    event: 'open',
+    act: 'kill an open',
+    upperHook: 'lsm/file_open',
+    isEvent: ({ kind, object }) => kind === 'call' && object.endsWith('/tmp/fatal/file'),
+  },
   { ...connect, act: 'connect', isEvent: ({ kind, text }) => kind === 'connect' && text.endsWith(':82') },
   { ...connect, act: 'deny a connect', isEvent: ({ kind, text }) => kind === 'connect' && text.endsWith(':81') },
   {
@@ -84,6 +125,14 @@ export const ACTS: readonly ActRow[] = [
     act: 'listen (TCP)',
     hook: SOCKET_STATE,
     isEvent: ({ kind, text }) => kind === 'socket' && text.startsWith(`${Kind.LISTEN} 90 `),
+  },
+  {
+    event: 'listen',
+    act: 'deny a listen (TCP)',
+    hook: 'cgroup/bind4',
+    upperHook: 'lsm/socket_listen',
+    needsNetworkHooks: true,
+    isEvent: ({ kind, object }) => kind === 'call' && object === '127.0.0.1:91',
   },
   {
     event: 'accept',

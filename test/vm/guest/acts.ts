@@ -3,7 +3,7 @@
  * ({check, ok, detail}). Imports the product's own sensor, matcher and lowering; no test runner is in the guest.
  */
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { join } from 'node:path'
 import { sensorHierarchy } from '../../../src/agent/sensor-hierarchy.js'
@@ -15,7 +15,7 @@ import { HOST } from '../../../src/record/model.js'
 import { BREAKER_DEFAULTS, CircuitBreaker } from '../../../src/respond/breaker.js'
 import { KernelPolicy } from '../../../src/respond/kernel-policy.js'
 import { isNativeError } from '../../../src/sensor/addon.js'
-import type { EventHandler } from '../../../src/sensor/batch.js'
+import { callRanges, type EventHandler } from '../../../src/sensor/batch.js'
 import { ALL_ACTS, hooksOfActs } from '../../../src/sensor/call-recipes.js'
 import { reportHost } from '../../../src/sensor/capability.js'
 import {
@@ -23,6 +23,7 @@ import {
   Action,
   CallFlag,
   CgroupState,
+  type EvCall,
   EvExec,
   EvPacket,
   ExecFlag,
@@ -33,8 +34,11 @@ import { NAME_PROGRAMS } from '../../../src/sensor/rungs.js'
 import { Sensor } from '../../../src/sensor/sensor.js'
 import { decodeText } from '../../../src/sensor/text.js'
 import { Counters } from '../../../src/telemetry/counters.js'
-import { ACT_SCRIPT, ACTS, hookOf, outcomeOf, type Seen } from './act-table.js'
+import { ACT_SCRIPT, ACTS, DENIED_ACTS, hookOf, KEPT_FILES, KEPT_FOLDERS, outcomeOf, type Seen } from './act-table.js'
 import { callScript } from './call-acts.js'
+
+/** The guest's own root is the root of its mount namespace; elsewhere the acts run in a folder. */
+const ROOT = process.env.GUEST_ROOT ?? ''
 
 const POLICY = `policy: guest
 containers: all
@@ -49,6 +53,23 @@ rules:
   - rule: no port 81
     connect: { deny: ["*:81"] }
     action: deny
+  - rule: no port 91
+    listen: { deny: [91] }
+    action: deny
+  - rule: nothing changes here
+    file: { deny: ["${ROOT}/tmp/kept/**"] }
+    action: deny
+  - rule: nobody looks here
+    file: { deny: [{ path: "${ROOT}/tmp/fatal/**", access: read }] }
+    action: kill
+---
+policy: spent
+containers: all
+mode: block
+rules:
+  - rule: nobody looks here either
+    file: { deny: [{ path: "${ROOT}/tmp/spent/**", access: read }] }
+    action: deny
 `
 
 /** Where the guest has a 32-bit program, it makes a directory. */
@@ -61,7 +82,7 @@ const CALLS = '/bin/calls'
 const rowPids: number[] = []
 const note = (kind: string, rest: Partial<Seen>) =>
   seen.push({
-    ...{ kind, text: '', action: 0, code: 0, signal: 0, isRefused: false, isRing: false, row: -1 },
+    ...{ kind, text: '', object: '', action: 0, code: 0, signal: 0, isRefused: false, isRing: false, row: -1 },
     ...rest,
   })
 
@@ -92,6 +113,9 @@ const handler: EventHandler = {
     note('call', {
       code: event.act,
       text: `${ABI_NAMES[event.abi]} ${syscallName(event.nr, event.abi)}`,
+      object: objectOf(event),
+      action: event.action,
+      isRefused: (event.flags & CallFlag.DECISION) !== 0 && event.rung === Rung.LSM,
       isRing: (event.flags & CallFlag.IO_URING) !== 0,
       row: rowPids.indexOf(event.pid),
     }),
@@ -99,6 +123,15 @@ const handler: EventHandler = {
   cgroup: (event) => note('cgroup', { code: event.kind }),
   undecodable: (_event, reason) => note('undecodable', { text: reason }),
   sequence: () => {},
+}
+
+/** Of two paths the second, which is the one that comes to be; of a socket its local end. */
+function objectOf(event: EvCall): string {
+  if (event.localPort !== 0) return `${event.local.subarray(12).join('.')}:${event.localPort}`
+  const { pathStart, path2Start, rawStart } = callRanges(event)
+  return event.path2Bytes > 0
+    ? decodeText(event.bytes, path2Start, rawStart)
+    : decodeText(event.bytes, pathStart, path2Start)
 }
 
 function check(name: string, ok: boolean, detail: unknown = ''): void {
@@ -138,11 +171,13 @@ async function main(): Promise<void> {
   check('the policy loads', errorCount === 0)
   const program = compileProgram(policies)
   const profile = program.profileFor({ ...HOST, state: 'container', id: 'guest', name: 'guest' })
-  const breaker = new CircuitBreaker({ ...BREAKER_DEFAULTS, nowMs: () => performance.now() }, () => {})
+  // the kernel takes one of the policy's acts for each rule; here nobody gives it new ones
+  const breaker = new CircuitBreaker({ ...BREAKER_DEFAULTS, limitCount: 50, nowMs: () => performance.now() }, () => {})
   const kernelPolicy = new KernelPolicy(sensor, breaker)
+  breaker.trip('spent')
   kernelPolicy.install(program, profile)
   const refusesExec = process.env.GUEST_EXPECTS === 'lsm'
-  check('an exec can be refused where bpf is among the LSMs, and only there', sensor.canRefuseExec === refusesExec)
+  check('an exec can be refused where bpf is among the LSMs, and only there', sensor.refusals.exec === refusesExec)
   const want = Want.PROCESS | Want.CONNECT | Want.SYSCALL_FIRST | Want.NAMES
   const acts = ALL_ACTS
   sensor.setActs({ wanted: acts })
@@ -161,12 +196,13 @@ async function main(): Promise<void> {
     .commit()
   sensor.setControl({ version: 1, blocking: 1 })
 
+  makeKeptFiles()
   // unshare -m: the exec that leaves the mount namespace ends phase setup, as a runtime's start of the entrypoint does.
-  const root = process.env.GUEST_ROOT === undefined ? '' : `chroot ${process.env.GUEST_ROOT} `
+  const root = ROOT === '' ? '' : `chroot ${ROOT} `
   const enter = `echo $$ > ${cgroup}/cgroup.procs; exec unshare -mn ${root}/bin/sh -c '${ACTS_32_BITS}${ACT_SCRIPT}'`
   const run = spawnSync('/bin/sh', ['-c', enter], { encoding: 'utf8' })
   await settle()
-  const script = join(process.env.GUEST_ROOT ?? '/', 'tmp/calls.sh')
+  const script = join(ROOT, '/tmp/calls.sh')
   writeFileSync(script, callScript(CALLS))
   const calls = spawnSync(
     '/bin/sh',
@@ -186,6 +222,15 @@ async function main(): Promise<void> {
       denied?.action === (refusesExec ? Action.DENIED : Action.NONE) &&
       denied.isRefused === refusesExec,
     [run.stdout, run.stderr, denied ?? null],
+  )
+  checkKeptFiles(refusesExec, run.stdout)
+  const spared = seen.find(({ object }) => object.endsWith('/tmp/spent/file'))
+  check(
+    'a tripped breaker spares, and the end of the call says so',
+    run.stdout.includes('secretspent 0') &&
+      spared?.isRefused === false &&
+      spared.action === (refusesExec ? Action.SPARED : Action.NONE),
+    [run.stdout, spared ?? null],
   )
   check(
     'exit code is seen',
@@ -209,6 +254,7 @@ async function main(): Promise<void> {
       refused?.action === Action.DENIED && run.stderr.includes('not permitted'),
       run.stderr,
     )
+    check('the forbidden listen was refused', run.stdout.includes('listen 1'), [run.stdout, run.stderr])
     check(
       'the other connect was seen and let through',
       allowed?.action === Action.NONE && run.stderr.includes('refused'),
@@ -217,7 +263,7 @@ async function main(): Promise<void> {
   }
   for (const row of ACTS) {
     if (row.needsNetworkHooks === true && !hasNetworkHooks) continue
-    const event = seen.find((one) => row.isEvent(one))
+    const event = seen.find((one) => one.isRefused && row.isEvent(one)) ?? seen.find((one) => row.isEvent(one))
     check(`act: ${row.act}`, event !== undefined, run.stderr)
     console.log(JSON.stringify({ act: row.act, event: row.event, rung: hookOf(row, event), outcome: outcomeOf(event) }))
   }
@@ -229,6 +275,34 @@ async function main(): Promise<void> {
     )
   if (hierarchy.kind !== 'hybrid') await checkMemory(sensor, hierarchy.kind, cgroup, id)
   sensor.close()
+}
+
+function makeKeptFiles(): void {
+  for (const folder of ['tmp/kept', 'tmp/fatal', 'tmp/spent', ...KEPT_FOLDERS.map((name) => `tmp/kept/${name}`)])
+    mkdirSync(join(ROOT, '/', folder), { recursive: true })
+  for (const file of ['free', 'linked', 'fatal/file', 'spent/file', ...KEPT_FILES.map((name) => `kept/${name}`)])
+    writeFileSync(join(ROOT, '/tmp', file), 'secret', { mode: 0o600 })
+}
+
+/** Where the hooks are there, nothing has come of the acts; elsewhere all of them happened. */
+function checkKeptFiles(isRefused: boolean, output: string): void {
+  const kept = join(ROOT, '/tmp/kept')
+  const names = isRefused
+    ? [...KEPT_FILES, ...KEPT_FOLDERS]
+    : ['chmodded', 'chowned', 'folder', 'free', 'linked', 'new', 'pointer', 'read']
+  const { mode } = statSync(join(kept, 'chmodded'))
+  const { uid } = statSync(join(kept, 'chowned'))
+  const codes = DENIED_ACTS.map(({ name }) => new RegExp(`^(?:secret)?${name} (\\d+)$`, 'm').exec(output)?.[1])
+  const found = { names: readdirSync(kept).sort(), mode: mode & 0o777, uid, codes }
+  check(
+    isRefused ? 'acts on files are refused without an effect' : 'acts on files that no hook can refuse happen',
+    found.names.join() === names.sort().join() &&
+      found.mode === (isRefused ? 0o600 : 0o777) &&
+      uid === (isRefused ? 0 : 7) &&
+      codes.every((code) => code === (isRefused ? '1' : '0')) &&
+      output.includes(isRefused ? 'fatal 137' : 'secretfatal 0'),
+    [found, output],
+  )
 }
 
 /** A kernel that cannot run the probes: they must say why, and leave nothing attached. */

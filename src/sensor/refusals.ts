@@ -1,0 +1,75 @@
+/** What this host can refuse before it happens, from the programs that its kernel has taken. */
+import { FILE_ACCESS, FILE_ACCESSES, type FileAccess } from '../policy/model.js'
+import { Access, Act, type EvCall } from './generated/abi.js'
+
+export interface Refusals {
+  readonly exec: boolean
+  /** FILE_ACCESS bits. */
+  readonly fileAccess: number
+  /** `listen`: the call itself; `bind`: only the taking of a TCP port that the call names. */
+  readonly listen: 'listen' | 'bind' | 'none'
+}
+
+export const NO_REFUSALS: Refusals = { exec: false, fileAccess: 0, listen: 'none' }
+/** What a kernel with BPF LSM and fexit programs can. */
+export const ALL_REFUSALS: Refusals = { exec: true, fileAccess: 0xff, listen: 'listen' }
+
+export const EXEC_DECISION = 'on_bprm_check'
+const LISTEN_DECISION = 'on_socket_listen'
+const BIND_DECISIONS = ['on_bind4', 'on_bind6']
+
+/** Programs that refuse an access; without one of `all` of them the access is not refused whole. */
+const FILE_DECISIONS: Readonly<Record<FileAccess, { all: readonly string[]; some: readonly string[] }>> = {
+  read: { all: ['on_file_open'], some: [] },
+  // the second truncates by descriptor from v6.2 on, where there is one
+  write: { all: ['on_file_open', 'on_path_truncate'], some: ['on_file_truncate'] },
+  create: { all: ['on_path_mknod', 'on_open_end', 'on_path_mkdir', 'on_path_symlink'], some: [] },
+  delete: { all: ['on_path_unlink', 'on_path_rmdir'], some: [] },
+  rename: { all: ['on_path_rename'], some: [] },
+  link: { all: ['on_path_link'], some: [] },
+  chmod: { all: ['on_path_chmod'], some: [] },
+  chown: { all: ['on_path_chown'], some: [] },
+}
+
+/** `has`: the program is loaded and has a place to be attached at. */
+export function refusalsOf(has: (program: string) => boolean): Refusals {
+  return {
+    exec: has(EXEC_DECISION),
+    fileAccess: FILE_ACCESSES.filter((access) => FILE_DECISIONS[access].all.every(has)).reduce(
+      (mask, access) => mask | FILE_ACCESS[access],
+      0,
+    ),
+    listen: has(LISTEN_DECISION) ? 'listen' : BIND_DECISIONS.every(has) ? 'bind' : 'none',
+  }
+}
+
+/** The programs that refuse these accesses (FILE_ACCESS bits), of those that are there. */
+export function fileDecisions(access: number, has: (program: string) => boolean): string[] {
+  const wanted = FILE_ACCESSES.filter((name) => (access & FILE_ACCESS[name]) !== 0)
+  return [...new Set(wanted.flatMap((name) => [...FILE_DECISIONS[name].all, ...FILE_DECISIONS[name].some]))].filter(has)
+}
+
+export function listenDecisions({ listen }: Refusals): readonly string[] {
+  return listen === 'listen' ? [LISTEN_DECISION] : listen === 'bind' ? BIND_DECISIONS : []
+}
+
+const DECISIONS: ReadonlyMap<number, string> = new Map([
+  [Act.OPEN, 'on_file_open'],
+  [Act.UNLINK, 'on_path_unlink'],
+  [Act.RMDIR, 'on_path_rmdir'],
+  [Act.RENAME, 'on_path_rename'],
+  [Act.LINK, 'on_path_link'],
+  [Act.SYMLINK, 'on_path_symlink'],
+  [Act.MKDIR, 'on_path_mkdir'],
+  [Act.TRUNCATE, 'on_path_truncate'],
+  [Act.CHMOD, 'on_path_chmod'],
+  [Act.CHOWN, 'on_path_chown'],
+  [Act.LISTEN, LISTEN_DECISION],
+])
+const AF_INET = 2
+
+/** The program that decided about a call. Of an open `access` says whether that was about the making of the file. */
+export function decisionOf({ act, access, family }: Pick<EvCall, 'act' | 'access' | 'family'>): string {
+  if (act === Act.BIND) return family === AF_INET ? 'on_bind4' : 'on_bind6'
+  return (access & Access.CREATE) !== 0 ? 'on_path_mknod' : (DECISIONS.get(act) ?? '')
+}
