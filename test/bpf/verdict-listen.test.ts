@@ -76,10 +76,18 @@ describe('listen verdicts in the kernel', { skip }, () => {
     assert.deepEqual(
       { ...rest, bootNs: 0n, startNs: 0n, cpu: 0, cpuSeq: 0n, programVersion: 0, local: rest.local.slice(-4) },
       {
-        ...{ sizeBytes: 304, kind: 12, phase: 0, action: Action.DENIED, cpu: 0, cpuSeq: 0n, programVersion: 0 },
+        ...{ sizeBytes: 312, kind: 12, phase: 0, action: Action.DENIED, cpu: 0, cpuSeq: 0n, programVersion: 0 },
         ...{ bootNs: 0n, startNs: 0n, cgroupId: cgroup.id, pid: result.pid, tid: result.pid, uid: 0, gid: 0 },
         ...{ rung: Rung.CGROUP, decided: RULE, violated: RULE, result: 0n, args: [0n, 0n, 0n, 0n, 0n, 0n] },
-        ...{ facts: [0n, 0n, 0n, 0n], inode: 0n, targetStartNs: 0n, targetCgroupId: 0n, targetPid: 0, nr: BIND_NR },
+        ...{
+          facts: [0n, 0n, 0n, 0n],
+          capGained: 0n,
+          inode: 0n,
+          targetStartNs: 0n,
+          targetCgroupId: 0n,
+          targetPid: 0,
+          nr: BIND_NR,
+        },
         ...{ abi: 0, act: ActKind.BIND, flags: CallFlag.DECISION, fd: -1, dev: 0, mode: 0, fdKind: FdKind.SOCKET },
         ...{ access: 0, family: 2, proto: 6, socketType: 1, localPort: 48123, remotePort: 0 },
         ...{ local: '\x7f\0\0\x01', remote: '\0'.repeat(16), tag: '\0'.repeat(16), repeatsCount: 0 },

@@ -35,7 +35,9 @@ describe('doctor', { skip }, () => {
       const other = RUNGS.find(({ program }) => program === alternative)
       // the same hook under the name that another kernel has
       if (other !== undefined && said?.rung.split(' + ').includes(other.hook)) continue
-      assert.ok(said?.rung.split(' + ').includes(hook) || said?.note.includes(`${hook}: `), `${event}: ${hook}`)
+      // hooks that are missing for one reason stand together before it
+      const isMissing = new RegExp(`${hook}(, [\\w/]+)*: `).test(said?.note ?? '')
+      assert.ok(said?.rung.split(' + ').includes(hook) || isMissing, `${event}: ${hook}`)
     }
     assert.ok(report.blind_spots.some((spot) => spot.startsWith('io_uring')))
   })
