@@ -31,7 +31,7 @@ const rungsOf = (kind) =>
   RUNGS.filter(({ event }) => {
     const kinds = kindsOfRung(event)
     return kinds === undefined ? isAct(kind) : kinds.includes(kind)
-  })
+  }).sort((a, b) => Number(b.role === 'decision') - Number(a.role === 'decision'))
 
 const classesOf = (act) =>
   ACTIVITY_CLASSES.filter((name) => (actsOfActivity([name]) & actBit(act)) !== 0n && !ALWAYS_ON.includes(name))
