@@ -219,12 +219,14 @@ describe('acts on sockets', { skip: skipCalls }, () => {
       ...sys('bind', '$7', `un:%2500${abstract}`, abstract.length + 3),
     )
     const unix = (fd: number, rest: Given, socketType = STREAM) => socket(fd, UNIX, socketType, 0, { path, ...rest })
-    const home = done.events[0]?.cgroupId ?? 0n
-    const peer = { targetPid: done.pid, targetCgroupId: home }
+    const [first] = done.events
+    assert.ok(first)
+    // all ends are of this one process; of a listening socket the kernel says itself
+    const peer = { targetPid: done.pid, targetStartNs: first.startNs, targetCgroupId: first.cgroupId }
     stage.assertAll(
       done,
       unix(3, { call: 'bind', args: [3, POINTER, path.length + 3] }),
-      unix(3, { call: 'listen', args: [3, 1], targetPid: done.pid }),
+      unix(3, { call: 'listen', args: [3, 1], ...peer }),
       unix(5, { call: 'accept', args: [3], result: 5n, ...peer }),
       unix(4, { call: 'sendto', args: [4, POINTER, 2], result: 2n, ...peer }),
       unix(6, { call: 'bind', args: [6, POINTER, abstract.length + 3], path: `@${abstract}` }, DGRAM),
