@@ -4,24 +4,20 @@
  */
 import type { Hits } from '../match/types.js'
 import type { ContainerRef } from '../record/model.js'
-import { EvCall, EvExec, EvFork, type EvHeader, Phase } from '../sensor/generated/abi.js'
+import { type EvCall, type EvExec, type EvFork, Phase } from '../sensor/generated/abi.js'
 import type { PolicySet } from './policies.js'
-
-/** Bit n: capability n. */
-export function gainedBy(event: EvHeader): bigint {
-  return event instanceof EvExec || event instanceof EvFork || event instanceof EvCall ? event.capGained : 0n
-}
 
 export class GainedRules {
   readonly #own: Hits = { rules: new Uint32Array(0), count: 0 }
 
-  /** Adds the violated rules to `hits`, which has room for every rule of the set. */
-  match(set: PolicySet, ref: ContainerRef, event: EvExec | EvFork | EvCall, hits: Hits): void {
+  /** Adds the violated rules to `hits`, which has room for every rule of the set. Gives what was gained; bit n: capability n. */
+  match(set: PolicySet, ref: ContainerRef, event: EvExec | EvFork | EvCall, hits: Hits): bigint {
     const { capGainedLow, capGainedHigh, phase } = event
-    if (capGainedLow === 0 && capGainedHigh === 0) return
+    if (capGainedLow === 0 && capGainedHigh === 0) return 0n
     const own = this.#own
     if (own.rules.length < hits.rules.length) own.rules = new Uint32Array(hits.rules.length)
     set.program.matchCapability(set.profileFor(ref), capGainedLow, capGainedHigh, phase === Phase.SETUP, own)
     for (let at = 0; at < own.count; at++) hits.rules[hits.count++] = own.rules[at] as number
+    return event.capGained
   }
 }

@@ -43,7 +43,7 @@ import { Connections } from './connections.js'
 import type { Draft, Drafts } from './drafts.js'
 import { execRanges } from './exec-names.js'
 import type { EventContext } from './fields/context.js'
-import { GainedRules, gainedBy } from './gained.js'
+import { GainedRules } from './gained.js'
 import type { HeldEvents } from './held-events.js'
 import type { PolicySet } from './policies.js'
 import type { ProcessEntry } from './process-table.js'
@@ -184,9 +184,9 @@ export class Pipeline implements EventHandler {
       this.#hits.count = 0
       set.program.matchExec(profile, { ...names, verified: true }, isSetup, this.#hits)
     }
-    this.#gained.match(set, identity.ref, event, this.#hits)
+    const gained = this.#gained.match(set, identity.ref, event, this.#hits)
     const hook = hookName(event.rung === Rung.LSM ? 'on_bprm_check' : 'on_exec')
-    this.#finish(header, draft, identity, set, hook, EXEC_TYPE)
+    this.#finish(header, draft, identity, set, hook, EXEC_TYPE, gained)
   }
 
   fork(event: EvFork, header: EvHeader): void {
@@ -198,8 +198,8 @@ export class Pipeline implements EventHandler {
     this.#matchConditions(set, identity, FORK_TYPE)
     if (!this.#isRecorded(identity)) return
     const draft = this.#options.drafts.fork(event, identity.ref, entry)
-    this.#gained.match(set, identity.ref, event, this.#hits)
-    this.#finish(header, draft, identity, set, 'sched_process_fork', FORK_TYPE)
+    const gained = this.#gained.match(set, identity.ref, event, this.#hits)
+    this.#finish(header, draft, identity, set, 'sched_process_fork', FORK_TYPE, gained)
   }
 
   exit(event: EvExit, header: EvHeader): void {
@@ -318,7 +318,7 @@ export class Pipeline implements EventHandler {
     const target = this.#options.table.lookup(event.targetCgroupId)
     const call = { event, entry, identity, target: target?.ref.state === 'container' ? target : undefined }
     const judgedFor = matchCall(set, call, context.sources.users, this.#hits)
-    this.#gained.match(set, identity.ref, event, this.#hits)
+    const gained = this.#gained.match(set, identity.ref, event, this.#hits)
     const isHit = this.#hits.count > 0 || this.#conditionHits > 0 || event.action !== Action.NONE
     if (!isHit && !this.#options.isActRecorded(event.act)) return
     const draft = this.#options.drafts.call(event, identity.ref, entry, (id) => this.#options.table.lookup(id)?.ref)
@@ -326,7 +326,7 @@ export class Pipeline implements EventHandler {
       this.undecodable()
       return
     }
-    this.#finish(header, draft, judgedFor, set, callHook(event, isDecision), eventType)
+    this.#finish(header, draft, judgedFor, set, callHook(event, isDecision), eventType, gained)
   }
 
   cgroup(event: EvCgroup): void {
@@ -455,7 +455,15 @@ export class Pipeline implements EventHandler {
     return identity.ref.state !== 'host' || this.#conditionHits > 0
   }
 
-  #finish(event: EvHeader, draft: Draft, identity: Identity, set: PolicySet, hook: string, eventType: number): void {
+  #finish(
+    event: EvHeader,
+    draft: Draft,
+    identity: Identity,
+    set: PolicySet,
+    hook: string,
+    eventType: number,
+    gained = 0n,
+  ): void {
     const { append, verdicts } = this.#options
     const { seq } = append(draft)
     if (this.#hits.count === 0 && this.#conditionHits === 0) return
@@ -469,7 +477,7 @@ export class Pipeline implements EventHandler {
       hook,
       pid: event.pid,
       startNs: event.startNs,
-      gained: gainedBy(event),
+      gained,
     }
     const native = [...this.#hits.rules.subarray(0, this.#hits.count)]
     const { hits, sources, isFirstMatch } = set.conditions
