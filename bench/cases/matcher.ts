@@ -3,9 +3,10 @@
  *
  * The compiled program, closures over the same trees in buckets by event type, json-rules-engine and a CEL evaluator judge the
  * same events: those of a capture of real containers, in their order. Rule sets of 10 to 100,000 with the same hits an event at
- * each size, and a hostile set: exceptions only, one event type, so that every rule holds unless something rules it out. All
- * answers are asserted equal before anything is timed; a subject that would take minutes at a size is left out there, which is
- * said on standard error. Then Falco's stable file, where it is at hand, and native policies (matcher-native.ts).
+ * each size; a hostile set: exceptions only, one event type, so that every rule holds unless something rules it out; and a
+ * negated one, of rules that nothing holds but the negation of `!=` or of `exists`. All answers are asserted equal before
+ * anything is timed; a subject that would take minutes at a size is left out there, which is said on standard error. Then
+ * Falco's stable file, where it is at hand, and native policies (matcher-native.ts).
  */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -18,7 +19,7 @@ import { sharedFile } from '../../test/support/shared-data.js'
 import { ClosureMatcher } from '../support/condition-closures.js'
 import { BenchReader, capturedEvents, type EventSet, type Field } from '../support/condition-events.js'
 import { cel, jsonRulesEngine, type Rival } from '../support/condition-rivals.js'
-import { generatedConditions, hostileConditions, inputOf } from '../support/condition-rules.js'
+import { generatedConditions, hostileConditions, inputOf, negatedConditions } from '../support/condition-rules.js'
 import { allocatedBytes, cpuNs, type Judge, made, type Timing, timed, timedSlow } from '../support/judging.js'
 import type { BenchOptions, Emit } from '../support/row.js'
 import { median } from '../support/statistics.js'
@@ -43,12 +44,17 @@ const CHECKED_EVENTS = 256
 export async function run(emit: Emit, options: BenchOptions): Promise<void> {
   const sizes = options.isQuick ? QUICK_SIZES : SIZES
   const stable = stableRules()
-  const samples = [inputOf(generatedConditions(FIELDS_SIZE, RULES_SEED)), inputOf(hostileConditions(FIELDS_SIZE))]
+  const samples = [
+    generatedConditions(FIELDS_SIZE, RULES_SEED),
+    hostileConditions(FIELDS_SIZE),
+    negatedConditions(FIELDS_SIZE),
+  ].map(inputOf)
   const set = capturedEvents(fieldsOf(stable === undefined ? samples : [...samples, stable]))
   for (const size of sizes)
     await sweep(inputOf(generatedConditions(size, RULES_SEED)), set, `rules=${size}`, RIVALS_MAX_RULES, emit)
   const opens = { ...set, events: set.events.filter(({ type }) => type === 'openat') }
   for (const size of sizes) await sweep(inputOf(hostileConditions(size)), opens, `rules=${size},set=hostile`, 0, emit)
+  for (const size of sizes) await sweep(inputOf(negatedConditions(size)), opens, `rules=${size},set=negated`, 0, emit)
   if (stable !== undefined) await sweep(stable, set, `rules=${stable.rules.length},set=falco-stable`, 0, emit)
   await runNative(emit, options)
 }

@@ -112,6 +112,7 @@ export class ClosureMatcher {
   #check(check: Check): Holds {
     if (check.left.kind !== 'field') throw new Error('transformers are not in the generated rules')
     const field = this.#field(check.left)
+    if (check.operator === 'exists') return (values) => values.get(field) !== undefined
     const type = this.#input.fieldType(check.left.name)
     const test = testOf(check, type ?? 'string', wantedOf(this.#input, check.right))
     return (values) => {

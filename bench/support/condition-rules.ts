@@ -157,6 +157,21 @@ export function hostileConditions(count: number): RuleSet {
   }
 }
 
+/** Rules that nothing holds but that something does not differ or is missing: the negation of `!=`, of `exists`, of macros of them. */
+export function negatedConditions(count: number): RuleSet {
+  const forms = [
+    (index: number) => `evt.type = openat and not container and proc.name != own-${index}`,
+    (index: number) => `evt.type = openat and not proc.name != own-${index}`,
+    (index: number) => `evt.type = openat and not (container and proc.name != own-${index})`,
+    (index: number) => `evt.type = openat and not (fd.name exists and not fd.name startswith /opt/own-${index}/)`,
+    (index: number) => `evt.type = openat and not (container or fd.name contains "own-${index}")`,
+  ]
+  return {
+    conditions: Array.from({ length: count }, (_, index) => forms[index % forms.length]?.(index) ?? ''),
+    types: Array.from({ length: count }, () => ['openat']),
+  }
+}
+
 export function expressionOf(text: string): Expression {
   const source = new SourceText('generated', text)
   const read = parseCondition({ text, locate: (start, end) => source.span(start, end) })
