@@ -12,7 +12,7 @@ import { loadFalcoRules } from '../../src/policy/falco/load.js'
 import { EVENT_TYPES } from '../../src/record/fields/events.js'
 import { findField } from '../../src/record/fields/table.js'
 import { seedOf } from '../support/seed.js'
-import { conditionText } from './condition-generators.js'
+import { conditionText, doubleNegationText } from './condition-generators.js'
 
 const PIECES = [
   'and',
@@ -162,7 +162,7 @@ test('good conditions, whole and with a piece cut out or put in', () => {
   const edit = fc.record({ at: fc.nat(300), cut: fc.nat(8), piece: fc.constantFrom('', ...PIECES) })
   let acceptedCount = 0
   fc.assert(
-    fc.property(conditionText, fc.array(edit, { maxLength: 2 }), (text, edits) => {
+    fc.property(fc.oneof(conditionText, doubleNegationText), fc.array(edit, { maxLength: 2 }), (text, edits) => {
       let edited = text
       for (const { at, cut, piece } of edits) edited = edited.slice(0, at) + piece + edited.slice(at + cut)
       acceptedCount += loadAndMatch(fileOf(edited))

@@ -263,6 +263,61 @@ export const negationText = fc
   .array(leaf, { minLength: 1, maxLength: 4 })
   .map((parts) => parts.map((part) => `not (${part})`).join(' and '))
 
+const denied: fc.Arbitrary<string> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: left.filter(({ type }) => type !== 'list').chain(({ text, type }) => difference(text, type)),
+  },
+  { weight: 2, arbitrary: fc.constantFrom(...NAMES).map((name) => `${name} exists`) },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(
+      'proc.name != val(proc.cmdline)',
+      'fd.ip != val(fd.sip)',
+      'proc.aname != val(proc.name)',
+    ),
+  },
+)
+
+/** `!=` of one value or of several. */
+function difference(text: string, type: FieldType): fc.Arbitrary<string> {
+  const single = fc.constantFrom(...valuesOf(type, '!=')).map((value) => `${text} != ${quoted(value)}`)
+  if (type !== 'string' && type !== 'ip' && type !== 'net') return single
+  const several = fc
+    .tuple(fc.constantFrom('oneof', 'anyof', 'allof'), list(type, '!='))
+    .map(([modifier, right]) => `${text} != ${modifier} ${right}`)
+  return fc.oneof({ weight: 3, arbitrary: single }, { weight: 1, arbitrary: several })
+}
+
+/** What only a value, or that there is none, makes true: the negation of a difference, of several, of a macro. */
+export const doubleNegationText: fc.Arbitrary<string> = fc.oneof(
+  { weight: 4, arbitrary: denied.map((each) => `not ${each}`) },
+  { weight: 1, arbitrary: denied.map((each) => `not (not (not (${each})))`) },
+  { weight: 2, arbitrary: fc.tuple(denied, denied).map(([a, b]) => `not (${a} and ${b})`) },
+  { weight: 2, arbitrary: fc.tuple(denied, leaf).map(([a, b]) => `not (${a} or ${b})`) },
+  { weight: 1, arbitrary: fc.constantFrom('not m0', 'not m1', 'not (m0 or m1)') },
+)
+
+/** Rules that share what must hold, so that it is asked once for all of them; each with a part of its own. */
+export const sharingTexts: fc.Arbitrary<string[]> = fc
+  .tuple(
+    fc.array(fc.oneof(doubleNegationText, denied, leaf, tree), { minLength: 1, maxLength: 3 }),
+    fc.array(
+      fc.oneof(
+        doubleNegationText,
+        denied,
+        leaf,
+        leaf.map((each) => `not ${each}`),
+      ),
+      { minLength: 8, maxLength: 30 },
+    ),
+  )
+  .map(([shared, own]) =>
+    own.map((each, at) =>
+      [...shared.filter((_, part) => (at + part) % 5 !== 0), each].map((part) => `(${part})`).join(' and '),
+    ),
+  )
+
 const text: fc.Arbitrary<Uint8Array> = fc.oneof(
   { weight: 30, arbitrary: fc.constantFrom(...TEXTS).map((each) => Uint8Array.from(Buffer.from(each))) },
   {

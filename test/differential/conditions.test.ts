@@ -11,7 +11,16 @@ import type { FieldType } from '../../src/record/fields/types.js'
 import { expressionOf, fieldKey, hitsOf, type TestEvent, TestReader } from '../support/condition-events.js'
 import { type OracleEnvironment, oracle } from '../support/condition-oracle.js'
 import { seedOf } from '../support/seed.js'
-import { conditionText, EVENT_TYPES, event, FIELDS, LISTS, negationText } from './condition-generators.js'
+import {
+  conditionText,
+  doubleNegationText,
+  EVENT_TYPES,
+  event,
+  FIELDS,
+  LISTS,
+  negationText,
+  sharingTexts,
+} from './condition-generators.js'
 
 const lists = new Map(
   Object.entries(LISTS).map(([name, values]) => [name, values.map((each) => Uint8Array.from(Buffer.from(each)))]),
@@ -107,8 +116,11 @@ function check(each: Case): void {
 }
 
 const parts = (condition: fc.Arbitrary<string>, rulesMaxCount: number): fc.Arbitrary<Case> =>
+  cases(fc.array(condition, { minLength: 1, maxLength: rulesMaxCount }), condition)
+
+const cases = (rules: fc.Arbitrary<string[]>, condition: fc.Arbitrary<string>): fc.Arbitrary<Case> =>
   fc.record({
-    conditions: fc.array(condition, { minLength: 1, maxLength: rulesMaxCount }).map(good),
+    conditions: rules.map(good),
     macros: fc.tuple(withoutMacros(condition), withoutMacros(condition)).map(
       ([m0, m1]) =>
         new Map([
@@ -135,6 +147,30 @@ test('a program agrees with the oracle on every rule and event', () => {
 
 test('rules that only rule out: what one event leaves behind does not change the next', () => {
   fc.assert(fc.property(parts(negationText, 40), check), seedOf(300))
+})
+
+test('rules that a double negation alone holds, with the fields that they deny missing too', () => {
+  let gatedCount = 0
+  fc.assert(
+    fc.property(parts(doubleNegationText, 20), (each) => {
+      gatedCount += compileConditions(inputOf(each)).statistics.gatedCount
+      check(each)
+    }),
+    seedOf(300),
+  )
+  assert.ok(gatedCount > 1000, `only ${gatedCount} rules had a gate`)
+})
+
+test('rules that share parts, of any form, which are asked for all of them at once', () => {
+  let sharingCount = 0
+  fc.assert(
+    fc.property(cases(sharingTexts, doubleNegationText), (each) => {
+      if (/^asked once/m.test(compileConditions(inputOf(each)).describe())) sharingCount++
+      check(each)
+    }),
+    seedOf(300),
+  )
+  assert.ok(sharingCount > 30, `only ${sharingCount} programs asked for several rules`)
 })
 
 test('single comparisons, each on its own', () => {

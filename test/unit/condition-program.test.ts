@@ -62,6 +62,7 @@ test('the program prints as in condition-program.golden.txt (UPDATE_GOLDEN=1 wri
       'fd.name glob "/home/*/.ssh/*" or fd.name pmatch (/root, /srv/*) or proc.cmdline regex "nc -l.*"',
       'proc.name = oneof (a, b) and user.uid != 0 and proc.exe = val(proc.name)',
       'evt.type = nothing',
+      'not (container or proc.name != sudo) and not proc.exe exists',
     ],
     {},
     macros,
@@ -78,6 +79,36 @@ test('an event that no gate hits reads the fields of gates alone', () => {
   assert.equal(reader.readCount, 1)
   assert.deepEqual(hitsOf(compiled, reader, event('openat', { ...fields, 'fd.name': '/a' }), TYPES), [0])
   assert.equal(reader.readCount, 4)
+})
+
+test('rules that only a negated != or exists holds are not looked at where it does not', () => {
+  const rules = Array.from({ length: 40 }, (_, index) => `not container.id != host and proc.cmdline != own-${index}`)
+  const compiled = program([...rules, 'not proc.exe exists', 'not (container.id != host and proc.exe != /a)'])
+  assert.equal(compiled.statistics.gatedCount, 42)
+  const reader = new TestReader(compiled, false)
+  const readsAndHits = (fields: Readonly<Record<string, string>>) => {
+    const before = reader.readCount
+    const hits = hitsOf(compiled, reader, event('openat', fields), TYPES, [0, 1])
+    return [reader.readCount - before, hits.length]
+  }
+  assert.deepEqual(readsAndHits({ 'container.id': 'abc', 'proc.exe': '/b', 'proc.cmdline': 'a' }), [2, 0])
+  assert.deepEqual(readsAndHits({ 'container.id': 'abc', 'proc.exe': '/a', 'proc.cmdline': 'a' }), [2, 1])
+  assert.deepEqual(readsAndHits({ 'container.id': 'abc', 'proc.cmdline': 'a' }), [2, 2])
+  assert.deepEqual(readsAndHits({ 'container.id': 'host', 'proc.exe': '/b', 'proc.cmdline': 'own-3' }), [3, 40])
+  assert.deepEqual(readsAndHits({ 'proc.exe': '/b', 'proc.cmdline': 'own-3' }), [3, 40])
+  assert.deepEqual(readsAndHits({ 'container.id': 'host', 'proc.exe': '/b' }), [3, 1])
+})
+
+test('what many rules behind a gate need is asked once for all of them', () => {
+  const own = Array.from({ length: 20 }, (_, index) => `proc.cmdline = val(proc.aname[${index + 1}])`)
+  const compiled = program(own.map((each) => `proc.name = sh and ${each} and not container.id != host`))
+  assert.match(compiled.describe(), /^asked once for all rules that need it: not container\.id != "host"$/m)
+  const reader = new TestReader(compiled, false)
+  const fields = { 'proc.name': 'sh', 'proc.cmdline': 'a', 'proc.aname[7]': 'a' }
+  assert.deepEqual(hitsOf(compiled, reader, event('execve', { ...fields, 'container.id': 'abc' }), TYPES, [0, 1]), [])
+  assert.equal(reader.readCount, 2)
+  assert.deepEqual(hitsOf(compiled, reader, event('execve', { ...fields, 'container.id': 'host' }), TYPES, [0, 1]), [6])
+  assert.deepEqual(hitsOf(compiled, reader, event('execve', fields), TYPES, [0, 1]), [6])
 })
 
 test('a profile without rules for a type wants none of its events', () => {

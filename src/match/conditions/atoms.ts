@@ -15,6 +15,8 @@ export const TEST_LESS = 10
 export const TEST_AT_MOST = 11
 export const TEST_AT_LEAST = 12
 export const TEST_MORE = 13
+/** The field is not there: known from reading it, in no index. Not of conditions, but of what their negations come to. */
+export const TEST_MISSING = 14
 
 export const TEST_NAMES = [
   '=',
@@ -31,18 +33,19 @@ export const TEST_NAMES = [
   '<=',
   '>=',
   '>',
+  'missing',
 ] as const
 
 export interface Atom {
   readonly id: number
   readonly operand: number
   readonly test: number
-  /** A character a byte; a network as 16 bytes, its prefix length and whether it is of IPv6 only; a number in decimal. */
+  /** A character a byte; a network as 16 bytes, its prefix length and whether it is of IPv6 only; a number in decimal; of `missing` nothing. */
   readonly value: string
 }
 
 export function isOrder(test: number): boolean {
-  return test >= TEST_LESS
+  return test >= TEST_LESS && test <= TEST_MORE
 }
 
 export class Atoms {

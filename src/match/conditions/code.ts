@@ -41,6 +41,14 @@ export class Code {
     return entry
   }
 
+  /** The number by which the node's answer is asked and remembered: for what is no comparison and no macro, one is made. */
+  asked(id: number): number {
+    const node = this.#nodes.at(id)
+    if (node.kind === 'predicate') return node.predicate
+    const [part, name] = node.kind === 'macro' ? [node.part, node.name] : [id, `of several rules (${id})`]
+    return this.#predicateCount + this.#macro(id, part, name)
+  }
+
   /** The code that goes on at `yes` when the node is true, else at `no`; what is jumped to stands before. */
   #emit(id: number, yes: number, no: number): number {
     const node = this.#nodes.at(id)
@@ -54,8 +62,7 @@ export class Code {
       case 'or':
         return node.parts.reduceRight((after, part) => this.#emit(part, yes, after), no)
       default: {
-        const asked =
-          node.kind === 'predicate' ? node.predicate : this.#predicateCount + this.#macro(id, node.part, node.name)
+        const asked = this.asked(id)
         this.#words.push(asked, yes, no)
         return this.#words.length - STEP
       }

@@ -3,6 +3,7 @@
  * stored once. Throws only on what the checker would have refused.
  */
 import { atOnce, type Steps } from '../steps.js'
+import { TEST_MISSING } from './atoms.js'
 import { Code } from './code.js'
 import { Gates } from './gates.js'
 import { Lowering } from './lower.js'
@@ -44,7 +45,8 @@ export function* conditionSteps(input: ConditionInput, options: MatchOptions = {
     ruleEntries[rule] = code.entry(node)
     yield
   }
-  const segments = yield* segmentTables(input, nodes, lowered, gates)
+  const { demands, ...segments } = yield* segmentTables(input, nodes, lowered, gates)
+  const demandAsks = Int32Array.from(demands, ({ node }) => code.asked(node))
   const indexes = yield* indexesOf(lowered, segments)
   return new Program(
     {
@@ -60,14 +62,19 @@ export function* conditionSteps(input: ConditionInput, options: MatchOptions = {
       ...askTables(lowered.predicates.all),
       indexes,
       ...segments,
+      demandAsks,
+      demandWants: Uint8Array.from(demands, ({ isWanted }) => Number(isWanted)),
     },
     options.firstMatch === true,
   )
 }
 
-function* indexesOf({ atoms, operands }: Lowering, { emitted }: SegmentTables): Steps<(OperandIndex | undefined)[]> {
+function* indexesOf(
+  { atoms, operands }: Lowering,
+  { emitted }: Pick<SegmentTables, 'emitted'>,
+): Steps<(OperandIndex | undefined)[]> {
   const byOperand = operands.all.map((): typeof atoms.all => [])
-  for (const atom of atoms.all) byOperand[atom.operand]?.push(atom)
+  for (const atom of atoms.all) if (atom.test !== TEST_MISSING) byOperand[atom.operand]?.push(atom)
   const indexes: (OperandIndex | undefined)[] = []
   for (const [operand, own] of byOperand.entries())
     indexes.push(own.length === 0 ? undefined : yield* indexOf(own, kindOfType(operands.at(operand).type), emitted))

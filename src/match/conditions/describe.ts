@@ -1,5 +1,5 @@
 /** A program as text, stable for equal input: what each field is compared with and by which index, each rule's gate and code. */
-import { TEST_NAMES, TEST_NETWORK } from './atoms.js'
+import { TEST_MISSING, TEST_NAMES, TEST_NETWORK } from './atoms.js'
 import type { Lowered } from './gates.js'
 import type { Tables } from './tables.js'
 
@@ -21,6 +21,7 @@ const INDEXES: readonly string[] = [
   'order',
   'order',
   'order',
+  'read',
 ]
 
 export function describeProgram(tables: Tables): string {
@@ -29,6 +30,10 @@ export function describeProgram(tables: Tables): string {
   for (const [macro, name] of tables.macroNames.entries()) {
     lines.push(`macro ${name}`)
     describeCode(tables, tables.macroEntries[macro] ?? -2, lines)
+  }
+  for (const [demand, asked] of tables.demandAsks.entries()) {
+    const wanted = tables.demandWants[demand] === 1 ? '' : 'not '
+    lines.push(`asked once for all rules that need it: ${wanted}${askedText(tables, asked)}`)
   }
   for (const rule of tables.rules.keys()) describeRule(tables, rule, lines)
   return `${lines.join('\n')}\n`
@@ -42,14 +47,15 @@ function describeFields({ lowered, indexes }: Tables, lines: string[]): void {
     for (const atom of lowered.atoms.all) {
       if (atom.operand !== id) continue
       const numbers = type !== 'string' && type !== 'bytes' && type !== 'list'
-      const index = numbers && atom.test !== TEST_NETWORK ? 'order' : (INDEXES[atom.test] ?? '')
+      const isOfOrder = numbers && atom.test !== TEST_NETWORK && atom.test !== TEST_MISSING
+      const index = isOfOrder ? 'order' : (INDEXES[atom.test] ?? '')
       const key = `${index}: ${TEST_NAMES[atom.test]}`
       const values = byTest.get(key) ?? []
       values.push(atomValue(lowered, atom.id))
       byTest.set(key, values)
     }
     for (const [key, values] of [...byTest].sort(([a], [b]) => (a < b ? -1 : 1)))
-      lines.push(`  ${key} ${shown(values)}`)
+      lines.push(`  ${key} ${shown(values)}`.trimEnd())
   }
 }
 
@@ -125,11 +131,12 @@ function askedText({ lowered, macroNames }: Tables, asked: number): string {
 
 function atomText(lowered: Lowered, id: number): string {
   const atom = lowered.atoms.at(id)
-  return `${lowered.operands.at(atom.operand).text} ${TEST_NAMES[atom.test]} ${atomValue(lowered, id)}`
+  return `${lowered.operands.at(atom.operand).text} ${TEST_NAMES[atom.test]} ${atomValue(lowered, id)}`.trimEnd()
 }
 
 function atomValue({ atoms, operands }: Lowered, id: number): string {
   const { operand, test, value } = atoms.at(id)
+  if (test === TEST_MISSING) return ''
   if (test === TEST_NETWORK) {
     const groups = Buffer.from(value.slice(0, 16), 'latin1').toString('hex').match(/.{4}/g) ?? []
     return `${groups.join(':')}/${value.charCodeAt(16)}`

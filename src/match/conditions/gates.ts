@@ -7,10 +7,10 @@
  * Both are found for the node and for its negation, from the parts up; `evt.type` and what has no index say nothing.
  */
 import type { Steps } from '../steps.js'
-import type { Atoms } from './atoms.js'
+import { type Atoms, TEST_MISSING } from './atoms.js'
 import type { Nodes } from './nodes.js'
 import type { Operands } from './operands.js'
-import type { Predicates } from './predicates.js'
+import type { Predicate, Predicates } from './predicates.js'
 import { likelihood, likelihoodOfAny } from './rarity.js'
 
 /** A gate of more sets, or falsifiers of more, are not worth their memory. */
@@ -129,13 +129,12 @@ export class Gates {
         return this.#whenAny(Int32Array.of(predicate.atom), facts)
       case 'any':
         return this.#whenAny(predicate.atoms, facts)
-      case 'differs': {
-        const { isSeveral, isEitherEnd } = this.#in.operands.at(predicate.operand)
-        if (!isSeveral || isEitherEnd) facts.deciders[1] = [this.sets.id(Int32Array.of(predicate.atom))]
-        return facts
-      }
+      case 'differs':
+        return this.#ofDiffers(predicate.operand, predicate.atom, facts)
+      case 'exists':
+        return this.#unlessMissing(predicate.operand, facts)
       case 'count':
-        return this.#ofCount(predicate.items, predicate.mode, predicate.isNegated, facts)
+        return this.#ofCount(predicate, facts)
       default:
         return facts
     }
@@ -147,17 +146,45 @@ export class Gates {
     return facts
   }
 
-  #ofCount(items: readonly number[], mode: string, isNegated: boolean, facts: Facts): Facts {
+  /** False when the field is missing; of `exists` only then, so that its negation is looked at where it is. */
+  #unlessMissing(operand: number, facts: Facts): Facts {
+    const missing = this.#gateOf(Int32Array.of(this.#in.atoms.id(operand, TEST_MISSING, '')))
+    facts.gates[1] = missing
+    facts.deciders[1] = missing.sets
+    return facts
+  }
+
+  /** Its negation holds where the value is the atom's (where there are several: all of them) and where there is none. */
+  #ofDiffers(operand: number, atom: number, facts: Facts): Facts {
+    const { isSeveral, isEitherEnd } = this.#in.operands.at(operand)
+    const equal = this.#gateOf(Int32Array.of(atom))
+    const missing = this.#unlessMissing(operand, facts).gates[1]
+    facts.gates[1] = joined([equal, missing])
+    if (!isSeveral || isEitherEnd) facts.deciders[1] = [...equal.sets, ...facts.deciders[1]]
+    return facts
+  }
+
+  #ofCount({ operand, items, mode, isNegated }: Extract<Predicate, { kind: 'count' }>, facts: Facts): Facts {
     const atoms = items.flatMap((item) => {
       const predicate = this.#in.predicates.at(item)
       return predicate.kind === 'atom' || predicate.kind === 'order' ? [predicate.atom] : []
     })
     const all = Int32Array.from(new Set(atoms)).sort()
+    const each = () => best([...all].map((atom) => this.#gateOf(Int32Array.of(atom))))
     if (!isNegated && mode === 'anyof') return this.#whenAny(all, facts)
     if (!isNegated && mode === 'oneof') facts.gates[0] = this.#gateOf(all)
-    if (!isNegated && mode === 'allof') facts.gates[0] = best([...all].map((atom) => this.#gateOf(Int32Array.of(atom))))
+    if (!isNegated && mode === 'allof') facts.gates[0] = each()
+    if (!isNegated || mode === 'oneof') return facts
+    const missing = this.#unlessMissing(operand, facts).gates[1]
+    if (mode === 'anyof') {
+      // "not all of them"
+      facts.gates[1] = joined([each(), missing])
+      return facts
+    }
     // "none of them"
-    if (isNegated && mode === 'allof') facts.deciders[1] = [this.sets.id(all)]
+    const any = this.#gateOf(all)
+    facts.gates[1] = joined([any, missing])
+    facts.deciders[1] = [...any.sets, ...facts.deciders[1]]
     return facts
   }
 

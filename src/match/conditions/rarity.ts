@@ -10,6 +10,7 @@ import {
   TEST_GLOB,
   TEST_ICONTAINS,
   TEST_IGLOB,
+  TEST_MISSING,
   TEST_NETWORK,
   TEST_PATH,
   TEST_PREFIX,
@@ -25,8 +26,12 @@ const CONTAINER = /^(?:container|k8s)\./
 const ANCESTOR = /^proc\.a/
 /** Of a whole set of values of one field: never rarer than its rarest, never surer than this. */
 const SET_MOST = 0.35
+/** A field is missing: of what an event is about seldom, else with what it hangs on (no container, no such ancestor). */
+const MISSING = 0.05
 
 export function likelihood(atom: Atom, operand: OperandEntry): number {
+  if (atom.test === TEST_MISSING)
+    return CONTAINER.test(operand.text) || ANCESTOR.test(operand.text) ? 2 * MISSING : MISSING
   if (operand.type === 'bool') return 0.4
   const coarse = COARSE.test(operand.text)
     ? 0.3

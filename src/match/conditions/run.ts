@@ -4,12 +4,15 @@
  * comparison answered, at most once an event: marks hold the number of the event, so that nothing is cleared between events.
  */
 import type { Operator } from '../../policy/condition/ast.js'
+import { TEST_MISSING } from './atoms.js'
 import { ACCEPT } from './code.js'
 import { holdsBetween, type ValueKind } from './compare.js'
 import { kindOfType } from './operands.js'
 import type { Plan } from './program.js'
 import { includes, inOrder } from './runs.js'
+import { SIEVED_MIN_COUNT } from './segments.js'
 import { Sieve } from './sieve.js'
+import { type Source, sourcesOf } from './sources.js'
 import {
   ASK_ANY,
   ASK_ATOM,
@@ -21,7 +24,6 @@ import {
   ASK_ORDER,
   type Tables,
 } from './tables.js'
-import { constantValues, TransformStep } from './transform.js'
 import type { ConditionHits, FieldReader } from './types.js'
 import { type FieldValues, InternedText, FieldValues as Values } from './values.js'
 
@@ -30,14 +32,6 @@ const EVENTS_MAX_COUNT = 1 << 29
 /** A list up to this long is asked item by item. */
 const SHORT_LIST_COUNT = 4
 const NO_HITS = new Int32Array(0)
-
-interface Source {
-  /** Index for the reader; -1: the event's type, -2: a transformer. */
-  readonly field: number
-  readonly inputs: readonly (number | FieldValues)[]
-  readonly values: FieldValues[]
-  readonly step: TransformStep | undefined
-}
 
 export class Run {
   readonly #tables: Tables
@@ -57,6 +51,8 @@ export class Run {
   readonly #hits: Int32Array[]
   readonly #hitCounts: Int32Array
   readonly #merged: (Int32Array | undefined)[]
+  /** The only hit of an operand that is missing, where that is compared. */
+  readonly #missing: readonly Int32Array[]
   readonly #atomMarks: Int32Array
   readonly #askMarks: Int32Array
   readonly #setMarks: Int32Array
@@ -81,12 +77,13 @@ export class Run {
     this.#isList = Uint8Array.from(operands, ({ type }) => Number(type === 'list'))
     this.#typeTexts = tables.eventTypes.map((name) => new InternedText(new TextEncoder().encode(name)))
     this.#slots = operands.map(() => new Values())
-    this.#sources = operands.map(({ source }) => this.#sourceOf(source))
+    this.#sources = sourcesOf(lowered.operands, this.#slots)
     this.#loaded = new Int32Array(operands.length)
     this.#walked = new Int32Array(operands.length)
     this.#hits = operands.map(() => NO_HITS)
     this.#hitCounts = new Int32Array(operands.length)
     this.#merged = operands.map(() => undefined)
+    this.#missing = missingHits(lowered)
     this.#atomMarks = new Int32Array(lowered.atoms.all.length)
     this.#askMarks = new Int32Array(lowered.predicates.all.length + tables.macroEntries.length)
     this.#setMarks = new Int32Array(tables.segmentFrom.length)
@@ -99,16 +96,6 @@ export class Run {
     for (const index of this.#tables.indexes) bytes += index?.programBytes ?? 0
     const marks = [this.#atomMarks, this.#askMarks, this.#setMarks, this.#ruleMarks, this.#loaded, this.#walked]
     return marks.reduce((sum, each) => sum + each.byteLength, bytes)
-  }
-
-  #sourceOf(source: Tables['lowered']['operands']['all'][number]['source']): Source {
-    if (source.kind === 'field') return { field: source.field, inputs: [], values: [], step: undefined }
-    if (source.kind === 'type') return { field: -1, inputs: [], values: [], step: undefined }
-    const inputs = source.inputs.map((each) => (each.kind === 'operand' ? each.operand : constantValues(each.bytes)))
-    const values = inputs.map((each) => (typeof each === 'number' ? (this.#slots[each] as FieldValues) : each))
-    const [first] = source.inputs
-    const isOfList = first?.kind === 'operand' && this.#tables.lowered.operands.at(first.operand).type === 'list'
-    return { field: -2, inputs, values, step: new TransformStep(source.name, isOfList, source.index) }
   }
 
   match(plan: Plan, eventType: number, reader: FieldReader, hits: ConditionHits): void {
@@ -168,8 +155,24 @@ export class Run {
       for (let index = 0; index < count; index++) state = sieve.next(state, hits[index] as number)
       if (sieve.from[state] === sieve.from[state + 1]) return
     }
+    state = this.#demand(segment, state)
     const last = sieve.from[state + 1] as number
     for (let at = sieve.from[state] as number; at < last; at++) this.#judge(sieve.pool[at] as number)
+  }
+
+  /** What is left of a state by what its rules share; a few rules are judged as fast. */
+  #demand(segment: number, from: number): number {
+    const { demandFrom, segmentDemands, demandAsks, demandWants } = this.#tables
+    const sieve = this.#sieve
+    const last = demandFrom[segment + 1] as number
+    let state = from
+    for (let at = demandFrom[segment] as number; at < last; at++) {
+      if ((sieve.from[state + 1] as number) - (sieve.from[state] as number) < SIEVED_MIN_COUNT) break
+      const demand = segmentDemands[at] as number
+      if (this.#ask(demandAsks[demand] as number) === (demandWants[demand] === 1)) continue
+      state = sieve.next(state, this.#atomMarks.length + demand)
+    }
+    return state
   }
 
   #judge(rule: number): void {
@@ -329,6 +332,11 @@ export class Run {
     const values = this.#load(operand)
     const index = this.#tables.indexes[operand]
     this.#hitCounts[operand] = 0
+    if (!values.isPresent) {
+      this.#hits[operand] = this.#missing[operand] as Int32Array
+      this.#hitCounts[operand] = this.#hits[operand].length
+      return
+    }
     if (index === undefined || values.count === 0) return
     if (values.count > 1) {
       this.#walkSeveral(operand, values)
@@ -381,4 +389,10 @@ export class Run {
     this.#foundCount = hits.length
     return hits
   }
+}
+
+function missingHits({ atoms, operands }: Tables['lowered']): Int32Array[] {
+  const hits = operands.all.map(() => NO_HITS)
+  for (const { id, operand, test } of atoms.all) if (test === TEST_MISSING) hits[operand] = Int32Array.of(id)
+  return hits
 }

@@ -3,12 +3,13 @@
  * of a gate are a segment, and so are those without a gate. Long segments are sieved (sieve.ts).
  */
 import type { Steps } from '../steps.js'
+import { Demands } from './demands.js'
 import type { Gates, Lowered } from './gates.js'
 import type { Group } from './tables.js'
 import type { ConditionInput } from './types.js'
 
-/** A shorter list is gone through faster than it is sieved. */
-const SIEVED_MIN_COUNT = 8
+/** A shorter list is gone through faster than it is sieved, and a part that fewer share is not asked for them. */
+export const SIEVED_MIN_COUNT = 8
 /** The set of rules without a gate. */
 const ALWAYS = -1
 
@@ -35,6 +36,7 @@ export function* segmentTables(input: ConditionInput, nodes: readonly number[], 
   const segment = flat(bySet)
   const rule = flat(segments.map(({ rules }) => rules))
   const operand = flat(sieved.operands)
+  const demand = flat(sieved.asked)
   const emitted = new Set<number>(sieved.atoms)
   for (const [atom, sets] of gateSets.entries()) if (sets.length > 0) emitted.add(atom)
   return {
@@ -46,10 +48,13 @@ export function* segmentTables(input: ConditionInput, nodes: readonly number[], 
     segmentGroups: Int32Array.from(segments, ({ group }) => group),
     ruleFrom: rule.from,
     segmentRules: rule.items,
-    isSieved: Uint8Array.from(sieved.operands, (own) => Number(own.length > 0)),
+    isSieved: Uint8Array.from(segments, (_, id) => Number(sieved.tables.lists.has(id))),
     operandFrom: operand.from,
     segmentOperands: operand.items,
     sieve: sieved.tables,
+    demandFrom: demand.from,
+    segmentDemands: demand.items,
+    demands: sieved.demands,
     groups: groups.map(
       (group, id): Group => ({
         ...group,
@@ -106,11 +111,14 @@ function operandOfSet(set: number, { atoms }: Lowered, gates: Gates): number {
   return atoms.at(first).operand
 }
 
-function* sieveTables(segments: readonly Segment[], nodes: readonly number[], { atoms }: Lowered, gates: Gates) {
+function* sieveTables(segments: readonly Segment[], nodes: readonly number[], lowered: Lowered, gates: Gates) {
+  const { atoms } = lowered
+  const demands = new Demands(lowered, gates)
+  const asked = segments.map((): number[] => [])
   const lists = new Map<number, Int32Array>()
   const falsified = gates.sets.all.map((): Set<number> | undefined => undefined)
   const operands = segments.map((): number[] => [])
-  for (const [id, { rules }] of segments.entries()) {
+  for (const [id, { set: gateSet, rules }] of segments.entries()) {
     if (rules.length < SIEVED_MIN_COUNT) continue
     const own = new Set<number>()
     for (const rule of rules)
@@ -119,8 +127,9 @@ function* sieveTables(segments: readonly Segment[], nodes: readonly number[], { 
         falsified[set] = falsifies.add(rule)
         own.add(set)
       }
-    yield
-    if (own.size === 0) continue
+    const shared = yield* demands.of(rules, nodes, gateSet, SIEVED_MIN_COUNT)
+    if (own.size + shared.length === 0) continue
+    asked[id] = shared
     lists.set(id, Int32Array.from(rules))
     const read = new Set<number>()
     for (const set of own) for (const atom of gates.sets.all[set] ?? []) read.add(atoms.at(atom).operand)
@@ -134,8 +143,9 @@ function* sieveTables(segments: readonly Segment[], nodes: readonly number[], { 
         sets[atom]?.push(set)
         used.add(atom)
       }
-  const setRuns = flat(sets)
-  const ruleRuns = flat(falsified.map((rules) => [...(rules ?? [])]))
+  // behind the atoms stand the demands, each a set of its own
+  const setRuns = flat([...sets, ...demands.all.map((_, id) => [falsified.length + id])])
+  const ruleRuns = flat([...falsified, ...demands.rules].map((rules) => [...(rules ?? [])]))
   const tables = {
     lists,
     setFrom: setRuns.from,
@@ -144,7 +154,7 @@ function* sieveTables(segments: readonly Segment[], nodes: readonly number[], { 
     rules: ruleRuns.items,
     ruleCount: nodes.length,
   }
-  return { operands, atoms: used, tables }
+  return { operands, atoms: used, asked, demands: demands.all, tables }
 }
 
 /** Lists behind each other: list i is items[from[i]] to items[from[i + 1]]. */

@@ -54,6 +54,12 @@ export interface Tables {
   readonly operandFrom: Int32Array
   readonly segmentOperands: Int32Array
   readonly sieve: SieveTables
+  /** What a segment asks of what its sieve leaves (demands.ts): segmentDemands[demandFrom[s]] to [demandFrom[s + 1]]. */
+  readonly demandFrom: Int32Array
+  readonly segmentDemands: Int32Array
+  /** Of each demand: what is asked, and the answer that lets its rules through. */
+  readonly demandAsks: Int32Array
+  readonly demandWants: Uint8Array
 
   readonly groups: readonly Group[]
 }
