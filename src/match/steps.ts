@@ -1,6 +1,7 @@
 /**
  * Work that can be left between two steps: compiling thousands of rules takes a second, and who does it beside other work gives
- * that other work its turn at each `yield`. A step is short: a rule, a node, one index.
+ * that other work its turn at each `yield`. A step is a rule or a node, which is short, or one index: of thousands of entries it
+ * takes tens of milliseconds, and nothing has its turn meanwhile.
  */
 export type Steps<Result> = Generator<void, Result, void>
 
