@@ -1,5 +1,6 @@
 /** Builds commander commands from the option table, so that flags, help, environment and configuration never disagree. */
 import { type Command, Option } from 'commander'
+import { HullguardError } from '../telemetry/errors.js'
 import { OPTIONS, type OptionName, resolveSettings, type Settings } from './options.js'
 
 export interface CommandSpec {
@@ -22,10 +23,30 @@ export function addCommand(program: Command, spec: CommandSpec, finish: Finish):
   for (const name of spec.options) command.addOption(toOption(name))
   for (const { flags, help } of spec.own ?? []) command.option(flags, help)
   for (const argument of spec.arguments ?? []) command.argument(argument.name, argument.help)
+  const lists = command.options.filter(({ variadic }) => variadic)
+  const advice = (spec.arguments ?? []).length === 0 || lists.length === 0 ? undefined : adviceOf(lists)
+  if (advice !== undefined) {
+    command.addHelpText('after', `\n${advice}`)
+    command.showHelpAfterError(`(${advice};\n\`hullguard COMMAND --help\` lists what it takes)`)
+  }
   command.action(async () => {
     const flags = command.opts<Record<string, unknown>>()
-    finish(await spec.run(resolveSettings(spec.options, flags), { args: command.args, own: flags }))
+    try {
+      finish(await spec.run(resolveSettings(spec.options, flags), { args: command.args, own: flags }))
+    } catch (error) {
+      const isGiven = lists.some((list) => command.getOptionValueSource(list.attributeName()) === 'cli')
+      const mayBeTaken = isGiven && command.args.length < (spec.arguments ?? []).length
+      if (advice === undefined || !mayBeTaken || !(error instanceof HullguardError) || error.errorName !== 'usage')
+        throw error
+      throw new HullguardError('usage', `${error.message}; ${advice}`)
+    }
   })
+}
+
+/** A list takes what was meant as an argument and stands behind it: said where an argument is missing. */
+function adviceOf(lists: readonly Option[]): string {
+  const names = lists.map(({ long }) => long).join(', ')
+  return `every word behind a list (${names}) is taken into it: arguments stand in front, or behind \`--\``
 }
 
 function toOption(name: OptionName): Option {

@@ -28,6 +28,8 @@ export const eventsCommand: CommandSpec = {
   arguments: [{ name: '[kinds...]', help: `only these kinds: ${RECORD_KINDS.join(', ')}` }],
   async run(settings, { args, own }) {
     const query = queryOf(args, own)
+    const kind = settings.list('collector').find(isRecordKind)
+    if (kind !== undefined) throw new HullguardError('usage', `--collector: expected HOST:PORT, received \`${kind}\``)
     const source = openSource(settings)
     const print = printer(settings.flag('json'))
     try {

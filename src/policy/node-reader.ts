@@ -89,11 +89,12 @@ export class NodeReader {
     return fields
   }
 
-  list(node: Node, what: string): Node[] | undefined {
+  /** `mapHelp`: what to say of a mapping in its place. */
+  list(node: Node, what: string, mapHelp?: string): Node[] | undefined {
     const target = this.#target(node)
     if (target === undefined) return undefined
     if (isSeq(target)) return target.items as Node[]
-    this.#wrongType(node, what, 'a list', target)
+    this.#wrongType(node, what, 'a list', target, isMap(target) ? mapHelp : undefined)
     return undefined
   }
 

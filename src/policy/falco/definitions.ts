@@ -16,6 +16,10 @@ import type { Definitions, ListDefinition, ListItem, MacroDefinition, RuleDefini
 
 type Fields = ReadonlyMap<string, Field>
 
+/** A policy named behind `--rules FILE` is taken for a second rules file. */
+const NATIVE_HELP =
+  'a native policy is named with `--policies`, or in front of `--rules`, which takes every word behind it'
+
 const RULE_KEYS = [
   'rule',
   'condition',
@@ -71,7 +75,7 @@ export class DefinitionReader {
 
   read(source: SourceText, document: PolicyDocument): void {
     const reader = new NodeReader(source, document, this.#sink)
-    for (const node of reader.list(document.contents, 'a rules file') ?? []) {
+    for (const node of reader.list(document.contents, 'a rules file', NATIVE_HELP) ?? []) {
       reader.place = {}
       const fields = reader.map(node, 'an item of a rules file')
       if (fields === undefined) continue
