@@ -12,36 +12,26 @@ import { ABI_NATIVE, nativeSyscall, SYSCALL_NUMBERS_MAX, syscallName } from '../
 import type { ContainerRef } from '../record/model.js'
 import {
   type CapabilityIndex,
-  type ConnectIndex,
   compileCapability,
   compileExec,
   compileNet,
   compileSyscall,
-  type ExecIndex,
   hitsByDefault,
-  isListRule,
   rulesOf,
-  SYSCALL_WORDS,
   type SyscallIndex,
 } from './compile.js'
-import {
-  describeBounds,
-  describeList,
-  describeNetworks,
-  describeNumbers,
-  describePaths,
-  ruleTextOf,
-  sections,
-} from './describe.js'
-import { EntryFinder } from './entry-finder.js'
-import type { EntryLists } from './entry-lists.js'
+import { describeBounds, describeNumbers, ruleTextOf, sections } from './describe.js'
 import { nextExpiryMs } from './exceptions.js'
+import { ExecRules } from './exec-rules.js'
 import { MountRules, SignalRules } from './fact-rules.js'
 import { compileFile, FileRules } from './file-rules.js'
+import { NetRules } from './net-rules.js'
+import { judgeCapability, judgeSyscall } from './number-rules.js'
 import { CompiledProfile } from './profile.js'
+import { Scores } from './scores.js'
 import { selects } from './selector.js'
 import { atOnce, type Steps } from './steps.js'
-import { RuleSet, sortAscending, Tally } from './tally.js'
+import { type RuleSet, sortAscending } from './tally.js'
 import type { ExecNames, FilePaths, Hits, MountFacts, Profile, Program, RuleId, SenderFacts } from './types.js'
 import { VerdictCache } from './verdict-cache.js'
 
@@ -60,20 +50,12 @@ const ACT_MOUNT = 5
 const ACT_CAPABILITY = 6
 const ACT_SYSCALL = 7
 const SETUP = 1 << 4
-/** Of execs: both names are one, no allow entry covers the invoked one, it is a script. */
-const SAME_NAME = 1 << 5
-const UNCOVERED = 1 << 6
-const SCRIPT = 1 << 7
 /** Of acts on files: there is a second path. */
 const OTHER_PATH = 1 << 5
 /** Of system calls: allow lists can name it. */
 const ALLOWABLE = 1 << 5
 /** Protocol or accesses. */
 const DETAIL_SHIFT = 8
-/** The facts of an exec are how many patterns the invoked name matches, these, and those of the file. */
-const EXEC_FACTS_FROM = 3
-const NET_FACTS_FROM = 2
-
 let lastVersion = 0
 
 /** `nowMs`: UTC, the time at which exceptions count or have expired; 0: none has. */
@@ -90,17 +72,26 @@ export function* programSteps(policies: readonly Policy[], nowMs = 0): Steps<Pro
     byDefault[id] = hitsByDefault(rule) ? 1 : 0
     yield
   }
+  const exec = yield* compileExec(rules)
+  const connect = yield* compileNet(rules, 'connect')
+  const listen = yield* compileNet(rules, 'listen')
+  const capability = compileCapability(rules)
+  const syscall = compileSyscall(rules)
+  const lists = [exec.lists, connect.ports.lists, listen.ports.lists, syscall.denied, capability.denied]
+  const scores = new Scores(byDefault, lists)
+  yield
   const parts: Parts = {
     rules,
     byDefault,
-    exec: yield* compileExec(rules),
-    connect: yield* compileNet(rules, 'connect'),
-    listen: yield* compileNet(rules, 'listen'),
+    scores,
+    exec: new ExecRules(rules, exec, byDefault, scores),
+    connect: new NetRules(connect, scores),
+    listen: new NetRules(listen, scores),
     files: new FileRules(rules, yield* compileFile(rules)),
     signals: new SignalRules(rules),
     mounts: new MountRules(rules),
-    capability: compileCapability(rules),
-    syscall: compileSyscall(rules),
+    capability,
+    syscall,
   }
   yield
   return new CompiledProgram(policies, nowMs, parts)
@@ -110,9 +101,10 @@ interface Parts {
   readonly rules: readonly Rule[]
   /** By rule: hit by what no entry names. */
   readonly byDefault: Uint8Array
-  readonly exec: ExecIndex
-  readonly connect: ConnectIndex
-  readonly listen: ConnectIndex
+  readonly scores: Scores
+  readonly exec: ExecRules
+  readonly connect: NetRules
+  readonly listen: NetRules
   readonly files: FileRules
   readonly signals: SignalRules
   readonly mounts: MountRules
@@ -124,28 +116,11 @@ class CompiledProgram implements Program {
   readonly version = ++lastVersion
   readonly rules: readonly Rule[]
   readonly #policyIndex: Uint32Array
-  readonly #exec: ExecIndex
-  readonly #connect: ConnectIndex
-  readonly #listen: ConnectIndex
-  readonly #capability: CapabilityIndex
-  readonly #files: FileRules
-  readonly #signals: SignalRules
-  readonly #mounts: MountRules
+  readonly #parts: Parts
   readonly validUntilMs: number | undefined
-  readonly #syscall: SyscallIndex
-  readonly #byDefault: Uint8Array
-  readonly #withAllow: Uint8Array
   readonly #inSetup: Uint8Array
   readonly #profiles = new Map<string, CompiledProfile>()
-  readonly #first: Tally
-  readonly #second: Tally
-  /** Rules with a matching deny entry that are not hit by default: the others are walked anyway. */
-  readonly #denied: RuleSet
-  readonly #finder: EntryFinder
   readonly #cache: VerdictCache
-  /** Code of the entries of exec exceptions: in a foreign root they cover no more than allow entries do. */
-  readonly #exempt: number
-  #isForeign = false
 
   constructor(
     readonly policies: readonly Policy[],
@@ -155,56 +130,27 @@ class CompiledProgram implements Program {
     this.rules = parts.rules
     this.validUntilMs = nextExpiryMs(policies, nowMs)
     this.#policyIndex = Uint32Array.from(policies.flatMap(({ rules }, index) => rules.map(() => index)))
-    this.#exec = parts.exec
-    this.#connect = parts.connect
-    this.#listen = parts.listen
-    this.#capability = parts.capability
-    this.#files = parts.files
-    this.#signals = parts.signals
-    this.#mounts = parts.mounts
-    this.#syscall = parts.syscall
-    const flags = (flag: (rule: Rule) => boolean) => Uint8Array.from(this.rules, (rule) => (flag(rule) ? 1 : 0))
-    this.#byDefault = parts.byDefault
-    this.#withAllow = flags((rule) => isListRule(rule) && rule.allow !== undefined)
-    this.#inSetup = flags(({ setup }) => setup)
-    this.#first = new Tally(this.rules.length)
-    this.#second = new Tally(this.rules.length)
-    this.#denied = new RuleSet(this.rules.length)
-    this.#finder = new EntryFinder(
-      this.#exec.lists,
-      this.#connect.ports.lists,
-      this.#listen.ports.lists,
-      this.#syscall.denied,
-      this.#capability.denied,
-    )
-    this.#exempt = this.#exec.exemptCode
-    const factsMaxCounts = [
-      EXEC_FACTS_FROM + 2 * this.#exec.trie.found.length,
-      NET_FACTS_FROM + 2 * this.#connect.trie.found.length,
-      2 + this.#files.factsMaxCount,
-      2 + this.#signals.factsMaxCount,
-      2 + this.#mounts.factsMaxCount,
-    ]
+    this.#parts = parts
+    this.#inSetup = Uint8Array.from(this.rules, ({ setup }) => Number(setup))
+    const { exec, connect, listen, files, signals, mounts } = parts
+    const factsMaxCounts = [exec, connect, listen, files, signals, mounts].map((each) => 2 + each.factsMaxCount)
     this.#cache = new VerdictCache(this.rules.length, Math.max(...factsMaxCounts))
   }
 
   describe(): string {
     const text = ruleTextOf(this.rules)
-    const { trie, lists } = this.#exec
+    const { exec, files, connect, listen, signals, mounts, syscall, capability, byDefault } = this.#parts
     return sections([
-      ['exec: paths', describePaths(trie, (terminal) => describeList(lists, terminal, text))],
-      ['file: paths', this.#files.describe(text)],
-      ['connect: networks', describeNetworks(this.#connect, text)],
-      ['listen: networks', describeNetworks(this.#listen, text)],
-      ['signal: facts of senders', this.#signals.describe(text)],
-      ['mount: facts of mounts', this.#mounts.describe(text)],
-      [
-        'syscall: calls',
-        describeNumbers(this.#syscall, (nr) => syscallName(nr, ABI_NATIVE), SYSCALL_NUMBERS_MAX, text),
-      ],
-      ['capability: capabilities', describeNumbers(this.#capability, capabilityName, CAPABILITIES_MAX, text)],
+      ['exec: paths', exec.describe(text)],
+      ['file: paths', files.describe(text)],
+      ['connect: networks', connect.describe(text)],
+      ['listen: networks', listen.describe(text)],
+      ['signal: facts of senders', signals.describe(text)],
+      ['mount: facts of mounts', mounts.describe(text)],
+      ['syscall: calls', describeNumbers(syscall, (nr) => syscallName(nr, ABI_NATIVE), SYSCALL_NUMBERS_MAX, text)],
+      ['capability: capabilities', describeNumbers(capability, capabilityName, CAPABILITIES_MAX, text)],
       ['bounds', describeBounds(this.rules, text)],
-      ['violated by what no entry names', this.rules.flatMap((_, id) => (this.#byDefault[id] === 1 ? [text(id)] : []))],
+      ['violated by what no entry names', this.rules.flatMap((_, id) => (byDefault[id] === 1 ? [text(id)] : []))],
     ])
   }
 
@@ -232,7 +178,7 @@ class CompiledProgram implements Program {
       this.version,
       Uint32Array.from(ids),
       this.rules,
-      (id) => this.#byDefault[id] === 1,
+      (id) => this.#parts.byDefault[id] === 1,
     )
     this.#profiles.set(key, profile)
     return profile
@@ -241,24 +187,12 @@ class CompiledProgram implements Program {
   matchExec(profile: Profile, names: ExecNames, setup: boolean, hits: Hits): void {
     const own = this.#begin(profile, hits)
     if (own.rules.length === 0) return
-    const { bytes, invokedStart, invokedEnd, fileStart, fileEnd } = names
-    const uncovered = names.foreignRoot && !names.verified
-    const same = sameBytes(bytes, invokedStart, invokedEnd, fileStart, fileEnd)
+    const { exec } = this.#parts
     const cache = this.#cache
-    const flags = (same ? SAME_NAME : 0) | (uncovered ? UNCOVERED : 0) | (names.isScript ? SCRIPT : 0)
+    const flags = exec.flagsOf(names)
     cache.start(own.id, ACT_EXEC | flags | (setup ? SETUP : 0))
-    cache.add(0)
-    this.#addTerminals(bytes, invokedStart, invokedEnd)
-    const invokedEndAt = cache.count
-    cache.facts[EXEC_FACTS_FROM - 1] = invokedEndAt - EXEC_FACTS_FROM
-    if (!same) this.#addTerminals(bytes, fileStart, fileEnd)
-    if (cache.recall(hits)) return
-    this.#isForeign = uncovered
-    this.#raiseTerminals(EXEC_FACTS_FROM, invokedEndAt, own, this.#first)
-    this.#raiseTerminals(invokedEndAt, cache.count, own, this.#second)
-    this.#isForeign = false
-    this.#judgeExec(own, uncovered, same ? this.#first : this.#second, names.isScript, setup, hits)
-    this.#remember(hits)
+    exec.gather(names, flags, cache)
+    if (!cache.recall(hits)) this.#conclude(exec.judge(own, flags, cache), setup, hits)
   }
 
   matchConnect(
@@ -272,51 +206,57 @@ class CompiledProgram implements Program {
   ): void {
     const own = this.#begin(profile, hits)
     if (own.rules.length === 0) return
+    const { connect } = this.#parts
+    const cache = this.#cache
     // entries are limited to TCP or UDP: all other protocols are one to them
     const limited = proto === IPPROTO_TCP || proto === IPPROTO_UDP ? proto : 0
-    this.#cache.start(own.id, ACT_CONNECT | (limited << DETAIL_SHIFT) | (setup ? SETUP : 0))
-    this.#judgeNet(own, this.#connect, own.connectByDefault, bytes, offset, port, proto, setup, hits)
+    cache.start(own.id, ACT_CONNECT | (limited << DETAIL_SHIFT) | (setup ? SETUP : 0))
+    connect.gather(bytes, offset, port, cache)
+    if (!cache.recall(hits)) this.#conclude(connect.judge(own, own.connectByDefault, proto, cache), setup, hits)
   }
 
   matchListen(profile: Profile, bytes: Uint8Array, offset: number, port: number, setup: boolean, hits: Hits): void {
     const own = this.#begin(profile, hits)
     if (own.rules.length === 0) return
-    this.#cache.start(own.id, ACT_LISTEN | (setup ? SETUP : 0))
-    this.#judgeNet(own, this.#listen, own.listenByDefault, bytes, offset, port, IPPROTO_TCP, setup, hits)
+    const { listen } = this.#parts
+    const cache = this.#cache
+    cache.start(own.id, ACT_LISTEN | (setup ? SETUP : 0))
+    listen.gather(bytes, offset, port, cache)
+    if (!cache.recall(hits)) this.#conclude(listen.judge(own, own.listenByDefault, IPPROTO_TCP, cache), setup, hits)
   }
 
   matchFile(profile: Profile, paths: FilePaths, access: number, setup: boolean, hits: Hits): void {
     const own = this.#begin(profile, hits)
     if (own.file.length === 0) return
+    const { files } = this.#parts
     const wanted = access & FILE_ACCESS_ALL
     const cache = this.#cache
     const flags = (paths.hasOther ? OTHER_PATH : 0) | (setup ? SETUP : 0)
     cache.start(own.id, ACT_FILE | flags | (wanted << DETAIL_SHIFT))
-    this.#files.gather(paths, cache)
+    files.gather(paths, cache)
     if (cache.recall(hits)) return
-    this.#files.judge(own, wanted, paths.hasOther, cache)
-    this.#addSet(this.#files.violated, setup, hits)
-    this.#remember(hits)
+    files.judge(own, wanted, paths.hasOther, cache)
+    this.#conclude(files.violated, setup, hits)
   }
 
   matchSignal(profile: Profile, sender: SenderFacts, setup: boolean, hits: Hits): void {
     const own = this.#begin(profile, hits)
     if (own.signal.length === 0) return
-    this.#cache.start(own.id, ACT_SIGNAL | (setup ? SETUP : 0))
-    this.#signals.gather(sender, this.#cache)
-    if (this.#cache.recall(hits)) return
-    this.#addSet(this.#signals.judge(own, this.#cache), setup, hits)
-    this.#remember(hits)
+    const { signals } = this.#parts
+    const cache = this.#cache
+    cache.start(own.id, ACT_SIGNAL | (setup ? SETUP : 0))
+    signals.gather(sender, cache)
+    if (!cache.recall(hits)) this.#conclude(signals.judge(own, cache), setup, hits)
   }
 
   matchMount(profile: Profile, mount: MountFacts, setup: boolean, hits: Hits): void {
     const own = this.#begin(profile, hits)
     if (own.mount.length === 0) return
-    this.#cache.start(own.id, ACT_MOUNT | (setup ? SETUP : 0))
-    this.#mounts.gather(mount, this.#cache)
-    if (this.#cache.recall(hits)) return
-    this.#addSet(this.#mounts.judge(own, this.#cache), setup, hits)
-    this.#remember(hits)
+    const { mounts } = this.#parts
+    const cache = this.#cache
+    cache.start(own.id, ACT_MOUNT | (setup ? SETUP : 0))
+    mounts.gather(mount, cache)
+    if (!cache.recall(hits)) this.#conclude(mounts.judge(own, cache), setup, hits)
   }
 
   matchCapability(profile: Profile, low: number, high: number, setup: boolean, hits: Hits): void {
@@ -326,16 +266,8 @@ class CompiledProgram implements Program {
     this.#cache.add(low)
     this.#cache.add(high)
     if (this.#cache.recall(hits)) return
-    const { allowed, denied } = this.#capability
-    for (let number = 0; number < CAPABILITIES_MAX; number++)
-      if ((((number < 32 ? low : high) >>> (number & 31)) & 1) === 1) this.#raise(denied, number, 0, own, this.#first)
-    for (let index = 0; index < own.capabilityByDefault.length; index++) {
-      const rule = own.capabilityByDefault[index] as number
-      const outside = (low & ~(allowed[rule * 2] as number)) | (high & ~(allowed[rule * 2 + 1] as number))
-      if (outside !== 0 || this.#first.best(rule) !== -1) this.#add(rule, setup, hits)
-    }
-    this.#addSet(this.#denied, setup, hits)
-    this.#remember(hits)
+    const { capability, scores } = this.#parts
+    this.#conclude(judgeCapability(capability, own, low, high, scores), setup, hits)
   }
 
   matchSyscall(profile: Profile, nr: number, abi: number, setup: boolean, hits: Hits): void {
@@ -345,63 +277,11 @@ class CompiledProgram implements Program {
     const known = native >= 0 && native < SYSCALL_NUMBERS_MAX
     const isAllowable = known && abi === ABI_NATIVE
     this.#cache.start(own.id, ACT_SYSCALL | (isAllowable ? ALLOWABLE : 0) | (setup ? SETUP : 0))
-    this.#cache.add(known ? native : -1)
+    const call = known ? native : -1
+    this.#cache.add(call)
     if (this.#cache.recall(hits)) return
-    const { allowed, denied } = this.#syscall
-    if (known) this.#raise(denied, native, 0, own, this.#first)
-    for (let index = 0; index < own.syscallByDefault.length; index++) {
-      const rule = own.syscallByDefault[index] as number
-      const word = isAllowable ? (allowed[rule * SYSCALL_WORDS + (native >>> 5)] as number) : 0
-      if (((word >>> (native & 31)) & 1) === 0 || this.#first.best(rule) !== -1) this.#add(rule, setup, hits)
-    }
-    this.#addSet(this.#denied, setup, hits)
-    this.#remember(hits)
-  }
-
-  /** The cache has been started. */
-  #judgeNet(
-    own: CompiledProfile,
-    { trie, ports }: ConnectIndex,
-    byDefault: Uint32Array,
-    bytes: Uint8Array,
-    offset: number,
-    port: number,
-    proto: number,
-    setup: boolean,
-    hits: Hits,
-  ): void {
-    const cache = this.#cache
-    trie.walk(bytes, offset)
-    for (let index = 0; index < trie.foundCount; index++) {
-      const network = trie.found[index] as number
-      cache.add(network)
-      cache.add(ports.leafOf(network, port))
-    }
-    if (cache.recall(hits)) return
-    for (let at = NET_FACTS_FROM; at < cache.count; at += 2) {
-      const base = ports.baseOf(cache.facts[at] as number)
-      for (let node = cache.facts[at + 1] as number; node > 0; node >>>= 1)
-        this.#raise(ports.lists, base + node, proto, own, this.#first)
-    }
-    for (let index = 0; index < byDefault.length; index++) {
-      const rule = byDefault[index] as number
-      const best = this.#first.best(rule)
-      if (best === -1 || (best & 1) === 1) this.#add(rule, setup, hits)
-    }
-    for (let index = 0; index < this.#denied.count; index++) {
-      const rule = this.#denied.items[index] as number
-      if ((this.#first.best(rule) & 1) === 1) this.#add(rule, setup, hits)
-    }
-    this.#remember(hits)
-  }
-
-  #remember(hits: Hits): void {
-    sortAscending(hits.rules, hits.count)
-    this.#cache.remember(hits)
-  }
-
-  #addSet(violated: RuleSet, setup: boolean, hits: Hits): void {
-    for (let index = 0; index < violated.count; index++) this.#add(violated.items[index] as number, setup, hits)
+    const { syscall, scores } = this.#parts
+    this.#conclude(judgeSyscall(syscall, own, call, isAllowable, scores), setup, hits)
   }
 
   #begin(profile: Profile, hits: Hits): CompiledProfile {
@@ -409,81 +289,17 @@ class CompiledProgram implements Program {
       throw new TypeError('expected a profile of this program')
     if (hits.rules.length < profile.rules.length) throw new RangeError('expected room in `hits` for every rule')
     hits.count = 0
-    this.#first.clear()
-    this.#second.clear()
-    this.#denied.clear()
+    this.#parts.scores.clear()
     return profile
   }
 
-  #addTerminals(bytes: Uint8Array, start: number, end: number): void {
-    const { trie } = this.#exec
-    trie.walk(bytes, start, end)
-    for (let index = 0; index < trie.foundCount; index++) this.#cache.add(trie.found[index] as number)
-  }
-
-  /** Terminals that stand among the facts from `from` to `to`. */
-  #raiseTerminals(from: number, to: number, profile: CompiledProfile, tally: Tally): void {
-    for (let at = from; at < to; at++) this.#raise(this.#exec.lists, this.#cache.facts[at] as number, 0, profile, tally)
-  }
-
-  #judgeExec(
-    own: CompiledProfile,
-    uncovered: boolean,
-    file: Tally,
-    isScript: boolean,
-    setup: boolean,
-    hits: Hits,
-  ): void {
-    if (uncovered) this.#addAll(own.execWithAllow, setup, hits)
-    for (let index = 0; index < own.execByDefault.length; index++) {
-      const rule = own.execByDefault[index] as number
-      if (uncovered && this.#withAllow[rule] === 1) continue
-      if (this.#execViolates(rule, file, isScript)) this.#add(rule, setup, hits)
+  /** The verdict, kept for the facts as they stand in the cache. */
+  #conclude(violated: RuleSet, setup: boolean, hits: Hits): void {
+    for (let index = 0; index < violated.count; index++) {
+      const rule = violated.items[index] as number
+      if (!setup || this.#inSetup[rule] === 1) hits.rules[hits.count++] = rule
     }
-    for (let index = 0; index < this.#denied.count; index++) {
-      const rule = this.#denied.items[index] as number
-      if (uncovered && this.#withAllow[rule] === 1) continue
-      if (this.#execViolates(rule, file, isScript)) this.#add(rule, setup, hits)
-    }
+    sortAscending(hits.rules, hits.count)
+    this.#cache.remember(hits)
   }
-
-  /** The invoked name decides; the file may only be denied by an entry that names it, and a script's interpreter must be covered too. */
-  #execViolates(rule: number, file: Tally, isScript: boolean): boolean {
-    const byDefault = this.#byDefault[rule] === 1
-    const invokedBest = this.#first.best(rule)
-    if (invokedBest === -1 ? byDefault : (invokedBest & 1) === 1) return true
-    const fileBest = file.best(rule)
-    return fileBest === -1 ? isScript && byDefault : (fileBest & 1) === 1
-  }
-
-  /** Counts the entries of one list for the rules of the profile. */
-  #raise(lists: EntryLists, list: number, proto: number, profile: CompiledProfile, tally: Tally): void {
-    const finder = this.#finder
-    finder.find(lists, list, profile)
-    for (let index = 0; index < finder.count; index++) {
-      const at = finder.at[index] as number
-      const limited = lists.protos[at] as number
-      if (limited !== 0 && limited !== proto) continue
-      const rule = lists.rules[at] as number
-      const code = lists.codes[at] as number
-      if (this.#isForeign && code === this.#exempt) continue
-      tally.raise(rule, code)
-      if ((code & 1) === 1 && this.#byDefault[rule] === 0) this.#denied.add(rule)
-    }
-  }
-
-  #addAll(rules: Uint32Array, setup: boolean, hits: Hits): void {
-    for (let index = 0; index < rules.length; index++) this.#add(rules[index] as number, setup, hits)
-  }
-
-  #add(rule: number, setup: boolean, hits: Hits): void {
-    if (!setup || this.#inSetup[rule] === 1) hits.rules[hits.count++] = rule
-  }
-}
-
-/** An absent name is not the same as another absent name: both are judged. */
-function sameBytes(bytes: Uint8Array, start: number, end: number, otherStart: number, otherEnd: number): boolean {
-  if (end - start !== otherEnd - otherStart) return false
-  for (let at = start, other = otherStart; at < end; at++, other++) if (bytes[at] !== bytes[other]) return false
-  return true
 }
