@@ -6,7 +6,6 @@
 import type { Identity } from '../container/identity.js'
 import type { ExecNames, Hits } from '../match/types.js'
 import { TOLD_TYPES } from '../record/fields/events.js'
-import type { RecordDraft } from '../record/model.js'
 import type { PeerRef } from '../record/network.js'
 import type { EventHandler } from '../sensor/batch.js'
 import { GapTracker, type LostRange } from '../sensor/gaps.js'
@@ -32,91 +31,33 @@ import {
   SocketFlag,
   SyscallFlag,
 } from '../sensor/generated/abi.js'
-import { type FoundName, type NameKind, NameStreams } from '../sensor/names/streams.js'
-import { decisionOf } from '../sensor/refusals.js'
-import { hookOf } from '../sensor/rungs.js'
+import { type FoundName, NameStreams } from '../sensor/names/streams.js'
 import { decodeText } from '../sensor/text.js'
-import type { Counters } from '../telemetry/counters.js'
-import { callName } from './call-drafts.js'
 import { matchCall } from './call-rules.js'
 import { Connections } from './connections.js'
-import type { Draft, Drafts } from './drafts.js'
+import type { Draft } from './drafts.js'
+import {
+  CONNECT_TYPE,
+  callHook,
+  callType,
+  EXEC_TYPE,
+  EXIT_TYPE,
+  FORK_TYPE,
+  hookName,
+  NAME_TYPES,
+  OOM_TYPE,
+  SYSCALL_TYPE,
+} from './event-types.js'
 import { execRanges } from './exec-names.js'
-import type { EventContext } from './fields/context.js'
 import { GainedRules } from './gained.js'
-import type { HeldEvents } from './held-events.js'
+import type { EventTap, PipelineOptions } from './pipeline-options.js'
 import type { PolicySet } from './policies.js'
 import type { ProcessEntry } from './process-table.js'
-import type { ProcessTracker } from './process-tracker.js'
-import type { Judged, Verdicts } from './verdicts.js'
-
-/** Which container a cgroup is: the live host's table, or a capture's. */
-export interface Identities {
-  lookup(cgroupId: bigint): Identity | undefined
-  lookup32(low: number, high: number): Identity | undefined
-  onCgroupCreated(id: bigint, parentId: bigint, level: number, path: string, creatorPid?: number): Identity | undefined
-  onCgroupRemoved(id: bigint): void
-}
-
-/** The set of policies that an event is judged by: the one that its header names. */
-export interface PolicySource {
-  /** Some rule is for processes of the host. */
-  readonly isHostWanted: boolean
-  forVersion(version: number): PolicySet
-}
-
-/** Is what the process runs the file that this path names in the container's own root? A doubt says no. */
-export type OwnFileCheck = (identity: Identity, pid: number, path: string) => boolean
-
-/** Sees each event of a container as the pipeline takes it: in order, identified, before anything follows from it. */
-export interface EventTap {
-  event(event: EvHeader, identity: Identity): void
-  lost(range: LostRange): void
-}
-
-export interface PipelineOptions {
-  table: Identities
-  tracker: ProcessTracker
-  drafts: Drafts
-  context: EventContext
-  policies: PolicySource
-  isOwnFile: OwnFileCheck
-  /** A first use of a syscall is judged too. The live kernel reports what violates a rule; a capture knows first uses only. */
-  judgesFirstUses: boolean
-  /** Acts (enum hg_act) that are recorded whether a rule holds for them or not. */
-  isActRecorded: (act: number) => boolean
-  /** The same for the names in DNS, TLS and HTTP. */
-  areNamesRecorded: boolean
-  verdicts: Verdicts
-  held: HeldEvents
-  append: (draft: RecordDraft) => { seq: bigint }
-  /** A cgroup was made, and the table has said what it knows of it. */
-  onCgroup: (identity: Identity, cgroupId: bigint) => void
-  onLost: (range: LostRange) => void
-  /** Records wait for what belongs to them: `expire` has to be called in a while. */
-  onWaiting: () => void
-  counters: Counters
-}
+import type { Judged } from './verdicts.js'
 
 /** One profile can hold at most this many rules of one kind that hit at once before a larger buffer is made. */
 const HITS_FIRST_COUNT = 256
 const IPPROTO_TCP = 6
-
-const EXEC_TYPE = TOLD_TYPES.indexOf('execve')
-const FORK_TYPE = TOLD_TYPES.indexOf('clone')
-const EXIT_TYPE = TOLD_TYPES.indexOf('procexit')
-const CONNECT_TYPE = TOLD_TYPES.indexOf('connect')
-const SYSCALL_TYPE = TOLD_TYPES.indexOf('syscall')
-const OOM_TYPE = TOLD_TYPES.indexOf('oom')
-const NAME_TYPES: Readonly<Record<NameKind, number>> = {
-  dns: TOLD_TYPES.indexOf('dns'),
-  tls: TOLD_TYPES.indexOf('tls'),
-  http: TOLD_TYPES.indexOf('http'),
-}
-/** A call that no rule can name. */
-const UNTOLD_TYPE = -1
-/** By the name of a call. */
-const CALL_TYPES: ReadonlyMap<string, number> = new Map(TOLD_TYPES.map((name, index) => [name, index]))
 
 export class Pipeline implements EventHandler {
   readonly #options: PipelineOptions
@@ -310,7 +251,7 @@ export class Pipeline implements EventHandler {
     const set = this.#begin(header, entry, identity)
     const { context } = this.#options
     context.call = event
-    const eventType = CALL_TYPES.get(event.act === Act.UNIX_CONNECT ? 'unix_connect' : callName(event)) ?? UNTOLD_TYPE
+    const eventType = callType(event)
     // to conditions a call is one that came to its end: a refused one is seen there too
     const isDecision = (event.flags & CallFlag.DECISION) !== 0
     if (!isDecision) this.#matchConditions(set, identity, eventType)
@@ -326,7 +267,7 @@ export class Pipeline implements EventHandler {
       this.undecodable()
       return
     }
-    this.#finish(header, draft, judgedFor, set, callHook(event, isDecision), eventType, gained)
+    this.#finish(header, draft, judgedFor, set, callHook(event), eventType, gained)
   }
 
   cgroup(event: EvCgroup): void {
@@ -493,14 +434,4 @@ export class Pipeline implements EventHandler {
       if (isFirstMatch) break
     }
   }
-}
-
-function callHook(event: EvCall, isDecision: boolean): string {
-  if (isDecision) return hookName(decisionOf(event))
-  return event.act === Act.SIGNAL ? 'signal_generate' : 'sys_exit'
-}
-
-/** As records name it: without the family where that is a tracepoint. */
-function hookName(program: string): string {
-  return hookOf(program).replace(/^tp_btf\//, '')
 }

@@ -13,7 +13,7 @@ import { EvExec, EvFork, type EvHeader, ExecFlag } from '../../sensor/generated/
 import type { TaskSnapshot } from '../../sensor/sensor.js'
 import { decodeText } from '../../sensor/text.js'
 import { execRanges } from '../exec-names.js'
-import type { EventTap, OwnFileCheck } from '../pipeline.js'
+import type { EventTap, OwnFileCheck } from '../pipeline-options.js'
 import type { ProcessEntry, ProcessTable } from '../process-table.js'
 import type { NameSource } from '../users.js'
 import { identityToJson, processToJson } from './entries.js'
