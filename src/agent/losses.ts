@@ -1,6 +1,7 @@
 /** Whose events the kernel side lost: its counts by cgroup, as a metric by container. Read when the metrics are asked for. */
 import type { ContainerTable } from '../container/table.js'
-import { dropLabels, type Sensor } from '../sensor/sensor.js'
+import { dropLabels } from '../sensor/kernel-counts.js'
+import type { Sensor } from '../sensor/sensor.js'
 import type { Counters } from '../telemetry/counters.js'
 
 const METRIC = 'sensor_container_drops_total'

@@ -12,19 +12,16 @@ import { Attachments, type HookChange } from './attachments.js'
 import { BatchWalker, type EventHandler } from './batch.js'
 import { CALL_PROGRAMS, hooksOfActs, recipeEntries } from './call-recipes.js'
 import {
-  Drop,
-  decodeMapLossKey,
   EvMemory,
   EvTask,
   encodeMapCgroup,
   encodeMapContainer,
   encodeMapControl,
   Kind,
-  MAP_LOSS_KEY_BYTES,
   type MapCgroup,
   type MapControl,
-  type MapLossKey,
 } from './generated/abi.js'
+import { KernelCounts, type Loss } from './kernel-counts.js'
 import { loadByTrying, type Reasons } from './ladder.js'
 import { explainLoadError } from './load-error.js'
 import { EXEC_DECISION, type Refusals, refusalsOf } from './refusals.js'
@@ -112,21 +109,6 @@ export interface MemoryReading {
 const EEXIST = 17
 const NO_LIMIT = 0xffff_ffff_ffff_ffffn
 
-/** So many events of a cgroup were lost or cut for one cause. */
-export interface Loss extends MapLossKey {
-  count: number
-}
-
-/** Names of a kernel drop's cause and kind, as the counters label them. */
-export function dropLabels(causeIndex: number, kindIndex: number): { cause: string; kind: string } {
-  return { cause: nameIn(Drop, causeIndex), kind: nameIn(Kind, kindIndex) }
-}
-
-function nameIn(table: Readonly<Record<string, number>>, value: number): string {
-  const entry = Object.entries(table).find(([, number]) => number === value)
-  return entry === undefined ? String(value) : entry[0].toLowerCase()
-}
-
 export class Sensor {
   /** Optional programs that this kernel refused, with the reason. */
   readonly missing: Reasons<string>
@@ -135,7 +117,7 @@ export class Sensor {
   readonly #options: SensorOptions
   readonly #pool = new ArrayBuffer(SLAB_BYTES * SLAB_COUNT)
   readonly #walker = new BatchWalker(this.#pool)
-  readonly #possibleCpus: number
+  readonly #counts: KernelCounts
   #control: MapControl = {
     version: 0,
     wantHost: 0,
@@ -158,19 +140,9 @@ export class Sensor {
     this.missing = missing
     this.#hooks = new Attachments(native, missing, options.unifiedRoot)
     this.#options = options
-    this.#possibleCpus = readPossibleCpuCount()
     options.counters.define('sensor_events_total', 'counter', 'Events decoded from the ring')
     options.counters.define('sensor_undecodable_total', 'counter', 'Ring records that did not decode')
-    options.counters.define(
-      'sensor_kernel_drops_total',
-      'counter',
-      'Events or state lost in the kernel, by cause and kind',
-    )
-    options.counters.define(
-      'sensor_recursion_misses_total',
-      'counter',
-      'Runs of a probe that the kernel left out because the probe was running on that CPU already',
-    )
+    this.#counts = new KernelCounts(native, options.counters, readPossibleCpuCount())
     options.counters.define('sensor_ring_waiting_bytes', 'gauge', 'Bytes that wait in the ring')
     options.counters.define('sensor_slab_waits_total', 'counter', 'Times the reader waited for a free slab')
     options.counters.define('sensor_wakeups_total', 'counter', 'Wake-ups of the ring reader')
@@ -424,20 +396,7 @@ export class Sensor {
   /** Brings the kernel's drop counts and the reader's figures into the counters: some hundred system calls. */
   publishCounters(): void {
     const { counters } = this.#options
-    const key = new Uint8Array(4)
-    const value = new BigUint64Array(this.#possibleCpus)
-    const valueBytes = new Uint8Array(value.buffer)
-    for (let causeIndex = 0; causeIndex < Drop.MAX; causeIndex++) {
-      for (let kindIndex = 0; kindIndex < Kind.MAX; kindIndex++) {
-        new DataView(key.buffer).setUint32(0, causeIndex * Kind.MAX + kindIndex, true)
-        if (!this.#native.lookup('drops', key, valueBytes)) continue
-        const total = value.reduce((sum, one) => sum + one, 0n)
-        if (total > 0n) counters.set('sensor_kernel_drops_total', Number(total), dropLabels(causeIndex, kindIndex))
-      }
-    }
-    for (const { name, recursionMissesCount } of this.programs())
-      if (recursionMissesCount > 0)
-        counters.set('sensor_recursion_misses_total', recursionMissesCount, { program: name })
+    this.#counts.publish()
     const stats = this.stats()
     counters.set('sensor_ring_waiting_bytes', stats.waitingBytes)
     counters.set('sensor_slab_waits_total', stats.waitsForSlabCount)
@@ -446,15 +405,7 @@ export class Sensor {
 
   /** Whose events were lost or cut, as far as that was known when it happened (4,096 owners and causes; the oldest go). */
   losses(): Loss[] {
-    const keys = this.#native.keys('losses')
-    const value = new Uint8Array(8)
-    const losses: Loss[] = []
-    for (let at = 0; at + MAP_LOSS_KEY_BYTES <= keys.length; at += MAP_LOSS_KEY_BYTES) {
-      const key = keys.subarray(at, at + MAP_LOSS_KEY_BYTES)
-      if (!this.#native.lookup('losses', key, value)) continue
-      losses.push({ ...decodeMapLossKey(key), count: Number(new DataView(value.buffer).getBigUint64(0, true)) })
-    }
-    return losses
+    return this.#counts.losses()
   }
 
   /** What the kernel says of the loaded programs. */

@@ -4,7 +4,8 @@ import { test } from 'node:test'
 import { defineLosses, publishLosses } from '../../src/agent/losses.js'
 import type { ContainerTable } from '../../src/container/table.js'
 import { Drop, Kind } from '../../src/sensor/generated/abi.js'
-import type { Loss, Sensor } from '../../src/sensor/sensor.js'
+import type { Loss } from '../../src/sensor/kernel-counts.js'
+import type { Sensor } from '../../src/sensor/sensor.js'
 import { Counters } from '../../src/telemetry/counters.js'
 
 const NAMES = new Map([
