@@ -9,7 +9,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { describeMachine, machineFacts } from './support/machine.js'
+import { describeMachine, type Machine, machineFacts } from './support/machine.js'
 import { type BenchOptions, CannotRun, type Emit, type Row } from './support/row.js'
 import { toTable } from './support/table.js'
 
@@ -120,6 +120,7 @@ async function runAll(
   console.log(describeMachine(machine))
   if (isQuick) console.log('--quick: too few samples for any conclusion')
   const rows: Row[] = []
+  const cases: Record<string, string> = {}
   let failedCount = 0
   let skippedCount = 0
   for (const name of names) {
@@ -130,20 +131,32 @@ async function runAll(
     if (outcome.failed !== undefined) failedCount++
     if (outcome.skipped !== undefined) skippedCount++
     const how = outcome.failed ? `FAILED (${outcome.failed})` : outcome.skipped ? `skipped: ${outcome.skipped}` : 'done'
+    cases[name] = how
     process.stderr.write(`${name} ${how}, ${((Date.now() - startedMs) / 1000).toFixed(0)} s\n`)
     if (isInterrupted) break
   }
   console.log(`\n${toTable(rows)}`)
   if (files.json !== undefined) writeFileSync(files.json, `${JSON.stringify(rows, null, 1)}\n`)
-  if (files.result !== undefined) writeFileSync(files.result, resultText({ machine, rows }))
+  if (files.result !== undefined) writeFileSync(files.result, resultText({ machine, isQuick, cases, rows }))
   if (failedCount > 0 || isInterrupted) return 1
   return skippedCount === names.length ? EXIT_CANNOT_RUN : 0
 }
 
+/** What bench/results/ keeps; scripts/generate-benchmarks.mjs makes docs/benchmarks.md of it. */
+interface Result {
+  machine: Machine
+  isQuick: boolean
+  /** How each case that ran ended: `done`, or why not. */
+  cases: Readonly<Record<string, string>>
+  rows: readonly Row[]
+}
+
 /** One row a line: a later result differs from an earlier one line by line. */
-function resultText({ machine, rows }: { machine: object; rows: readonly Row[] }): string {
+function resultText({ machine, isQuick, cases, rows }: Result): string {
   const lines = rows.map((row) => `    ${JSON.stringify(row)}`).join(',\n')
-  return `{\n  "machine": ${JSON.stringify(machine)},\n  "rows": [\n${lines}\n  ]\n}\n`
+  const head = { machine, isQuick, cases }
+  const fields = Object.entries(head).map(([key, value]) => `  ${JSON.stringify(key)}: ${JSON.stringify(value)},\n`)
+  return `{\n${fields.join('')}  "rows": [\n${lines}\n  ]\n}\n`
 }
 
 let isInterrupted = false
