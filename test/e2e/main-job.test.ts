@@ -203,6 +203,7 @@ describe('the main job with Docker', { skip }, () => {
         multicall: 'boolean',
         upper_layer: 'boolean',
         refused: 'boolean',
+        deleted: 'boolean',
       },
       fork: { child_pid: 'number', child_start_ns: 'decimal' },
       exit: { code: 'number', signal: 'number', signal_name: 'string', core_dumped: 'boolean', runtime_ns: 'decimal' },
