@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <unistd.h>
 
 #include <cstdarg>
@@ -103,6 +104,9 @@ Status ProbeObject::Load() {
   const int error = bpf_object__load(object_);
   if (error != 0) return WithLog(error, "cannot load the BPF object");
   loaded_ = true;
+#ifdef __GLIBC__
+  (void)malloc_trim(0);  // the types of the whole kernel were read for this once; nothing depends on what goes back
+#endif
   return Status::Ok();
 }
 

@@ -76,9 +76,11 @@ struct {
 	__type(value, struct map_profile);
 } profiles SEC(".maps");
 
+/* Sizes of the tables of rules: an entry costs memory only when it is there, but each of the possible ones 16 bytes of buckets. All
+ * profiles share them, of two programs while one takes over from the other. Full: the new set is refused whole (kernel_tables_full). */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 65536);
+	__uint(max_entries, 32768);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct map_exec_key);
 	__type(value, struct map_exec_result);
@@ -86,7 +88,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 65536);
+	__uint(max_entries, 16384);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct map_exec_key);
 	__type(value, struct map_exec_result);
@@ -102,7 +104,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 65536);
+	__uint(max_entries, 32768);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct map_exec_key);
 	__type(value, struct map_file_result);
@@ -110,7 +112,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 65536);
+	__uint(max_entries, 16384);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct map_exec_key);
 	__type(value, struct map_file_result);
@@ -188,7 +190,7 @@ struct send_value {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 8192);
+	__uint(max_entries, 4096);
 	__type(key, struct send_key);
 	__type(value, struct send_value);
 } sends SEC(".maps");
@@ -240,7 +242,7 @@ struct flow_value {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 8192);
+	__uint(max_entries, 4096);
 	__type(key, struct flow_key);
 	__type(value, struct flow_value);
 } flows SEC(".maps");
@@ -295,7 +297,7 @@ struct repeat_value {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
+	__uint(max_entries, 8192);
 	__type(key, struct repeat_key);
 	__type(value, struct repeat_value);
 } repeats SEC(".maps");
@@ -317,7 +319,7 @@ struct {
 /* Of the drops of events, whose they were. An entry that is pushed out takes only this attribution with it: `drops` has the sum. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 4096);
+	__uint(max_entries, 1024);
 	__type(key, struct map_loss_key);
 	__type(value, __u64);
 } losses SEC(".maps");

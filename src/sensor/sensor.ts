@@ -403,7 +403,7 @@ export class Sensor {
     counters.set('sensor_wakeups_total', stats.wakeupsCount)
   }
 
-  /** Whose events were lost or cut, as far as that was known when it happened (4,096 owners and causes; the oldest go). */
+  /** Whose events were lost or cut, as far as that was known when it happened (1,024 owners and causes; the oldest go). */
   losses(): Loss[] {
     return this.#counts.losses()
   }
