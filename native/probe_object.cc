@@ -5,6 +5,7 @@
 #include <bpf/btf.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstdarg>
@@ -173,10 +174,16 @@ bpf_map* ProbeObject::FindMap(const std::string& name) const {
   return object_ == nullptr ? nullptr : bpf_object__find_map_by_name(object_, name.c_str());
 }
 
-uint8_t* ProbeObject::GlobalsBytes(size_t* size_bytes) const {
+// What libbpf has of them in memory are their first values only: the map itself is mapped here.
+const uint8_t* ProbeObject::GlobalsBytes(size_t* size_bytes) {
   bpf_map* map = FindMap(".bss");
-  *size_bytes = 0;
-  return map == nullptr ? nullptr : MappedValue(map, size_bytes);
+  if (globals_ == nullptr && map != nullptr && loaded_) {
+    globals_bytes_ = bpf_map__value_size(map);
+    void* mapped = mmap(nullptr, globals_bytes_, PROT_READ, MAP_SHARED, bpf_map__fd(map), 0);
+    globals_ = mapped == MAP_FAILED ? nullptr : mapped;
+  }
+  *size_bytes = globals_ == nullptr ? 0 : globals_bytes_;
+  return static_cast<const uint8_t*>(globals_);
 }
 
 int64_t ProbeObject::GlobalOffset(const std::string& name) const {
@@ -195,6 +202,8 @@ int64_t ProbeObject::GlobalOffset(const std::string& name) const {
 void ProbeObject::Close() {
   for (auto& entry : links_) (void)bpf_link__destroy(entry.second);  // the process gives the hooks up either way
   links_.clear();
+  if (globals_ != nullptr) (void)munmap(globals_, globals_bytes_);
+  globals_ = nullptr;
   if (object_ != nullptr) bpf_object__close(object_);
   object_ = nullptr;
   loaded_ = false;

@@ -46,8 +46,8 @@ class ProbeObject {
 
   bpf_map* FindMap(const std::string& name) const;
   bool loaded() const { return loaded_; }
-  // The object's writable globals, mapped; nullptr when there are none. size_bytes is set.
-  uint8_t* GlobalsBytes(size_t* size_bytes) const;
+  // The writable globals as the programs see them, mapped until Close(); nullptr when there are none. After Load(). size_bytes is set.
+  const uint8_t* GlobalsBytes(size_t* size_bytes);
   // Offset of a global in GlobalsBytes(); -1 when it is not there.
   int64_t GlobalOffset(const std::string& name) const;
   // What libbpf and the verifier said since the last call; kept to the last 16 KiB.
@@ -58,6 +58,8 @@ class ProbeObject {
 
   bpf_object* object_ = nullptr;
   bool loaded_ = false;
+  void* globals_ = nullptr;
+  size_t globals_bytes_ = 0;
   std::map<std::string, bpf_link*> links_;
 };
 

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 
 const root = new URL('../', import.meta.url)
 const { EVENT_TYPES } = await import(new URL('dist/src/record/fields/events.js', root).href)
+const { kindsText } = await import(new URL('dist/src/record/fields/kinds-text.js', root).href)
 const { FIELDS } = await import(new URL('dist/src/record/fields/table.js', root).href)
 const outputFile = new URL('docs/fields.md', root)
 
@@ -11,23 +12,18 @@ const row = (...cells) => `| ${cells.map(cell).join(' | ')} |`
 const isArgument = ({ name }) => name.startsWith('evt.arg.')
 const named = ({ name, argument }) =>
   `\`${argument === 'none' ? name : argument === 'optional' ? `${name}[…]?` : `${name}[…]`}\``
-const kindsOfProcesses = FIELDS.find(({ name }) => name === 'proc.pid').kinds
-/** The long list is that of all acts. */
-const kindsOf = ({ kinds }) =>
-  kinds.length === 0 ? '-' : kinds.length === kindsOfProcesses.length ? 'all' : kinds.join(', ')
-
 const text = `<!-- Generated from src/record/fields by scripts/generate-fields.mjs. Do not edit. -->
 # Fields
 
 What conditions and outputs may name. \`hullguard fields\` prints the same. *Read from* says which kinds of records yield the
-field (\`all\`: every act of a process); \`-\`: it is part of the language, and a rule that reads it is refused. *Cost* is that of
+field (\`all\`: every act of a process; \`calls\`: every act that is a system call); \`-\`: it is part of the language, and a rule that reads it is refused. *Cost* is that of
 reading it for an event: \`event\`, a look into the event; \`process\` and \`container\`, kept with them; \`ancestors\`, a walk up the
 processes; \`made\`, put together each time.
 
 | field | type | unit | read from | cost | what |
 |---|---|---|---|---|---|
 ${FIELDS.filter((field) => !isArgument(field))
-  .map((field) => row(named(field), field.type, field.unit || '-', kindsOf(field), field.cost, field.source))
+  .map((field) => row(named(field), field.type, field.unit || '-', kindsText(field.kinds), field.cost, field.source))
   .join('\n')}
 
 Arguments of calls, \`evt.arg.NAME\`, are strings; a call without the argument does not have the field. NAME is one of:

@@ -1,9 +1,12 @@
 /** hullguard fields: what conditions and outputs may name, and what of it the probes yield today. Needs neither root nor the addon. */
 import { EVENT_TYPES } from '../record/fields/events.js'
+import { kindsText } from '../record/fields/kinds-text.js'
 import { FIELDS } from '../record/fields/table.js'
 import type { FieldSpec } from '../record/fields/types.js'
 import type { CommandSpec } from './command.js'
 import { alignColumns } from './table.js'
+
+const KINDS_MAX_CHARS = 32
 
 export const fieldsCommand: CommandSpec = {
   name: 'fields',
@@ -28,8 +31,10 @@ export const fieldsCommand: CommandSpec = {
   },
 }
 
-function listed(kinds: readonly string[]): string {
-  return kinds.length === 0 ? '-' : kinds.join(',')
+/** The first words of a long list: `--json` has them all. */
+function listed(kinds: FieldSpec['kinds']): string {
+  const text = kindsText(kinds)
+  return text.length <= KINDS_MAX_CHARS ? text : `${text.slice(0, text.lastIndexOf(', ', KINDS_MAX_CHARS - 2))}, …`
 }
 
 function nameOf({ name, argument }: FieldSpec): string {

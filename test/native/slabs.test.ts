@@ -63,12 +63,13 @@ describe('slabs', { skip }, () => {
   })
 
   /** A sensor whose slabs wait in `held` until the test takes them. */
-  function begin(slabsCount: number) {
+  function begin(slabsCount: number, batchDelayMs?: number) {
     const held: { slab: number; sizeBytes: number }[] = []
     const running = startSensor(
       slabsCount,
       (slab, sizeBytes) => held.push({ slab, sizeBytes }),
       nativeOptions(RING_BYTES),
+      batchDelayMs,
     )
     const numbers = new Numbers()
     const walker = new BatchWalker(running.pool)
@@ -104,6 +105,16 @@ describe('slabs', { skip }, () => {
     assert.equal(dropsCount(sensor), 0n)
     const { bytesCount } = sensor.stats()
     assert.ok(bytesCount > stuck.bytesCount)
+    sensor.close()
+  })
+
+  test('an urgent event ends the wait for company', async () => {
+    const { sensor, held, takeAll } = begin(2, 10 * 60_000)
+    for (let round = 0; round < 3; round++) {
+      await act(program, 'join', cgroupDir) // who joins a container is urgent, its exit is not
+      await waitFor('the join', () => held.length > 0)
+      takeAll()
+    }
     sensor.close()
   })
 

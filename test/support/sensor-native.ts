@@ -46,10 +46,11 @@ export function startSensor(
   slabsCount: number,
   onSlab: (slab: number, sizeBytes: number) => void,
   options = nativeOptions(),
+  batchDelayMs = 1,
 ): Running {
   const sensor = loadSensor(options)
   const pool = new ArrayBuffer(slabsCount * SLAB_BYTES)
-  sensor.start('events', 'critical', pool, SLAB_BYTES, 1, onSlab)
+  sensor.start('events', 'critical', pool, SLAB_BYTES, batchDelayMs, onSlab)
   return { sensor, pool }
 }
 

@@ -7,9 +7,10 @@ import type { EventKind } from '../model.js'
 import type { FieldArgument, FieldCost, FieldSpec, FieldType } from './types.js'
 
 /** Kinds whose records name the process that acted. */
-const ANY: readonly EventKind[] = [
+export const KINDS_OF_PROCESSES: readonly EventKind[] = [
   ...(['exec', 'fork', 'exit', 'connect', 'syscall', 'oom', 'dns', 'tls', 'http', ...CALL_KINDS] as const),
 ]
+const ANY = KINDS_OF_PROCESSES
 const EXEC: readonly EventKind[] = ['exec']
 const CONNECT: readonly EventKind[] = ['connect']
 const EXIT: readonly EventKind[] = ['exit']
