@@ -111,9 +111,7 @@ function listenRule(index: number): ListenRule {
 }
 
 /** Calls that the events do not make. */
-const RARE_CALLS = [
-  101, 134, 153, 166, 167, 168, 169, 175, 176, 246, 248, 250, 272, 298, 304, 308, 310, 313, 320, 321,
-]
+const RARE_CALLS = [101, 134, 153, 166, 167, 168, 169, 175, 176, 246, 248, 250, 272, 298, 304, 308, 310, 313, 320, 321]
 
 function syscallRule(index: number, random: () => number): SyscallRule {
   const deny = new Set(Array.from({ length: 3 }, () => RARE_CALLS[Math.floor(random() * RARE_CALLS.length)] ?? 101))

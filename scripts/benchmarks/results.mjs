@@ -15,16 +15,6 @@ export const CASES = [
   'memory',
 ]
 
-/**
- * Rows of an older form say something else under the names of today's: those files do not hold the case. The matcher's judged native
- * policies alone, overhead knew no configurations.
- * FIXME: drop when bench/results/ has no file from before 2026-11-26.
- */
-const IS_PRESENT_FORM = {
-  matcher: ({ metric }) => metric === 'compile_ms',
-  overhead: ({ param }) => param.includes('config='),
-}
-
 /** `name=value,…` -> {name: value, …}; nothing of a row that is not there. */
 export function paramsOf(row) {
   const { param = '' } = row ?? {}
@@ -81,7 +71,7 @@ export class Results {
     this.files = files
     this.#figures = new Map(
       CASES.map((name) => {
-        const holds = (file) => file.rows.some((row) => row.case === name && (IS_PRESENT_FORM[name]?.(row) ?? true))
+        const holds = (file) => file.rows.some((row) => row.case === name)
         const source = files.find(holds)
         return [name, new Figures(source, source?.rows.filter((row) => row.case === name) ?? [])]
       }),

@@ -276,16 +276,6 @@ describe('the result files', () => {
     assert.doesNotMatch(page, /## Memory and idle CPU\n\n.*did not end well/)
   })
 
-  test('rows of an older form are not taken for what they do not say', async () => {
-    const rows: Row[] = [
-      ['matcher', 'hullguard', 'rules=1000', 'ns_per_event', 636],
-      ['overhead', 'unwatched', 'op=fork_exec', 'ratio', 1.01],
-    ]
-    const page = await pageOf({ z: { ...older, rows: [...older.rows, ...rows] } })
-    assert.match(page, /no result file holds the case `matcher`/)
-    assert.match(page, /no result file holds the case `overhead`/)
-  })
-
   test('the page has every case of the bench', async () => {
     const { stderr } = await run(process.execPath, [BENCH, '--nonsense'])
     const cases = /cases: (.*)/.exec(stderr)?.[1]?.split(', ') ?? []
@@ -293,8 +283,7 @@ describe('the result files', () => {
     const { file, generate } = made({ all: { date: '2026-01-02', rows: cases.map((name) => [name, '', '', '', 0]) } })
     await generate()
     const page = await readFile(file, 'utf8')
-    for (const name of cases.filter((one) => one !== 'matcher' && one !== 'overhead'))
-      assert.doesNotMatch(page, new RegExp(`no result file holds the case \`${name}\``))
+    for (const name of cases) assert.doesNotMatch(page, new RegExp(`no result file holds the case \`${name}\``))
     assert.deepEqual(
       [...page.matchAll(/From \[all\.json\]|no result file holds the case/g)].length,
       cases.length,
