@@ -79,7 +79,7 @@ test('hullguard fields lists every field and event type, and what is yielded', (
     FIELDS.map(({ name }) => name),
   )
   assert.equal(listed.event_types.length, EVENT_TYPES.length)
-  assert.match(run(), /^proc\.aname\[…\]\? +string +- +exec,/m)
+  assert.match(run(), /^proc\.aname\[…\]\? +string +- +all /m)
 })
 
 test('the registry names each field once, yields only what is carried, and covers the public rules', () => {
