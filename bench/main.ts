@@ -9,22 +9,11 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { CASES } from './support/case-names.js'
 import { describeMachine, type Machine, machineFacts } from './support/machine.js'
 import { type BenchOptions, CannotRun, type Emit, type Row } from './support/row.js'
 import { toTable } from './support/table.js'
 
-/** In order of running: what needs no privilege comes first. */
-const CASES = [
-  'matcher',
-  'delivery',
-  'pipeline',
-  'cost',
-  'overhead',
-  'kill',
-  'saturation',
-  'sustained',
-  'memory',
-] as const
 type Case = (typeof CASES)[number]
 type Run = (emit: Emit, options: BenchOptions) => Promise<void>
 

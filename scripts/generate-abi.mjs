@@ -4,14 +4,14 @@
 // Numeric #defines (HG_*) come from bpf/abi.h's text: BTF has none.
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { putGenerated } from './generated-file.mjs'
 
 const root = new URL('../', import.meta.url)
 const objectAt = process.argv.indexOf('--object')
 const objectName = objectAt === -1 ? 'dist/bpf/hullguard.bpf.o' : process.argv[objectAt + 1]
 const objectFile = fileURLToPath(new URL(objectName, root))
-const outputFile = new URL('src/sensor/generated/abi.ts', root)
 const dump = JSON.parse(
   execFileSync('bpftool', ['-j', 'btf', 'dump', 'file', objectFile], { encoding: 'utf8', maxBuffer: 1 << 28 }),
 )
@@ -229,18 +229,4 @@ const text = `// Generated from the BTF of dist/bpf/hullguard.bpf.o (bpf/abi.h) 
 export const ABI_HASH = '${hash}'
 ${body}${layoutText}`
 
-if (process.argv.includes('--check')) {
-  let present = ''
-  try {
-    present = readFileSync(outputFile, 'utf8')
-  } catch {}
-  if (present !== text) {
-    console.error(
-      'src/sensor/generated/abi.ts differs from the compiled BPF object; run `node scripts/generate-abi.mjs`',
-    )
-    process.exit(1)
-  }
-} else {
-  mkdirSync(new URL('.', outputFile), { recursive: true })
-  writeFileSync(outputFile, text)
-}
+putGenerated('src/sensor/generated/abi.ts', text, 'the compiled BPF object')

@@ -1,5 +1,6 @@
 // tables/errors.json -> src/telemetry/generated/errors.ts and docs/errors.md. `--check` fails when they differ from the table.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
+import { putGenerated } from './generated-file.mjs'
 
 const root = new URL('../', import.meta.url)
 const table = JSON.parse(readFileSync(new URL('tables/errors.json', root), 'utf8'))
@@ -30,21 +31,4 @@ const outputs = [
   ['src/telemetry/generated/errors.ts', typescript],
   ['docs/errors.md', markdown],
 ]
-let differs = false
-for (const [path, text] of outputs) {
-  const file = new URL(path, root)
-  if (process.argv.includes('--check')) {
-    let present = ''
-    try {
-      present = readFileSync(file, 'utf8')
-    } catch {}
-    if (present !== text) {
-      console.error(`${path} differs from tables/errors.json; run \`node scripts/generate-errors.mjs\``)
-      differs = true
-    }
-  } else {
-    mkdirSync(new URL('.', file), { recursive: true })
-    writeFileSync(file, text)
-  }
-}
-if (differs) process.exit(1)
+for (const [path, text] of outputs) putGenerated(path, text, 'tables/errors.json')

@@ -1,5 +1,5 @@
 // dist/src (the tables of kinds, members, hooks and classes) -> docs/events.md. `--check` fails when the committed file differs.
-import { readFileSync, writeFileSync } from 'node:fs'
+import { putGenerated } from './generated-file.mjs'
 
 const root = new URL('../', import.meta.url)
 const load = (path) => import(new URL(`dist/src/${path}`, root).href)
@@ -11,7 +11,6 @@ const { BLIND_SPOTS } = await load('sensor/capability.js')
 const { actBit, callNames, RING_ACTS } = await load('sensor/call-recipes.js')
 const { NAME_KINDS } = await load('sensor/names/streams.js')
 const { ACTIVITY_CLASSES, ALWAYS_ON, actsOfActivity } = await load('agent/acts.js')
-const outputFile = new URL('docs/events.md', root)
 
 const cell = (text) => text.replaceAll('|', '\\|')
 const row = (...cells) => `| ${cells.map(cell).join(' | ')} |`
@@ -114,15 +113,4 @@ ${memberTable(sharedMembers())}
 
 ${CALL_KINDS.map((kind) => section(kind, callMembers(kind))).join('\n')}`
 
-if (process.argv.includes('--check')) {
-  let committed = ''
-  try {
-    committed = readFileSync(outputFile, 'utf8')
-  } catch {
-    // reported below
-  }
-  if (committed !== text) {
-    console.error('docs/events.md differs from the tables that it is made from: node scripts/generate-events.mjs')
-    process.exit(1)
-  }
-} else writeFileSync(outputFile, text)
+putGenerated('docs/events.md', text, 'the tables that it is made from')

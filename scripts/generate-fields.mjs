@@ -1,11 +1,10 @@
 // dist/src/record/fields (the field registry) -> docs/fields.md. `--check` fails when the committed file differs.
-import { readFileSync, writeFileSync } from 'node:fs'
+import { putGenerated } from './generated-file.mjs'
 
 const root = new URL('../', import.meta.url)
 const { EVENT_TYPES } = await import(new URL('dist/src/record/fields/events.js', root).href)
 const { kindsText } = await import(new URL('dist/src/record/fields/kinds-text.js', root).href)
 const { FIELDS } = await import(new URL('dist/src/record/fields/table.js', root).href)
-const outputFile = new URL('docs/fields.md', root)
 
 const cell = (text) => text.replaceAll('|', '\\|')
 const row = (...cells) => `| ${cells.map(cell).join(' | ')} |`
@@ -38,15 +37,4 @@ ${FIELDS.filter(isArgument)
 ${EVENT_TYPES.map(({ name, kind, note }) => row(`\`${name}\``, kind ?? '-', note)).join('\n')}
 `
 
-if (process.argv.includes('--check')) {
-  let committed = ''
-  try {
-    committed = readFileSync(outputFile, 'utf8')
-  } catch {
-    // reported below
-  }
-  if (committed !== text) {
-    console.error('docs/fields.md differs from the field registry: node scripts/generate-fields.mjs')
-    process.exit(1)
-  }
-} else writeFileSync(outputFile, text)
+putGenerated('docs/fields.md', text, 'the field registry')

@@ -4,6 +4,7 @@
 //                                                     HULLGUARD_KERNEL_RESULTS=FILE node scripts/test.mjs bpf vm leaves
 //   node scripts/generate-kernels.mjs --check         fails when data and pages disagree, or a program is not of the object
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { putGenerated } from './generated-file.mjs'
 
 const root = new URL('../', import.meta.url)
 const DATA = 'docs/kernels.json'
@@ -125,24 +126,8 @@ ${lines.join('\n')}
 const at = process.argv.indexOf('--record')
 if (at !== -1) record(process.argv[at + 1])
 const data = read(DATA)
-let differs = false
-for (const [path, text] of [
-  ['docs/kernels.md', page(data)],
-  ['bpf/verifier-counts.txt', counts(data)],
-]) {
-  const file = new URL(path, root)
-  if (!process.argv.includes('--check')) {
-    writeFileSync(file, text)
-    continue
-  }
-  let present = ''
-  try {
-    present = readFileSync(file, 'utf8')
-  } catch {}
-  if (present === text) continue
-  console.error(`${path} differs from ${DATA}; run \`node scripts/generate-kernels.mjs\``)
-  differs = true
-}
+putGenerated('docs/kernels.md', page(data), DATA)
+putGenerated('bpf/verifier-counts.txt', counts(data), DATA)
 
 /** A program that was added, renamed or removed without a new run: its counts and rungs are not those of the object. */
 function checkPrograms() {
@@ -155,6 +140,5 @@ function checkPrograms() {
 const gone = checkPrograms()
 if (gone.length > 0) {
   console.error(`${DATA} speaks of programs that are not in bpf/programs: ${gone.join(', ')}; record a new run`)
-  differs = true
+  process.exitCode = 1
 }
-if (differs) process.exit(1)

@@ -3,8 +3,9 @@
 //
 // Own generator because pbjs emits JavaScript with Long objects that tsc neither checks nor copies, and keeps the bytes of
 // unknown fields, which would undo BatchIndex. Only what these files use is supported; anything else is refused here.
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import protobuf from 'protobufjs'
+import { putGenerated } from './generated-file.mjs'
 
 const root = new URL('../', import.meta.url)
 const protoDir = new URL('proto/', root)
@@ -150,14 +151,4 @@ ${entries
   .map(generateMessage)
   .join('\n')}`
 
-const target = new URL('src/record/generated/wire.ts', root)
-if (process.argv.includes('--check')) {
-  let present = ''
-  try {
-    present = readFileSync(target, 'utf8')
-  } catch {}
-  if (present !== text) {
-    console.error('src/record/generated/wire.ts differs from proto/; run `node scripts/generate-proto.mjs`')
-    process.exit(1)
-  }
-} else writeFileSync(target, text)
+putGenerated('src/record/generated/wire.ts', text, 'proto/')

@@ -2,18 +2,9 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** In order of running, as bench/main.ts has them: a result that holds all of them was written without `--only`. */
-export const CASES = [
-  'matcher',
-  'delivery',
-  'pipeline',
-  'cost',
-  'overhead',
-  'kill',
-  'saturation',
-  'sustained',
-  'memory',
-]
+const root = new URL('../../', import.meta.url)
+/** In order of running: a result that holds all of them was written without `--only`. */
+export const { CASES } = await import(new URL('dist/bench/support/case-names.js', root).href)
 
 /** `name=value,…` -> {name: value, …}; nothing of a row that is not there. */
 export function paramsOf(row) {
