@@ -115,7 +115,7 @@ export const OTHER_MEMBERS: Readonly<Record<Exclude<RecordKind, CallKind | 'aler
     members: members(`
       name string: of the call
       nr number: in the table of \`abi\`
-      abi string: \`native\`, \`ia32\`, \`x32\`
+      abi string: \`native\`, \`ia32\`, \`x32\`; on arm64 \`native\`, \`aarch32\`
       reason string: \`first_use\` or \`outside_allowed\``),
   },
   oom: {
@@ -210,7 +210,7 @@ export const SOCKET_MEMBERS: Readonly<Record<'listen' | 'accept', KindMembers>> 
 
 const EVERY_CALL = members(`
   call string: name of the call
-  abi string: \`native\`, \`ia32\`, \`x32\`
+  abi string: \`native\`, \`ia32\`, \`x32\`; on arm64 \`native\`, \`aarch32\`
   result? u64: what it returned; left out: seen before its end
   res? string: \`SUCCESS\` or errno name`)
 const PARTS: Readonly<Record<CallPart, readonly Member[]>> = {
