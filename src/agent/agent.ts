@@ -65,7 +65,6 @@ export interface RunningAgent {
   readonly status: AgentStatus
   readonly containerCount: number
   setMode(mode: Mode): void
-  /** All or nothing: throws and leaves the old rules in force. */
   /** Resolves when they are in force; rejects when they cannot be, and the old ones stay. */
   setRules(rulebook: Rulebook): Promise<void>
   /** Throws HullguardError recording_busy when one is in progress. */

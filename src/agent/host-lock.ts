@@ -7,8 +7,6 @@ import { dirname } from 'node:path'
 import { loadAddon } from '../sensor/addon.js'
 import { HullguardError, messageOf } from '../telemetry/errors.js'
 
-export const DEFAULT_LOCK_FILE = '/run/hullguard/agent.lock'
-
 const isErrno = (error: unknown): error is NodeJS.ErrnoException => error instanceof Error && 'code' in error
 
 /** Returns the release. Throws HullguardError second_agent; not_permitted or data_dir_unusable when the file cannot be made. */

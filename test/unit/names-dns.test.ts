@@ -96,6 +96,22 @@ describe('DNS messages', () => {
     assert.deepEqual([chain(128)?.query, chain(128)?.isTruncated], ['a', true])
   })
 
+  test('hundreds of questions, each a pointer to the one before, are not walked through again and again', () => {
+    const count = 600
+    const bytes = Buffer.alloc(12 + 7 + 6 * count)
+    bytes.writeUInt16BE(count + 1, 4)
+    bytes.set([1, 0x61, 0, 0, 1, 0, 1], 12)
+    for (let index = 0; index < count; index++) {
+      const at = 19 + 6 * index
+      bytes.writeUInt16BE(0xc000 | (index === 0 ? 12 : at - 6), at)
+      bytes.set([0, 1, 0, 1], at + 2)
+    }
+    const message = parseDns(bytes)
+    assert.deepEqual([message?.query, message?.isTruncated], ['a', true])
+    const deep = Buffer.concat([bytes.subarray(0, 12), bytes.subarray(19 + 6 * 40, 19 + 6 * 41)])
+    assert.equal(parseDns(deep), undefined, 'a pointer that leads out of what is there')
+  })
+
   test('labels and lengths that lie', () => {
     for (const name of ['40', '80', '3f61', '0a6162'])
       assert.equal(parseDns(bytes(`${header('0100', 1, 0)} ${name}`)), undefined, name)

@@ -202,6 +202,16 @@ describe('HTTP requests', () => {
     assert.equal(cut('HELO there'), undefined)
   })
 
+  test('a line of blanks costs no more than its bytes', () => {
+    const blanks = ' '.repeat(4_000)
+    for (const value of [`${blanks}\rx`, `${blanks}b${blanks}c`, `b${blanks}`]) {
+      const head = parseRequest(Buffer.from(`GET / HTTP/1.1\nHost:${value}\n\n`, 'latin1'), true)
+      assert.ok(head !== undefined && head !== 'more')
+    }
+    const head = parseRequest(Buffer.from(`GET / HTTP/1.1\nHost:${blanks}a.example\t \r\n\r\n`, 'latin1'), true)
+    assert.equal((head as RequestHead).host, 'a.example')
+  })
+
   test('what is another protocol', () => {
     for (const text of [
       'EHLO a\r\n',

@@ -1,6 +1,7 @@
 /**
  * DNS messages (RFC 1035 4). Input is hostile: names may point in circles, lengths may lie. A message whose question cannot be
- * read is none; of one whose answers cannot be read, those before stay. Work is bounded by the message and ANSWERS_MAX_COUNT.
+ * read is none; of one whose answers cannot be read, those before stay. Work is bounded by the message's bytes,
+ * ENTRIES_MAX_COUNT and, for each name, NAME_MAX_BYTES and POINTERS_MAX_COUNT.
  */
 import { formatIp } from '../../record/ip-text.js'
 import { ByteReader } from './byte-reader.js'
@@ -21,6 +22,10 @@ export interface DnsMessage {
 
 /** More than any resolver gives to one question; the rest counts as truncated. */
 const ANSWERS_MAX_COUNT = 32
+/** Of questions, and of records in the answer section: more are not read, and the message counts as truncated. */
+const ENTRIES_MAX_COUNT = 128
+/** From one to the next without a label between them; real messages have one. With NAME_MAX_BYTES it bounds the walk of a name. */
+const POINTERS_MAX_COUNT = 4
 const HEADER_BYTES = 12
 /** RFC 1035 3.1: of a whole name. */
 const NAME_MAX_BYTES = 255
@@ -87,6 +92,7 @@ export function parseDns(bytes: Uint8Array, start = 0, end = bytes.length): DnsM
     isTruncated: (flags & FLAG_TRUNCATED) !== 0,
   }
   for (let index = 0; index < questionCount; index++) {
+    if (index === ENTRIES_MAX_COUNT) return { ...message, isTruncated: true }
     const name = readName(reader, start)
     const type = reader.u16()
     reader.skip(2)
@@ -107,6 +113,10 @@ function typeName(type: number): string {
 
 function readAnswers(reader: ByteReader, start: number, count: number, into: DnsMessage): void {
   for (let index = 0; index < count; index++) {
+    if (index === ENTRIES_MAX_COUNT) {
+      into.isTruncated = true
+      return
+    }
     const owner = readName(reader, start)
     const type = reader.u16()
     reader.skip(2)
@@ -159,13 +169,14 @@ function readName(reader: ByteReader, start: number): string | undefined {
   let from = reader
   let before = reader.at
   let sizeBytes = 1
+  let pointersCount = 0
   for (;;) {
     const length = from.u8()
     if (from.isShort) return fail(reader)
     if (length === 0) return labels.join('.')
     if ((length & POINTER) === POINTER) {
       const target = start + (((length & ~POINTER) << 8) | from.u8())
-      if (from.isShort || target >= before) return fail(reader)
+      if (from.isShort || target >= before || ++pointersCount > POINTERS_MAX_COUNT) return fail(reader)
       before = target
       // what a pointer leads to may lie before the part that the reader is bound to
       from = new ByteReader(reader.bytes, target, reader.end)
@@ -173,6 +184,7 @@ function readName(reader: ByteReader, start: number): string | undefined {
     }
     sizeBytes += length + 1
     if ((length & POINTER) !== 0 || sizeBytes > NAME_MAX_BYTES || length > from.leftBytes) return fail(reader)
+    pointersCount = 0
     labels.push(labelText(from.part(length).rest()))
   }
 }
