@@ -50,18 +50,38 @@ export function agentOptions(
   }
 }
 
-/** SIGHUP reads policies and rules again: all of them come into force, or none and the old ones stay. */
+/**
+ * SIGHUP reads policies and rules again: all of them come into force, or none and the old ones stay. One reading at a time; signals
+ * that come meanwhile ask for one more after it, so what is read last is what was there last.
+ */
 export function reloadOnHangup(agent: RunningAgent, settings: Settings, log: Log): void {
+  let isReading = false
+  let isAskedAgain = false
   process.on('SIGHUP', () => {
-    reloadedRulebook(settings)
-      .then(async (rulebook) => {
-        if (rulebook === undefined) {
-          log.error({}, 'reload refused: the old policies stay in force')
-          return
-        }
-        await agent.setRules(rulebook)
-        log.info({ policies: rulebook.policies.length, rules: rulebook.falco?.rules.length ?? 0 }, 'policies reloaded')
-      })
-      .catch((error: unknown) => log.error({ err: messageOf(error) }, 'reload failed: the old policies stay in force'))
+    isAskedAgain = true
+    if (isReading) return
+    isReading = true
+    void (async () => {
+      while (isAskedAgain) {
+        isAskedAgain = false
+        await reload(agent, settings, log)
+      }
+      isReading = false
+    })()
   })
+}
+
+/** Never rejects. */
+async function reload(agent: RunningAgent, settings: Settings, log: Log): Promise<void> {
+  try {
+    const rulebook = await reloadedRulebook(settings)
+    if (rulebook === undefined) {
+      log.error({}, 'reload refused: the old policies stay in force')
+      return
+    }
+    await agent.setRules(rulebook)
+    log.info({ policies: rulebook.policies.length, rules: rulebook.falco?.rules.length ?? 0 }, 'policies reloaded')
+  } catch (error) {
+    log.error({ err: messageOf(error) }, 'reload failed: the old policies stay in force')
+  }
 }

@@ -146,7 +146,7 @@ export const OTHER_MEMBERS: Readonly<Record<Exclude<RecordKind, CallKind | 'aler
       alpn list: protocols offered
       ip string: of the server
       port number: of the server
-      encrypted_hello bool: the real name is not visible
+      encrypted_hello bool: the extension for an encrypted client hello was sent: the real name may not be visible
       truncated bool: beyond what was kept
       socket_id u64: the kernel's cookie of the socket`),
   },

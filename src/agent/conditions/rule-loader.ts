@@ -60,6 +60,9 @@ export type RulePiece =
     }
   | { readonly kind: 'falco-rules'; readonly rules: readonly FalcoRule[] }
 
+/** Reading 100,000 rules takes some ten seconds; a reading that hangs must not keep the next one from its turn for ever. */
+const LOAD_MAX_MS = 120_000
+
 export async function loadRules(paths: RulePaths): Promise<LoadedRules> {
   const loading = new Loading()
   const { port1, port2 } = new MessageChannel()
@@ -91,12 +94,18 @@ function workerDone(paths: RulePaths, port: MessagePort): Promise<boolean> {
       workerData: { paths, port },
       transferList: [port],
     })
+    const end = setTimeout(() => {
+      fail(`nothing came within ${LOAD_MAX_MS / 1000} s; does a file system hang?`)
+      void worker.terminate() // its exit is of no interest any more
+    }, LOAD_MAX_MS)
     const fail = (reason: string) => reject(new HullguardError('internal', `the rules could not be loaded: ${reason}`))
     worker.once('error', (error) => {
+      clearTimeout(end)
       if (codeOf(error) === 'ERR_WORKER_INIT_FAILED') resolve(false)
       else fail(messageOf(error))
     })
     worker.once('exit', (code) => {
+      clearTimeout(end)
       if (code === 0) resolve(true)
       else fail(`the worker ended with ${code}`)
     })
