@@ -31,8 +31,14 @@ const LATER_CALL_KINDS: Readonly<Partial<Record<CallKind, number>>> = {
   unix_connect: Kind.UNIX_CONNECT,
 }
 export const CALL_KIND_NUMBERS = Object.fromEntries(
-  CALL_KINDS.map((name, index) => [name, index < ROW_COUNT ? Kind.OPEN + index : LATER_CALL_KINDS[name]]),
+  CALL_KINDS.map((name, index) => [name, index < ROW_COUNT ? Kind.OPEN + index : laterNumber(name)]),
 ) as Readonly<Record<CallKind, number>>
+
+function laterNumber(name: CallKind): number {
+  const number = LATER_CALL_KINDS[name]
+  if (number === undefined) throw new Error(`the act ${name} has no number on the wire`)
+  return number
+}
 
 export const KIND_NUMBERS: Readonly<Record<RecordKind, number>> = {
   ...CALL_KIND_NUMBERS,

@@ -166,6 +166,7 @@ function namesOf(access: number): string {
 
 function whyNotHere(rule: FileRule, action: Action, refuses: Refusals): string | undefined {
   if (action === 'alert') return 'file rules that only alert are judged in user space'
+  if (violatingAccesses(rule) === 0) return 'nothing can violate it'
   if ((violatingAccesses(rule) & refuses.fileAccess) === 0) return NO_FILE_HOOK
   return whyNotFile(rule)
 }
