@@ -10,7 +10,7 @@ const { RUNGS } = await load('sensor/rungs.js')
 const { BLIND_SPOTS } = await load('sensor/capability.js')
 const { actBit, callNames, RING_ACTS } = await load('sensor/call-recipes.js')
 const { NAME_KINDS } = await load('sensor/names/streams.js')
-const { ACTIVITY_CLASSES, ALWAYS_ON, actsOfActivity } = await load('agent/acts.js')
+const { ACTIVITY_CLASSES, ALWAYS_ON, actsOfActivity } = await load('agent/rules/acts.js')
 
 const cell = (text) => text.replaceAll('|', '\\|')
 const row = (...cells) => `| ${cells.map(cell).join(' | ')} |`

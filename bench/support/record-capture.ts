@@ -14,7 +14,7 @@ import { chmodSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:f
 import { hostname, release } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ACTIVITY_CLASSES } from '../../src/agent/acts.js'
+import { ACTIVITY_CLASSES } from '../../src/agent/rules/acts.js'
 import { encodeFileHeader } from '../../src/sensor/capture-format.js'
 import { CaptureReader, sourceOf } from '../../src/sensor/capture-reader.js'
 import { findPackageRoot } from '../../src/telemetry/package-root.js'

@@ -6,12 +6,11 @@ import { chmodSync, rmSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import type { Identity } from '../container/identity.js'
+import type { Mode } from '../policy/model.js'
 import { fieldsOf } from '../record/json-fields.js'
 import type { CaptureTotals } from '../sensor/capture-writer.js'
 import { HullguardError, messageOf } from '../telemetry/errors.js'
 import type { Recording, RecordingOptions } from './capture/recording.js'
-
-export type Mode = 'observe' | 'block'
 
 export interface AgentStatus {
   pid: number

@@ -1,7 +1,8 @@
 /** From settings to the agent's options, and the life of an agent under a command: reload on SIGHUP, stop on a signal. */
-import { isActivityClass } from '../agent/acts.js'
+
 import type { AgentOptions, RunningAgent } from '../agent/agent.js'
 import type { Rulebook } from '../agent/conditions/rulebook.js'
+import { isActivityClass } from '../agent/rules/acts.js'
 import type { Log } from '../export/types.js'
 import type { Counters } from '../telemetry/counters.js'
 import { HullguardError, messageOf } from '../telemetry/errors.js'

@@ -1,5 +1,5 @@
 /** hullguard doctor: what this host lets the agent see and stop, and what is missing. */
-import { sensorHierarchy } from '../agent/sensor-hierarchy.js'
+import { sensorHierarchy } from '../agent/host/sensor-hierarchy.js'
 import { findHierarchy } from '../container/cgroup-fs.js'
 import { type EventReport, type HostReport, reportHost } from '../sensor/capability.js'
 import { type CostClass, RUNGS } from '../sensor/rungs.js'

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { parseDocument } from 'yaml'
-import { ACTIVITY_CLASSES } from '../agent/acts.js'
+import { ACTIVITY_CLASSES } from '../agent/rules/acts.js'
 import { errnoOf, HullguardError, messageOf } from '../telemetry/errors.js'
 
 export const DEFAULT_CONFIG_FILE = '/etc/hullguard/config.yaml'

@@ -2,7 +2,7 @@
 import { type ChangedHit, differenceOf, type RuleDifference } from '../agent/capture/difference.js'
 import { Trial, type TrialHit } from '../agent/capture/trial.js'
 import type { Rulebook } from '../agent/conditions/rulebook.js'
-import { FALCO_POLICY } from '../agent/verdicts.js'
+import { FALCO_POLICY } from '../agent/rules/verdicts.js'
 import { formatTime } from '../record/time.js'
 import { visible } from '../record/visible.js'
 import { CaptureReader } from '../sensor/capture-reader.js'

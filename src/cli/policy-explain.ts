@@ -2,11 +2,12 @@
  * hullguard policy explain: where each rule is answered and what its action can guarantee, and the compiled indexes that
  * answer. Needs neither root nor the addon.
  */
-import { kindsNeeded } from '../agent/capture/needs.js'
+
 import type { Rulebook } from '../agent/conditions/rulebook.js'
-import { PolicySet } from '../agent/policies.js'
-import { sensorHierarchy } from '../agent/sensor-hierarchy.js'
-import { FALCO_POLICY } from '../agent/verdicts.js'
+import { sensorHierarchy } from '../agent/host/sensor-hierarchy.js'
+import { kindsNeeded } from '../agent/rules/needs.js'
+import { PolicySet } from '../agent/rules/policies.js'
+import { FALCO_POLICY } from '../agent/rules/verdicts.js'
 import { findHierarchy } from '../container/cgroup-fs.js'
 import { type OpenSources, opensOf } from '../match/conditions/opens.js'
 import { conditionInForce } from '../match/exceptions.js'

@@ -2,7 +2,7 @@
 import { setImmediate as breathe } from 'node:timers/promises'
 import { Replay, type ReplayCause, type ReplayReport } from '../agent/capture/replay.js'
 import type { Rulebook } from '../agent/conditions/rulebook.js'
-import type { Mode } from '../agent/control-server.js'
+import type { Mode } from '../policy/model.js'
 import { recordToJsonLine } from '../record/json.js'
 import type { HullguardRecord } from '../record/model.js'
 import { recordToText } from '../record/text.js'

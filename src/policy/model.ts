@@ -289,11 +289,14 @@ export interface PolicyTest {
   span: SourceSpan
 }
 
+/** `block`: actions are taken; `observe`: they are only recorded. */
+export type Mode = 'observe' | 'block'
+
 export interface Policy {
   name: string
   description: string
   /** observe: its rules only alert. */
-  mode: 'observe' | 'block'
+  mode: Mode
   containers: ContainerSelector
   rules: readonly Rule[]
   tests: readonly PolicyTest[]

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { PolicySet } from '../../src/agent/policies.js'
+import { PolicySet } from '../../src/agent/rules/policies.js'
 import { opensOf } from '../../src/match/conditions/opens.js'
 import { opensOfFileRule } from '../../src/match/open-wants.js'
 import { compileProgram } from '../../src/match/program.js'

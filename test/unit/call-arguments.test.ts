@@ -1,7 +1,7 @@
 /** Arguments of calls as records and rules have them, for calls that are made in more than one way. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { callBody } from '../../src/agent/call-drafts.js'
+import { callBody } from '../../src/agent/event/call-drafts.js'
 import { HOST_SYSCALLS } from '../../src/policy/syscalls.js'
 import { CALL_KINDS } from '../../src/record/call-model.js'
 import { Act, EvCall } from '../../src/sensor/generated/abi.js'

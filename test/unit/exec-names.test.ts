@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { ExecNameCache, type ExecNames } from '../../src/agent/exec-names.js'
+import { ExecNameCache, type ExecNames } from '../../src/agent/process/exec-names.js'
 import { buildEvent } from '../../src/sensor/event-builder.js'
 import { EvExec } from '../../src/sensor/generated/abi.js'
 import { seedOf } from '../support/seed.js'

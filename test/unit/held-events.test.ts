@@ -1,8 +1,8 @@
-/** src/agent/held-events.ts: events of cgroups nobody has identified wait, as copies and in order, within a bound. */
+/** src/agent/event/held-events.ts: events of cgroups nobody has identified wait, as copies and in order, within a bound. */
 import assert from 'node:assert/strict'
 import { beforeEach, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { HeldEvents } from '../../src/agent/held-events.js'
+import { HeldEvents } from '../../src/agent/event/held-events.js'
 import type { EventHandler } from '../../src/sensor/batch.js'
 import { EvExec, EvExit, Kind } from '../../src/sensor/generated/abi.js'
 import { Counters } from '../../src/telemetry/counters.js'

@@ -86,6 +86,25 @@ describe('the import direction', () => {
     )
   })
 
+  test('the folders of src/agent import one way too: each only those after it, and none the files beside them', () => {
+    const order = 'policy-tests capture pipeline resource rules conditions fields event process host'.split(' ')
+    const agent = join(repo, 'src/agent')
+    const names = readdirSync(agent, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
+    const within = (file: string): string => file.slice(agent.length + 1).split('/')[0] ?? ''
+    const wrong: string[] = []
+    for (const name of names.filter((name) => name.includes('/'))) {
+      const file = join(agent, name)
+      const level = order.indexOf(within(file))
+      assert.notEqual(level, -1, `src/agent/${name} lies in a folder without a level`)
+      for (const [, target = ''] of readFileSync(file, 'utf8').matchAll(/\bfrom '(\.[^']+)\.js'/g)) {
+        const imported = resolve(dirname(file), target)
+        if (imported.startsWith(`${agent}/`) && order.indexOf(within(imported)) < level)
+          wrong.push(`${name}: ${target}`)
+      }
+    }
+    assert.deepEqual(wrong, [])
+  })
+
   test('the collector reaches neither the agent nor the sensor, so it runs without root and addon', () => {
     const source = join(repo, 'src')
     const reached = new Set<string>()

@@ -1,7 +1,7 @@
-/** src/agent/losses.ts: the kernel's counts by cgroup become counts by container, and owners that are gone leave no series. */
+/** src/agent/event/losses.ts: the kernel's counts by cgroup become counts by container, and owners that are gone leave no series. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { defineLosses, publishLosses } from '../../src/agent/losses.js'
+import { defineLosses, publishLosses } from '../../src/agent/event/losses.js'
 import type { ContainerTable } from '../../src/container/table.js'
 import { Drop, Kind } from '../../src/sensor/generated/abi.js'
 import type { Loss } from '../../src/sensor/kernel-counts.js'

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ConditionSet } from '../../src/agent/conditions/condition-set.js'
-import { PolicySet } from '../../src/agent/policies.js'
+import { PolicySet } from '../../src/agent/rules/policies.js'
 import { compileProgram } from '../../src/match/program.js'
 import { loadPolicies } from '../../src/policy/load.js'
 import { renderDiagnostics } from '../../src/policy/render-diagnostics.js'

@@ -1,8 +1,8 @@
-/** src/agent/process-table.ts: who a pid is, by pid and start time, within a bound. */
+/** src/agent/process/process-table.ts: who a pid is, by pid and start time, within a bound. */
 import assert from 'node:assert/strict'
 import { beforeEach, describe, test } from 'node:test'
-import { readExistingProcesses } from '../../src/agent/existing-processes.js'
-import { type ProcessEntry, ProcessTable } from '../../src/agent/process-table.js'
+import { readExistingProcesses } from '../../src/agent/process/existing-processes.js'
+import { type ProcessEntry, ProcessTable } from '../../src/agent/process/process-table.js'
 import type { TaskSnapshot } from '../../src/sensor/sensor.js'
 import { Counters } from '../../src/telemetry/counters.js'
 

@@ -1,7 +1,7 @@
 /** Thresholds over time, without a clock: readings and times are given. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { CpuRate, ThresholdState } from '../../src/agent/threshold-state.js'
+import { CpuRate, ThresholdState } from '../../src/agent/resource/threshold-state.js'
 
 test('a rule hits when the reading has stayed above for its time, once, and again only after it fell', () => {
   const state = new ThresholdState()

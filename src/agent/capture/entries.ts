@@ -6,8 +6,8 @@ import type { Identity, Mount } from '../../container/identity.js'
 import { containerToJson, parseContainer } from '../../record/json.js'
 import { type Fields, fieldsOf } from '../../record/json-fields.js'
 import { type ContainerRef, HOST } from '../../record/model.js'
-import { ProcessImage } from '../fields/image.js'
-import { imageOf, type ProcessEntry, type ProcessFacts } from '../process-table.js'
+import { ProcessImage } from '../process/image.js'
+import { imageOf, type ProcessEntry, type ProcessFacts } from '../process/process-table.js'
 
 /** A container, or what is not (yet) one, under the number that the file's other entries name it by. */
 export interface CapturedIdentity {

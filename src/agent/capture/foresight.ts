@@ -8,7 +8,7 @@ import type { Action } from '../../record/model.js'
 import type { CircuitBreaker } from '../../respond/breaker.js'
 import { reasonToSpare } from '../../respond/guard.js'
 import { type LoweredProfile, lowerProfile } from '../../respond/lower.js'
-import type { Foreseen, Judged } from '../verdicts.js'
+import type { Foreseen, Judged } from '../rules/verdicts.js'
 
 /** Hooks that can refuse: the host that was recorded had one where its events came from one. */
 const DECISIONS = /^(lsm\/|cgroup\/bind)/

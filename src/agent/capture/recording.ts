@@ -10,10 +10,10 @@ import { type CaptureOutput, type CaptureTotals, CaptureWriter } from '../../sen
 import { ABI_HASH, EVENT_LAYOUT } from '../../sensor/generated/abi.js'
 import type { TaskSnapshot } from '../../sensor/sensor.js'
 import { findPackageRoot } from '../../telemetry/package-root.js'
-import type { Pipeline } from '../pipeline.js'
-import type { OwnFileCheck } from '../pipeline-options.js'
-import type { ProcessTable } from '../process-table.js'
-import type { NameSource } from '../users.js'
+import type { NameSource } from '../host/users.js'
+import type { OwnFileCheck } from '../pipeline/options.js'
+import type { Pipeline } from '../pipeline/pipeline.js'
+import type { ProcessTable } from '../process/process-table.js'
 import { Recorder } from './recorder.js'
 
 export interface RecordingOptions {

@@ -6,6 +6,7 @@
  * nothing of it is asked. What expires (exceptions) expires by the time of the capture.
  */
 import type { Identity } from '../../container/identity.js'
+import type { Mode } from '../../policy/model.js'
 import { fieldsOf } from '../../record/json-fields.js'
 import { HOST, type HullguardRecord, type Lane, type RecordDraft } from '../../record/model.js'
 import { BREAKER_DEFAULTS, CircuitBreaker } from '../../respond/breaker.js'
@@ -16,14 +17,13 @@ import type { CaptureBlock, CaptureReader, RawEntry } from '../../sensor/capture
 import { EVENT_LAYOUT, EvHeader } from '../../sensor/generated/abi.js'
 import { Counters } from '../../telemetry/counters.js'
 import { HullguardError, messageOf } from '../../telemetry/errors.js'
-import { type Composition, composePipeline } from '../compose.js'
 import type { Rulebook } from '../conditions/rulebook.js'
-import type { Mode } from '../control-server.js'
-import { HeldEvents } from '../held-events.js'
-import type { Identities } from '../pipeline-options.js'
-import { PolicySet } from '../policies.js'
-import { ProcessTable } from '../process-table.js'
-import type { Foreseen, Judged } from '../verdicts.js'
+import { HeldEvents } from '../event/held-events.js'
+import { type Composition, composePipeline } from '../pipeline/compose.js'
+import type { Identities } from '../pipeline/options.js'
+import { ProcessTable } from '../process/process-table.js'
+import { PolicySet } from '../rules/policies.js'
+import type { Foreseen, Judged } from '../rules/verdicts.js'
 import { parseIdentity, parseProcess } from './entries.js'
 import { Foresight } from './foresight.js'
 

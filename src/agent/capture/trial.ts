@@ -7,9 +7,9 @@ import { compileProgram } from '../../match/program.js'
 import type { ContainerSelector, Policy, Rule } from '../../policy/model.js'
 import type { Action, HullguardRecord, Outcome } from '../../record/model.js'
 import type { Rulebook } from '../conditions/rulebook.js'
-import { PolicySet } from '../policies.js'
-import { FALCO_POLICY } from '../verdicts.js'
-import { kindsNeeded, kindsOfTypes } from './needs.js'
+import { kindsNeeded, kindsOfTypes } from '../rules/needs.js'
+import { PolicySet } from '../rules/policies.js'
+import { FALCO_POLICY } from '../rules/verdicts.js'
 import type { ReplayCause, ReplayedContainer } from './replay.js'
 
 /** Enough to see what the hits are; the count says how many there were. */

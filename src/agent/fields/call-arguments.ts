@@ -4,9 +4,9 @@ import { CALL_KINDS, type CallKind } from '../../record/call-model.js'
 import { callRanges } from '../../sensor/batch.js'
 import { EvCall } from '../../sensor/generated/abi.js'
 import { decodeText } from '../../sensor/text.js'
-import { flagNames, MODE_FLAGS, readArguments } from '../call-arguments.js'
-import { callName, tagOf } from '../call-drafts.js'
-import { TEXTS } from './texts.js'
+import { flagNames, MODE_FLAGS, readArguments } from '../event/call-arguments.js'
+import { callName, tagOf } from '../event/call-drafts.js'
+import { TEXTS } from '../process/texts.js'
 
 /** Where the strings of a call stand in `event.bytes`. */
 export function pathStart(call: EvCall): number {

@@ -1,7 +1,7 @@
 /** Sets of capabilities as text, in the order of their bits. */
 import type { InternedText } from '../../match/conditions/values.js'
 import { CAPABILITIES_MAX, capabilityName } from '../../policy/capabilities.js'
-import { TEXTS } from './texts.js'
+import { TEXTS } from '../process/texts.js'
 
 /** Sets that are met on a host are few. */
 const KEPT_MAX_COUNT = 256

@@ -2,7 +2,7 @@
 import type { Identity, Mount } from '../../container/identity.js'
 import type { InternedText } from '../../match/conditions/values.js'
 import type { ContainerRef } from '../../record/model.js'
-import { TEXTS } from './texts.js'
+import { TEXTS } from '../process/texts.js'
 
 /** Of an id, as Falco and Docker show it. */
 const SHORT_ID_CHARS = 12

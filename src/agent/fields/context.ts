@@ -15,8 +15,8 @@ import {
   Phase,
 } from '../../sensor/generated/abi.js'
 import type { FoundName } from '../../sensor/names/streams.js'
-import type { ProcessEntry } from '../process-table.js'
-import type { NameSource } from '../users.js'
+import type { NameSource } from '../host/users.js'
+import type { ProcessEntry } from '../process/process-table.js'
 import { type ContainerTexts, containerTexts } from './container-texts.js'
 import type { HostNames } from './host-names.js'
 

@@ -2,10 +2,10 @@
 import type { FieldValues, InternedText } from '../../match/conditions/values.js'
 import { formatIp } from '../../record/ip-text.js'
 import { CallFlag, EvCall, EvConnect, FdKind } from '../../sensor/generated/abi.js'
+import { TEXTS } from '../process/texts.js'
 import { actOf, pathStart } from './call-arguments.js'
 import type { EventContext } from './context.js'
 import { addText, type Extractor, type Extractors } from './extractor.js'
-import { TEXTS } from './texts.js'
 
 const AF_UNIX = 1
 const AF_INET = 2

@@ -3,11 +3,11 @@ import type { FieldValues, InternedText } from '../../match/conditions/values.js
 import { ABI_NAMES, syscallName } from '../../policy/syscalls.js'
 import { resultName } from '../../record/errno.js'
 import { Access, CallFlag, type EvCall, ExecFlag, SyscallFlag } from '../../sensor/generated/abi.js'
-import { imageOf } from '../process-table.js'
+import { imageOf } from '../process/process-table.js'
+import { TEXTS } from '../process/texts.js'
 import { callArgument } from './call-arguments.js'
 import type { EventContext } from './context.js'
 import { addBigint, addText, type Extractor, type Extractors } from './extractor.js'
-import { TEXTS } from './texts.js'
 import { dateTimeText, isoText, timeText } from './time-text.js'
 
 const SUCCESS = TEXTS.ofString('SUCCESS')

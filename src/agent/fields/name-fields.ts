@@ -3,8 +3,8 @@ import type { FieldValues } from '../../match/conditions/values.js'
 import type { DnsMessage } from '../../sensor/names/dns.js'
 import type { RequestHead } from '../../sensor/names/http.js'
 import type { ClientHello } from '../../sensor/names/tls.js'
+import { TEXTS } from '../process/texts.js'
 import type { Extractor, Extractors } from './extractor.js'
-import { TEXTS } from './texts.js'
 
 type From<Body> = (body: Body, into: FieldValues) => void
 

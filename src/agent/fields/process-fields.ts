@@ -1,13 +1,13 @@
 /** Fields of the process that acted, its ancestors and its user. */
 import type { FieldValues, InternedText } from '../../match/conditions/values.js'
 import { ExecFlag } from '../../sensor/generated/abi.js'
-import { imageOf, type ProcessEntry } from '../process-table.js'
-import type { NameSource } from '../users.js'
+import type { NameSource } from '../host/users.js'
+import type { ProcessImage } from '../process/image.js'
+import { imageOf, type ProcessEntry } from '../process/process-table.js'
+import { TEXTS } from '../process/texts.js'
 import { capabilitiesText } from './capabilities.js'
 import type { EventContext } from './context.js'
 import { addBigint, addText, type Extractor, type Extractors } from './extractor.js'
-import type { ProcessImage } from './image.js'
-import { TEXTS } from './texts.js'
 
 const HALF = 0x1_0000_0000
 const NO_LOGIN = 0xffff_ffff

@@ -9,7 +9,7 @@ import { parseHost } from '../../policy/net-pattern.js'
 import { syscallNumber } from '../../policy/syscalls.js'
 import { CALL_KINDS, type CallKind } from '../../record/call-model.js'
 import { buildEvent, enumNumber, type FieldInput } from '../../sensor/event-builder.js'
-import { argumentNumber } from '../call-arguments.js'
+import { argumentNumber } from '../event/call-arguments.js'
 import { TestFault, TestValues } from './test-values.js'
 
 /** Who acts in a test: the event's header, and the process table's entry of it. */

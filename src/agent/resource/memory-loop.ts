@@ -1,0 +1,105 @@
+/** The clock of memory readings: every second while a memory rule is in force, else every 10 s; samples every 10 s. */
+import { processesIn } from '../../container/cgroup-fs.js'
+import type { Identity } from '../../container/identity.js'
+import type { ContainerTable } from '../../container/table.js'
+import type { ProcessRef, RecordDraft } from '../../record/model.js'
+import { Action } from '../../sensor/generated/abi.js'
+import type { Sensor } from '../../sensor/sensor.js'
+import type { BootClock } from '../host/clock.js'
+import type { ProcessEntry, ProcessTable } from '../process/process-table.js'
+import type { Policies } from '../rules/policies.js'
+import type { Verdicts } from '../rules/verdicts.js'
+import { largestProcess, MemoryRules, SAMPLE_INTERVAL_MS, sampleDraft } from './memory-watch.js'
+
+export interface MemoryLoopOptions {
+  sensor: Sensor
+  table: ContainerTable
+  policies: Policies
+  verdicts: Verdicts
+  append: (draft: RecordDraft) => { seq: bigint }
+  clock: BootClock
+  processes: ProcessTable
+}
+
+export class MemoryLoop {
+  readonly #options: MemoryLoopOptions
+  readonly #rules = new MemoryRules()
+  #timer: NodeJS.Timeout | undefined
+  #sampledAtMs = Number.NEGATIVE_INFINITY
+
+  constructor(options: MemoryLoopOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    this.#schedule()
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
+  }
+
+  forget(containerId: string): void {
+    this.#rules.forget(containerId)
+  }
+
+  #schedule(): void {
+    this.#timer = setTimeout(
+      () => {
+        this.#read()
+        this.#schedule()
+      },
+      Math.min(this.#options.policies.memoryIntervalMs, 1000),
+    )
+  }
+
+  #read(): void {
+    const { sensor, table, policies, append, clock } = this.#options
+    const nowMs = performance.now()
+    const isSampleDue = nowMs - this.#sampledAtMs >= SAMPLE_INTERVAL_MS
+    if (!isSampleDue && policies.memoryIntervalMs > 1000) return
+    if (isSampleDue) this.#sampledAtMs = nowMs
+    for (const reading of sensor.readMemory()) {
+      const identity = table.lookup(reading.cgroupId)
+      if (identity?.confirmed !== true) continue
+      const draft = sampleDraft(reading, identity, clock.utcNs(reading.bootNs))
+      const hits = this.#rules.judge(reading, identity, policies.current)
+      const seq = isSampleDue || hits.length > 0 ? append(draft).seq : undefined
+      if (hits.length > 0 && seq !== undefined) this.#judge(identity, draft, seq, hits)
+    }
+  }
+
+  #judge(identity: Identity, draft: RecordDraft, seq: bigint, hits: readonly number[]): void {
+    const victim = this.#largest(identity)
+    const judged = victim === undefined ? draft : { ...draft, process: processRefOf(victim) }
+    this.#options.verdicts.judge(
+      {
+        draft: judged,
+        cause: { kind: 'sample', lane: 'activity', seq },
+        identity,
+        set: this.#options.policies.current,
+        kernelAction: Action.NONE,
+        hook: '',
+        pid: victim?.pid ?? 0,
+        startNs: victim?.startNs ?? 0n,
+      },
+      hits,
+    )
+  }
+
+  /** The process with the largest resident set in the container's cgroups, when events have told who it is. */
+  #largest(identity: Identity): ProcessEntry | undefined {
+    const { table, processes } = this.#options
+    const pids = table.cgroupsOf(identity).flatMap((id) => {
+      const path = table.pathOf(id)
+      return path === undefined ? [] : (processesIn(table.hierarchy, path) ?? [])
+    })
+    const pid = largestProcess(pids)
+    return pid === undefined ? undefined : processes.current(pid)
+  }
+}
+
+export function processRefOf(entry: ProcessEntry): ProcessRef {
+  const { pid, startNs, exe, invoked, args, cwd, uid, gid, phase } = entry
+  return { pid, tid: pid, startNs, exe, invoked, args, cwd, uid, gid, user: '', phase }
+}
