@@ -6,7 +6,7 @@ import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { makeDirectory } from '../export/directory.js'
-import { HullguardError, messageOf } from '../telemetry/errors.js'
+import { errnoOf, HullguardError, messageOf } from '../telemetry/errors.js'
 
 export type Db = Database.Database
 
@@ -72,15 +72,17 @@ export function openWritable(dataDir: string): WritableStore {
   }
 }
 
-/** Throws store_missing or store_unusable. */
+/** Throws store_missing, store_unusable or data_dir_unusable. */
 export function openReadOnly(dataDir: string): Db {
   const path = storePath(dataDir)
   try {
     statSync(path)
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EACCES')
-      throw new HullguardError('data_dir_unusable', `${dataDir} may not be read by this user`, { cause: error })
-    throw new HullguardError('store_missing', `${dataDir} holds no store`)
+    const errno = errnoOf(error)
+    if (errno === 'ENOENT' || errno === 'ENOTDIR')
+      throw new HullguardError('store_missing', `${dataDir} holds no store`)
+    const what = errno === 'EACCES' ? `${dataDir} may not be read by this user` : `${dataDir}: ${messageOf(error)}`
+    throw new HullguardError('data_dir_unusable', what, { cause: error })
   }
   return guarded(path, () => {
     const db = new Database(path, { readonly: true, timeout: 5000 })

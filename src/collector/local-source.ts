@@ -8,7 +8,7 @@ import type { AgentRow, EventPage, EventQuery, EventSource } from './types.js'
 /** How soon a follower sees what was stored; one look is one index lookup. */
 const POLL_MS = 200
 
-/** Throws store_missing or store_unusable. */
+/** Throws store_missing, store_unusable or data_dir_unusable. */
 export function openLocal(dataDir: string): EventSource {
   return new LocalSource(openReadOnly(dataDir))
 }

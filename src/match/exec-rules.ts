@@ -98,7 +98,6 @@ export class ExecRules {
   }
 }
 
-/** An absent name is not the same as another absent name: both are judged. */
 function sameBytes(bytes: Uint8Array, start: number, end: number, otherStart: number, otherEnd: number): boolean {
   if (end - start !== otherEnd - otherStart) return false
   for (let at = start, other = otherStart; at < end; at++, other++) if (bytes[at] !== bytes[other]) return false

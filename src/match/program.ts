@@ -8,7 +8,7 @@
 
 import { CAPABILITIES_MAX, capabilityName } from '../policy/capabilities.js'
 import { FILE_ACCESS_ALL, type Policy, type Rule } from '../policy/model.js'
-import { ABI_NATIVE, nativeSyscall, SYSCALL_NUMBERS_MAX, syscallName } from '../policy/syscalls.js'
+import { ABI_NATIVE, nativeSyscall, policySyscallName, SYSCALL_NUMBERS_MAX } from '../policy/syscalls.js'
 import type { ContainerRef } from '../record/model.js'
 import {
   type CapabilityIndex,
@@ -147,7 +147,7 @@ class CompiledProgram implements Program {
       ['listen: networks', listen.describe(text)],
       ['signal: facts of senders', signals.describe(text)],
       ['mount: facts of mounts', mounts.describe(text)],
-      ['syscall: calls', describeNumbers(syscall, (nr) => syscallName(nr, ABI_NATIVE), SYSCALL_NUMBERS_MAX, text)],
+      ['syscall: calls', describeNumbers(syscall, policySyscallName, SYSCALL_NUMBERS_MAX, text)],
       ['capability: capabilities', describeNumbers(capability, capabilityName, CAPABILITIES_MAX, text)],
       ['bounds', describeBounds(this.rules, text)],
       ['violated by what no entry names', this.rules.flatMap((_, id) => (byDefault[id] === 1 ? [text(id)] : []))],

@@ -7,6 +7,7 @@
  * Bytes are those of IPv6; IPv4 stands at ::ffff:0:0/96, where the kernel's own mapped addresses are.
  */
 import { isIPv4, isIPv6 } from 'node:net'
+import { formatIp } from '../record/ip-text.js'
 import type { NetPattern } from './model.js'
 import { quoted } from './visible-text.js'
 
@@ -51,7 +52,7 @@ export function parseHost(host: string): HostParse {
   const prefixBits = four ? MAPPED_BITS + prefix : prefix
   const network = masked(bytes, prefixBits)
   if (network.some((byte, at) => byte !== bytes[at])) {
-    const meant = four ? network.slice(12).join('.') : formatIpv6(network)
+    const meant = four ? network.slice(12).join('.') : formatIp(network, false)
     return malformed(`${quoted(host)} has bits set below its prefix`, `the network is \`${meant}/${prefix}\``)
   }
   return { ok: true, net: { network, prefixBits, ipv6Only: !four && containsMapped(network, prefixBits) } }
@@ -136,13 +137,6 @@ function ipv6Bytes(address: string): Uint8Array {
 
 function masked(bytes: Uint8Array, prefixBits: number): Uint8Array {
   return bytes.map((byte, at) => byte & (0xff00 >> Math.max(0, Math.min(8, prefixBits - at * 8))))
-}
-
-function formatIpv6(bytes: Uint8Array): string {
-  const groups = Array.from({ length: 8 }, (_, at) =>
-    (((bytes[at * 2] ?? 0) << 8) | (bytes[at * 2 + 1] ?? 0)).toString(16),
-  )
-  return groups.join(':').replace(/(?:^|:)0(?::0)+(?::|$)/, '::')
 }
 
 /** Shorter than ::ffff:0:0/96 and a prefix of it. */

@@ -55,8 +55,10 @@ export class NodeReader {
     this.sink.warning(name, span, message, help, this.place)
   }
 
-  /** `what` names the place in messages: `a rule`, `` `exec` ``. Keys that stand twice are reported and the first is kept. */
-  /** `listHelp`: what to say of a list in its place. */
+  /**
+   * `what` names the place in messages: `a rule`, `` `exec` ``. `listHelp`: what to say of a list in its place. Keys that stand
+   * twice are reported and the first is kept.
+   */
   map(node: Node, what: string, listHelp?: string): Map<string, Field> | undefined {
     const target = this.#target(node)
     if (target === undefined) return undefined

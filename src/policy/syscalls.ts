@@ -39,8 +39,8 @@ export class Syscalls {
   /** By number of the ABI. */
   readonly abiNames: readonly AbiName[]
   readonly #own: readonly (readonly string[])[]
-  /** As #own, the native one with foreign names. */
-  readonly #tables: readonly (readonly string[])[]
+  /** By a policy's number: the native names, then those of the other architecture. */
+  readonly #known: readonly string[]
   readonly #byName: ReadonlyMap<string, number>
   /** Per ABI: its number -> the number of the same-named call, -1 where there is none. */
   readonly #toNative: readonly Int32Array[]
@@ -50,13 +50,13 @@ export class Syscalls {
     const own = ARCHITECTURES[arch] ?? ARCHITECTURES.x64 ?? []
     this.abiNames = own.map(([name]) => name)
     this.#own = own.map(([, text]) => namesOf(text))
-    const [native = [], ...compat] = this.#own
+    const [native = []] = this.#own
     const foreign = Object.values(ARCHITECTURES).flatMap(([first]) => namesOf(first?.[1] ?? ''))
     const known = [...native, ...Array.from({ length: FOREIGN_FIRST - native.length }, () => '')]
     for (const name of foreign) if (!known.includes(name)) known.push(name)
-    this.#tables = [known, ...compat]
+    this.#known = known
     this.#byName = new Map(known.flatMap((name, nr) => (name === '' ? [] : [[name, nr] as const])))
-    this.#toNative = this.#tables.map((names) => Int32Array.from(names, (name) => this.#byName.get(name) ?? -1))
+    this.#toNative = this.#own.map((names) => Int32Array.from(names, (name) => this.#byName.get(name) ?? -1))
   }
 
   /** Names by number, empty where the table has a hole; x32 numbers without their marker. Foreign names are in none. */
@@ -72,15 +72,22 @@ export class Syscalls {
     return this.#byName.keys()
   }
 
-  /** The name of call `nr` of `abi`'s own table; `syscall_NR` when the table does not know it. */
+  /** The name of call `nr` of `abi`'s own table, as a process gave it; `syscall_NR` when the table does not know it. */
   name(nr: number, abi: number): string {
-    const name = this.#tables[abi]?.[this.#withoutMarker(nr, abi)]
-    return name === undefined || name === '' ? `syscall_${nr}` : name
+    return this.#own[abi]?.[this.#withoutMarker(nr, abi)] || `syscall_${nr}`
   }
 
-  /** The number of the native call with the same name, or -1: no such call, unknown number, unknown ABI. */
+  /** The name that a policy has for a number of `number`, also one that only the other architecture has. */
+  policyName(nr: number): string {
+    return this.#known[nr] || `syscall_${nr}`
+  }
+
+  /**
+   * The number that a policy has for call `nr` of `abi`, or -1: no call of that name, unknown number, unknown ABI. No native call
+   * has a number of FOREIGN_FIRST or above: a process that makes up such a number makes no call that a policy names.
+   */
   native(nr: number, abi: number): number {
-    if (abi === ABI_NATIVE) return nr
+    if (abi === ABI_NATIVE) return nr < FOREIGN_FIRST ? nr : -1
     return this.#toNative[abi]?.[this.#withoutMarker(nr, abi)] ?? -1
   }
 
@@ -103,6 +110,10 @@ export function syscallNames(): Iterable<string> {
 
 export function syscallName(nr: number, abi: number): string {
   return HOST_SYSCALLS.name(nr, abi)
+}
+
+export function policySyscallName(nr: number): string {
+  return HOST_SYSCALLS.policyName(nr)
 }
 
 export function nativeSyscall(nr: number, abi: number): number {

@@ -15,8 +15,10 @@ import {
 import type { Call as WireCall } from './generated/wire.js'
 import { CALL_KIND_NUMBERS } from './names.js'
 
+const KIND_OF_NUMBER: ReadonlyMap<number, CallKind> = new Map(CALL_KINDS.map((kind) => [CALL_KIND_NUMBERS[kind], kind]))
+
 export function callKindOf(kindNumber: number): CallKind | undefined {
-  return CALL_KINDS.find((kind) => CALL_KIND_NUMBERS[kind] === kindNumber)
+  return KIND_OF_NUMBER.get(kindNumber)
 }
 
 export function callToWire(body: CallBody, ref: (text: string) => number): WireCall {

@@ -1,11 +1,11 @@
 /** Syscall rules -> per ABI the calls that violate any of them, and those for which the kernel is to end the process. */
 import type { RuleId } from '../match/types.js'
 import type { SyscallRule } from '../policy/model.js'
-import { ABI_NAMES, ABI_NATIVE, nativeSyscall } from '../policy/syscalls.js'
+import { ABI_NAMES, ABI_NATIVE, FOREIGN_FIRST, nativeSyscall } from '../policy/syscalls.js'
 import type { Action } from '../record/model.js'
 
-/** HG_SYSCALLS_MAX of bpf/abi.h. A call with a higher number (x32 has some) is in no table: the kernel reports it, user space judges. */
-export const SYSCALLS_MAX = 512
+/** A call with a higher number (x32 has some) is in no table: the kernel reports it, user space judges. */
+const TABLE_CALLS = FOREIGN_FIRST
 const WORD_BITS = 64
 
 export interface SyscallTable {
@@ -33,7 +33,7 @@ function violates(rule: SyscallRule, nr: number, abi: number): boolean {
 }
 
 function wordsOf(isSet: (nr: number) => boolean): bigint[] {
-  return Array.from({ length: SYSCALLS_MAX / WORD_BITS }, (_, word) => {
+  return Array.from({ length: TABLE_CALLS / WORD_BITS }, (_, word) => {
     let bits = 0n
     for (let bit = 0; bit < WORD_BITS; bit++) if (isSet(word * WORD_BITS + bit)) bits |= 1n << BigInt(bit)
     return bits
