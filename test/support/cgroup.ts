@@ -69,6 +69,13 @@ export function cgroupPids(path: string): number[] {
   return text.split('\n').filter(Boolean).map(Number)
 }
 
+/** How many forks the cgroup's bound of processes has refused (pids.events). */
+export function pidsRefused(path: string): number {
+  const dir = cgroupMounts().all.find((mount) => existsSync(join(mount, path, 'pids.events')))
+  if (dir === undefined) throw new Error(`cgroup ${path} has no pids controller`)
+  return Number(/^max (\d+)/m.exec(readFileSync(join(dir, path, 'pids.events'), 'utf8'))?.[1])
+}
+
 /** Kills what still runs there and removes the cgroup, those below it, and its test-made parent, in every hierarchy. */
 export async function removeCgroup(path: string): Promise<void> {
   check(path)

@@ -3,6 +3,7 @@
  * (`events --follow --json`, its log, its metrics), and ended by pid. Never touches another agent of the machine: every
  * one started here has its own data directory and its own host lock.
  */
+import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -328,7 +329,23 @@ export function freePort(): Promise<number> {
 
 /** The value of one series of `--metrics`, as `name{lane="alert"}`; 0 when it is not there. */
 export async function metric(port: number, series: string): Promise<number> {
-  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+  const text = await metricsText(port)
+  const [name = ''] = series.split('{')
+  assert.ok(text.includes(`\n# TYPE hullguard_${name} `), `no metric is called hullguard_${name}`)
   const line = text.split('\n').find((candidate) => candidate.startsWith(`hullguard_${series} `))
   return line === undefined ? 0 : Number(line.slice(line.lastIndexOf(' ') + 1))
+}
+
+/** Each time on a connection of its own: the agent closes idle ones, also under a test that was busy meanwhile. */
+async function metricsText(port: number): Promise<string> {
+  return await (await fetch(`http://127.0.0.1:${port}/metrics`, { headers: { connection: 'close' } })).text()
+}
+
+/** The events or states that the kernel lost for this cause, of every kind. */
+export async function kernelDrops(port: number, cause: string): Promise<number> {
+  const text = await metricsText(port)
+  const lines = text.split('\n').filter((line) => line.startsWith('hullguard_sensor_kernel_drops_total'))
+  assert.ok(lines.length > 0, 'the kernel counts nothing')
+  const ofCause = lines.filter((line) => line.includes(`cause="${cause}"`))
+  return ofCause.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0)
 }
