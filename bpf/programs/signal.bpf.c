@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Signals from a process to another, attached only while somebody wants them:
+ *   signal_generate: __send_signal_locked(), with the sender current and the target at hand.
+ * A signal that could not be sent is told by the end of its call (call.bpf.c).
+ */
+#define SEND_SIG_PRIV 1 /* include/linux/sched/signal.h: from the kernel, as a value of the pointer */
+
+/* A signal from a process to another. Both the sender's container and the target's may want it. */
+SEC("tp_btf/signal_generate")
+int BPF_PROG(on_signal, int sig, struct kernel_siginfo *info, struct task_struct *target)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task_btf();
+	struct task_state *state, *target_state;
+	struct map_cgroup *entry = NULL, *target_entry = NULL;
+	struct map_control *settings = emit__control();
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	__u32 nr = syscall__nr(regs), abi = syscall__abi(task, &nr), index;
+	const __u64 bit = 1ULL << HG_ACT_SIGNAL;
+	struct map_recipe *recipe;
+	struct ev_call event = {};
+
+	if (nr >= HG_SYSCALLS_MAX || !settings || (__u64)info == SEND_SIG_PRIV || target->tgid == task->tgid ||
+	    task->tgid == settings->agent_pid)
+		return 0;
+	if (info && BPF_CORE_READ(info, si_code) > 0)
+		return 0;
+	/* Whatever else makes signals (timers, a child's end) does not come from within one of these calls. */
+	index = abi * HG_SYSCALLS_MAX + nr;
+	recipe = bpf_map_lookup_elem(&recipes, &index);
+	if (!recipe || recipe->act != HG_ACT_SIGNAL)
+		return 0;
+	state = task__state(task->group_leader);
+	target_state = task__state(target->group_leader);
+	if (state)
+		entry = task__cgroup_entry(state->home);
+	if (target_state)
+		target_entry = task__cgroup_entry(target_state->home);
+	if (!(((entry ? entry->acts : settings->acts_host) | (target_entry ? target_entry->acts : 0)) & bit))
+		return 0;
+	emit__header(&event.header, HG_KIND_CALL, sizeof(event), task);
+	event.header.cgroup_id = state ? state->home : task__cgroup_id(task);
+	event.header.phase = state ? state->phase : HG_PHASE_RUN;
+	event.header.profile = entry ? task__profile(entry, event.header.program_version) : 0;
+	event.act = HG_ACT_SIGNAL;
+	event.nr = nr;
+	event.abi = abi;
+	event.fd = -1;
+	event.flags = HG_CALL_HAS_RESULT;
+	syscall__read_args(regs, abi, event.args);
+	event.facts[0] = sig;
+	event.target_pid = target->tgid;
+	event.target_start_ns = BPF_CORE_READ(target, group_leader, start_boottime);
+	event.target_cgroup_id = target_state ? target_state->home : task__cgroup_id(target);
+	emit__output(&event.header, sizeof(event), false);
+	return 0;
+}
