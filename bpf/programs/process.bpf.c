@@ -230,6 +230,7 @@ __noinline int process__judge(__u32 slot, __u32 file_offset)
 	if (scratch->event.flags & (HG_EXEC_KERNEL_UNDECIDED | HG_EXEC_FOREIGN_ROOT)) {
 		/* Only an explicit deny is certain; whether an allow entry covers such a name is for user space to say. */
 		scratch->event.header.decided = violated;
+		is_urgent |= (judged & rules->exec_allow & rules->kill) != 0;
 	} else {
 		uncovered = rules->exec_allow & ~invoked.decided;
 		if (scratch->event.flags & HG_EXEC_SCRIPT)
@@ -464,6 +465,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	struct css_set *parent_set = parent->cgroups, *child_set = child->cgroups;
 	bool is_thread = child->tgid == parent->tgid;
 	struct task_state *child_state = NULL;
+	struct map_profile *rules = NULL;
 	struct map_cgroup *entry = NULL;
 	struct ev_fork event = {};
 
@@ -499,7 +501,9 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	event.child_vpid = task__vpid(child);
 	event.child_start_ns = child->start_boottime;
 	event.cap_gained = task__permitted(child) & ~task__permitted(parent);
-	emit__output(&event.header, sizeof(event), false);
+	if (event.cap_gained && event.header.profile)
+		rules = bpf_map_lookup_elem(&profiles, &event.header.profile);
+	emit__output(&event.header, sizeof(event), rules && (rules->urgent & HG_WANT_PROCESS));
 	return 0;
 }
 

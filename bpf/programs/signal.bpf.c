@@ -17,8 +17,10 @@ int BPF_PROG(on_signal, int sig, struct kernel_siginfo *info, struct task_struct
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
 	__u32 nr = syscall__nr(regs), abi = syscall__abi(task, &nr), index;
 	const __u64 bit = 1ULL << HG_ACT_SIGNAL;
+	struct map_profile *rules = NULL; /* signals are the business of the target's rules */
 	struct map_recipe *recipe;
 	struct ev_call event = {};
+	__u32 profile;
 
 	if (nr >= HG_SYSCALLS_MAX || !settings || (__u64)info == SEND_SIG_PRIV || target->tgid == task->tgid ||
 	    task->tgid == settings->agent_pid)
@@ -52,6 +54,10 @@ int BPF_PROG(on_signal, int sig, struct kernel_siginfo *info, struct task_struct
 	event.target_pid = target->tgid;
 	event.target_start_ns = BPF_CORE_READ(target, group_leader, start_boottime);
 	event.target_cgroup_id = target_state ? target_state->home : task__cgroup_id(target);
-	emit__output(&event.header, sizeof(event), false);
+	if (target_entry) {
+		profile = task__profile(target_entry, event.header.program_version);
+		rules = bpf_map_lookup_elem(&profiles, &profile);
+	}
+	emit__output(&event.header, sizeof(event), rules && (rules->acts_urgent & bit));
 	return 0;
 }

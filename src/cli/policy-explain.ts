@@ -5,12 +5,12 @@
 
 import type { Rulebook } from '../agent/conditions/rulebook.js'
 import { sensorHierarchy } from '../agent/host/sensor-hierarchy.js'
-import { kindsNeeded } from '../agent/rules/needs.js'
 import { PolicySet } from '../agent/rules/policies.js'
 import { FALCO_POLICY } from '../agent/rules/verdicts.js'
 import { findHierarchy } from '../container/cgroup-fs.js'
 import { type OpenSources, opensOf } from '../match/conditions/opens.js'
 import { conditionInForce } from '../match/exceptions.js'
+import { kindsNeeded } from '../match/needs.js'
 import { OPEN_DOTDOT, OPEN_READ, OPEN_WRITE, type OpenWant, opensOfFileRule } from '../match/open-wants.js'
 import { compileProgram } from '../match/program.js'
 import type { Policy, Rule } from '../policy/model.js'

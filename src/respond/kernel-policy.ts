@@ -18,7 +18,6 @@ import {
   KEY_PATH_BYTES,
   POLICIES_MAX,
   RULES_PER_PROFILE,
-  Want,
 } from '../sensor/generated/abi.js'
 import { EXEC_DECISION, fileDecisions, listenDecisions } from '../sensor/refusals.js'
 import { encodeU32, type Sensor } from '../sensor/sensor.js'
@@ -172,12 +171,10 @@ export class KernelPolicy {
         kill: lowered.kill,
         setup: lowered.setup,
         policy,
-        urgent:
-          (lowered.urgentKinds.has('exec') || lowered.urgentKinds.has('capability') ? Want.PROCESS : 0) |
-          (lowered.urgentKinds.has('connect') ? Want.CONNECT : 0),
+        urgent: lowered.urgent.classes,
         openClasses: opens.classes,
         openPrefixesCount: opens.prefixes.length,
-        actsUrgent: 0n,
+        actsUrgent: lowered.urgent.acts,
         fileRules: lowered.fileRules,
         listenRules: lowered.listenRules,
         fileDefault: lowered.fileDefault,

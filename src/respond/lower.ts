@@ -30,6 +30,7 @@ import { type ExecMaps, lowerExec, whyNotExec } from './lower-exec.js'
 import { accessesLeft, type FileMaps, lowerFile, violatingAccesses, whyNotFile } from './lower-file.js'
 import { lowerSyscalls, type SyscallTable } from './lower-syscall.js'
 import { actionInForce } from './strength.js'
+import { type Urgency, urgencyOf } from './urgency.js'
 
 /** HG_RULES_PER_PROFILE of bpf/abi.h: one bit of a mask each. */
 export const LOWERED_RULES_MAX_COUNT = 64
@@ -72,8 +73,8 @@ export interface LoweredProfile extends ExecMaps, FileMaps {
   /** One table per ABI of this machine; empty without syscall rules. */
   readonly syscalls: readonly SyscallTable[]
   readonly notLowered: readonly RuleNote[]
-  /** Kinds of rules that act and are left to user space: it has to be woken for such events at once. */
-  readonly urgentKinds: ReadonlySet<Rule['kind']>
+  /** What user space has to be woken for at once, because a kill is left to it. */
+  readonly urgent: Urgency
   /** Lowered, but with less than the rule's action: it alerts only. */
   readonly weakened: readonly RuleNote[]
 }
@@ -133,14 +134,15 @@ export function lowerProfile(program: Program, profile: Profile, options: LowerO
     listenNodes: listen.nodesFor(bitOf),
     syscalls: lowerSyscalls(ofKind<SyscallRule>(kept, 'syscall')),
     notLowered: notLowered.sort((a, b) => a.rule - b.rule),
-    urgentKinds: new Set(
-      notLowered.flatMap(({ rule: id }) => {
+    urgent: urgencyOf([
+      ...notLowered.flatMap(({ rule: id }) => {
         const rule = program.rules[id]
         if (rule === undefined) return []
-        const isActing = actionInForce(rule.action, true, options.isBlockPolicy(rule.policy)) !== 'alert'
-        return isActing ? [rule.kind] : []
+        const action = actionInForce(rule.action, true, options.isBlockPolicy(rule.policy))
+        return action === 'kill' ? [{ rule, refusedAccess: 0 }] : []
       }),
-    ),
+      ...files.flatMap(({ rule, action }) => (action === 'kill' ? [{ rule, refusedAccess: refuses.fileAccess }] : [])),
+    ]),
     weakened: kept.flatMap((candidate) => {
       const reason = weaknessOf(candidate, canDeny(candidate), refuses)
       return reason === undefined ? [] : [{ rule: candidate.id, reason }]

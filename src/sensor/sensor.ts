@@ -31,7 +31,7 @@ import { decodeText } from './text.js'
 /** Slabs in flight between the reader and JavaScript: 2 MiB, a quarter of a second at 100,000 events/s of 80 bytes. */
 const SLAB_BYTES = 256 * 1024
 const SLAB_COUNT = 8
-/** How long the reader waits for company after the first event in an empty ring. Urgent events do not wait. */
+/** A wake-up costs as much as a few events. */
 const BATCH_DELAY_MS = 10
 /** How often a congested downstream is asked again. */
 const CONGESTION_POLL_MS = 10
@@ -53,6 +53,8 @@ export interface SensorOptions {
   unifiedRoot: string | undefined
   /** Power of two. */
   ringBytes: number
+  /** How long the reader waits for company after the first event in an empty ring; urgent events do not wait. */
+  batchDelayMs?: number
   counters: Counters
   /** Downstream is behind: slabs are kept back, so events wait in the ring. */
   isCongested: () => boolean
@@ -192,7 +194,8 @@ export class Sensor {
   /** Starts the reader, then attaches every base hook; on a failure detaches what was attached and throws. */
   start(handler: EventHandler, onBatchDone: () => void): void {
     this.#writeControl()
-    this.#native.start(RING, CRITICAL_RING, this.#pool, SLAB_BYTES, BATCH_DELAY_MS, (slab, sizeBytes) => {
+    const { batchDelayMs = BATCH_DELAY_MS } = this.#options
+    this.#native.start(RING, CRITICAL_RING, this.#pool, SLAB_BYTES, batchDelayMs, (slab, sizeBytes) => {
       try {
         const count = this.#walker.walkRing(slab * SLAB_BYTES, sizeBytes, handler)
         this.#options.counters.add('sensor_events_total', count)

@@ -212,9 +212,10 @@ export class TestSensor {
   readonly #made: TestCgroup[] = []
   #isCongested = false
 
-  constructor(options: { ringBytes?: number } = {}) {
+  constructor(options: { ringBytes?: number; batchDelayMs?: number } = {}) {
     this.sensor = Sensor.open({
       ...sensorHierarchy(findHierarchy()),
+      ...options,
       ringBytes: options.ringBytes ?? RING_BYTES,
       counters: this.counters,
       isCongested: () => this.#isCongested,

@@ -1,11 +1,13 @@
 /** What is lowered into the kernel, what stays in user space and why, and what the masks say. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { kindsOfActs } from '../../src/agent/rules/acts.js'
 import { compileProgram } from '../../src/match/program.js'
 import { loadPolicies } from '../../src/policy/load.js'
 import { FILE_ACCESS } from '../../src/policy/model.js'
 import { HOST } from '../../src/record/model.js'
 import { type LoweredProfile, type LowerOptions, lowerProfile } from '../../src/respond/lower.js'
+import { Want } from '../../src/sensor/generated/abi.js'
 import { ALL_REFUSALS } from '../../src/sensor/refusals.js'
 
 function lower(rules: string, options: Partial<LowerOptions> = {}): LoweredProfile {
@@ -244,4 +246,26 @@ test('an allow list of calls puts every other call outside, of every ABI', () =>
   assert.equal(native?.outside[0], (1n << 64n) - 1n - 3n)
   assert.equal(native?.outside[7], (1n << 64n) - 1n)
   assert.equal(ia32?.outside[0], (1n << 64n) - 1n)
+})
+
+test('user space is woken at once for what a kill that is left to it needs, and for nothing else', () => {
+  const urgent = (rules: string, options: Partial<LowerOptions> = {}) => {
+    const { classes, acts } = lower(rules, options).urgent
+    return [classes, kindsOfActs(acts)]
+  }
+  const glob = 'file: { deny: [{ path: "/etc/*.conf", access: [write] }] }'
+  assert.deepEqual(urgent(rule('glob', glob, 'action: kill')), [0, ['open', 'truncate']])
+  assert.deepEqual(urgent(rule('glob', glob, 'action: deny')), [0, []], 'it is too late for a deny')
+  assert.deepEqual(urgent(rule('glob', glob)), [0, []])
+  assert.deepEqual(urgent(rule('glob', glob, 'action: kill'), { isBlockPolicy: () => false }), [0, []])
+  const whole = rule('whole', 'file: { deny: [{ path: /etc/**, access: [write, delete] }] }', 'action: kill')
+  assert.deepEqual(urgent(whole, { refuses: ALL_REFUSALS }), [0, []])
+  const some = { refuses: { ...ALL_REFUSALS, fileAccess: FILE_ACCESS.write } }
+  assert.deepEqual(urgent(whole, some), [0, ['unlink', 'rmdir']], 'the accesses that no hook refuses')
+  assert.deepEqual(urgent(rule('exec', 'exec: { deny: ["/bin/n*"] }', 'action: kill')), [Want.PROCESS, []])
+  assert.deepEqual(urgent(rule('signal', 'signal: { deny: [{ user: root }] }', 'action: kill')), [0, ['signal']])
+  assert.deepEqual(urgent(rule('mount', 'mount: { deny: [{ target: /a }] }', 'action: kill')), [0, ['mount']])
+  const condition = (text: string) => rule('when', `condition: ${JSON.stringify(text)}`, 'action: kill')
+  assert.deepEqual(urgent(condition('evt.type in (connect, unlinkat)')), [Want.CONNECT, ['unlink']])
+  assert.deepEqual(urgent(condition('evt.type = dns')), [Want.NAMES, []])
 })

@@ -3,11 +3,11 @@
  * this capture cannot tell. The policies are taken as if blocking were on everywhere; nothing is acted on.
  */
 
+import { kindsNeeded, kindsOfTypes } from '../../match/needs.js'
 import { compileProgram } from '../../match/program.js'
 import type { ContainerSelector, Policy, Rule } from '../../policy/model.js'
 import type { Action, HullguardRecord, Outcome } from '../../record/model.js'
 import type { Rulebook } from '../conditions/rulebook.js'
-import { kindsNeeded, kindsOfTypes } from '../rules/needs.js'
 import { PolicySet } from '../rules/policies.js'
 import { FALCO_POLICY } from '../rules/verdicts.js'
 import type { ReplayCause, ReplayedContainer } from './replay.js'

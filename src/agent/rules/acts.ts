@@ -1,12 +1,10 @@
 /**
- * Which acts the kernel is asked to report: those that the loaded rules judge, each time; and those of the classes that
- * `--activity` names, with repeats counted instead of reported one by one. Of the first, only what a rule holds for is
- * recorded.
+ * Which acts the kernel is asked to report beyond those that the loaded rules judge (src/respond/rule-acts.ts): those of the
+ * classes that `--activity` names, with repeats counted instead of reported one by one. Without it only what a rule holds for
+ * is recorded.
  */
-import type { Rule } from '../../policy/model.js'
 import { CALL_KINDS, type CallKind } from '../../record/call-model.js'
-import { actBit, actOfCall } from '../../sensor/call-recipes.js'
-import { kindsNeeded } from './needs.js'
+import { actBit } from '../../sensor/call-recipes.js'
 
 export const ACTIVITY_CLASSES = [
   ...(['process', 'connect', 'file', 'privilege', 'sharing', 'network', 'names', 'syscall'] as const),
@@ -58,28 +56,6 @@ export function actRecorder(classes: Iterable<ActivityClass>): (act: number) => 
   const acts = actsOfActivity(classes)
   const isRecorded = [true, ...CALL_KINDS.map((kind) => (acts & actBit(kind)) !== 0n)]
   return (act) => isRecorded[act] ?? true
-}
-
-const isCallKind = (name: string): name is CallKind => CALL_KINDS.some((kind) => kind === name)
-
-/** Mask of the acts among these kinds. */
-export function actsOfKinds(kinds: Iterable<string>): bigint {
-  let acts = 0n
-  for (const kind of kinds) if (isCallKind(kind)) acts |= actBit(kind)
-  return acts
-}
-
-/** What rules that are on have to see. An event type that is a call of an act asks for the act. */
-export function actsOfRules(rules: Iterable<Rule>): bigint {
-  let acts = 0n
-  for (const rule of rules) {
-    for (const name of kindsNeeded(rule)) {
-      // a rule about connects means those of the connect hooks
-      const act = isCallKind(name) ? name : name === 'connect' ? undefined : actOfCall(name)
-      if (act !== undefined) acts |= actBit(act)
-    }
-  }
-  return acts
 }
 
 /** The kinds of records that a mask brings. */

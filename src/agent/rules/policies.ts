@@ -15,6 +15,7 @@ import type { Rule } from '../../policy/model.js'
 import { type ContainerRef, HOST } from '../../record/model.js'
 import type { KernelPolicy } from '../../respond/kernel-policy.js'
 import { EVERY_OPEN, lowerOpens } from '../../respond/lower-open.js'
+import { actsOfKinds, actsOfRules } from '../../respond/rule-acts.js'
 import type { HookChange } from '../../sensor/attachments.js'
 import { hooksOfActs } from '../../sensor/call-recipes.js'
 import { CgroupState, Want } from '../../sensor/generated/abi.js'
@@ -24,7 +25,7 @@ import type { Sensor } from '../../sensor/sensor.js'
 import { HullguardError, messageOf } from '../../telemetry/errors.js'
 import { ConditionSet } from '../conditions/condition-set.js'
 import type { Rulebook } from '../conditions/rulebook.js'
-import { type ActivityClass, actsOfActivity, actsOfKinds, actsOfRules } from './acts.js'
+import { type ActivityClass, actsOfActivity } from './acts.js'
 
 /** Events of the old program can still be in the ring for a moment after the swap; a full ring drains well within this. */
 const RETIRE_AFTER_MS = 10_000

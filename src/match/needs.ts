@@ -1,7 +1,7 @@
 /** Which kinds of events a rule judges: what a capture must hold for the rule's silence to mean anything. */
-import { FILE_ACCESS, type FilePattern, type Rule } from '../../policy/model.js'
-
-import { findEventType } from '../../record/fields/events.js'
+import { FILE_ACCESS, type Rule } from '../policy/model.js'
+import { findEventType } from '../record/fields/events.js'
+import { accessesOf } from './file-rules.js'
 
 /** By FILE_ACCESS bit. */
 const KINDS_OF_ACCESS: Readonly<Record<keyof typeof FILE_ACCESS, readonly string[]>> = {
@@ -19,7 +19,7 @@ const KINDS_OF_ACCESS: Readonly<Record<keyof typeof FILE_ACCESS, readonly string
 export function kindsNeeded(rule: Rule): readonly string[] {
   switch (rule.kind) {
     case 'file':
-      return fileKinds([...(rule.allow ?? []), ...rule.deny])
+      return kindsOfAccess(accessesOf(rule))
     case 'capability':
       // more is held by exec, clone, setns and unshare; what was held before is known where the acts that lessen it are seen
       return ['exec', 'fork', 'setns', 'unshare', 'setuid', 'capset']
@@ -40,8 +40,8 @@ export function kindsOfTypes(eventTypes: readonly string[]): readonly string[] {
   return [...new Set(eventTypes.map((name) => findEventType(name)?.kind ?? name))]
 }
 
-function fileKinds(patterns: readonly FilePattern[]): string[] {
-  const access = patterns.reduce((bits, pattern) => bits | pattern.access, 0)
+/** What does these to a file (FILE_ACCESS bits). */
+export function kindsOfAccess(access: number): readonly string[] {
   const names = Object.keys(FILE_ACCESS) as (keyof typeof FILE_ACCESS)[]
   return [...new Set(names.flatMap((name) => ((access & FILE_ACCESS[name]) === 0 ? [] : KINDS_OF_ACCESS[name])))]
 }
