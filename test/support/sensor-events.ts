@@ -11,8 +11,21 @@ interface ViewClass {
   new (view: DataView, bytes: Uint8Array): EvHeader
 }
 
+interface Place {
+  at: number
+  sizeBytes: number
+}
+const places = new Map<string, Place>()
+
 /** First byte and length of a field. */
-function placeOf(type: ViewClass, name: string): { at: number; sizeBytes: number } {
+function placeOf(type: ViewClass, name: string): Place {
+  const key = `${type.name} ${name}`
+  const known = places.get(key) ?? findPlace(type, name)
+  places.set(key, known)
+  return known
+}
+
+function findPlace(type: ViewClass, name: string): Place {
   const bytes = new Uint8Array(type.SIZE_BYTES)
   const view = new type(new DataView(bytes.buffer), bytes)
   const isSet = () => {
@@ -20,21 +33,21 @@ function placeOf(type: ViewClass, name: string): { at: number; sizeBytes: number
     if (value === undefined) throw new Error(`${type.name} has no field ${name}`)
     return value instanceof Uint8Array ? value.some((byte) => byte !== 0) : Number(value) !== 0
   }
-  const places = [...bytes.keys()].filter((at) => {
+  const set = [...bytes.keys()].filter((at) => {
     bytes[at] = 1
     const found = isSet()
     bytes[at] = 0
     return found
   })
-  return { at: places[0] ?? 0, sizeBytes: places.length }
+  return { at: set[0] ?? 0, sizeBytes: set.length }
 }
 
 /** An event with these fields, everything else 0. `sizeBytes` is its own length unless given. */
 export function makeEvent(
   type: ViewClass,
   fields: Readonly<Record<string, Value>>,
-  tail = new Uint8Array(0),
-): Uint8Array {
+  tail: Uint8Array = new Uint8Array(0),
+): Uint8Array<ArrayBuffer> {
   const event = new Uint8Array(type.SIZE_BYTES + tail.length)
   event.set(tail, type.SIZE_BYTES)
   const all: Record<string, Value> = { sizeBytes: event.length, ...fields }
@@ -46,6 +59,16 @@ export function makeEvent(
         event[at + byte] = Number((BigInt(value) >> BigInt(8 * byte)) & 0xffn)
   }
   return event
+}
+
+/** The same, seen as such an event. */
+export function viewOf<Type extends ViewClass>(
+  type: Type,
+  fields: Readonly<Record<string, Value>>,
+  tail?: Uint8Array,
+): InstanceType<Type> {
+  const bytes = makeEvent(type, fields, tail)
+  return new type(new DataView(bytes.buffer), bytes) as InstanceType<Type>
 }
 
 export function makeExec(

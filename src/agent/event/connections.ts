@@ -32,6 +32,8 @@ interface Flow {
   client: End
   server: End | undefined
   clientCookie: Cookie
+  /** One of two ends here is done; it is forgotten with the other. */
+  isHalfClosed: boolean
 }
 
 interface Waiting {
@@ -85,7 +87,10 @@ export class Connections {
     const waiting = this.#waiting.get(cookie)
     const isEstablished = (event.flags & SocketFlag.ESTABLISHED) !== 0
     if (isEstablished)
-      this.#addFlow(event, { client: { ref, pid: event.pid }, server: undefined, clientCookie: cookie })
+      this.#addFlow(event, {
+        ...{ client: { ref, pid: event.pid }, server: undefined },
+        ...{ clientCookie: cookie, isHalfClosed: false },
+      })
     if (waiting === undefined) return false
     const { connect } = waiting.draft
     if (connect !== undefined) {
@@ -124,13 +129,14 @@ export class Connections {
     const asClient = clientKey(event)
     const own = this.#flows.get(asClient)
     if (own !== undefined && own.clientCookie === cookie) {
-      // The server's end may be done later, and asks then.
-      if (own.server === undefined) this.#flows.delete(asClient)
+      this.#endClosed(asClient, own)
       return own.server === undefined ? undefined : peerOf(own.server)
     }
     const asServer = serverKey(event)
     const other = this.#flows.get(asServer)
-    return other === undefined ? undefined : peerOf(other.client)
+    if (other === undefined) return undefined
+    this.#endClosed(asServer, other)
+    return peerOf(other.client)
   }
 
   /** A process ended: what it did before comes before. */
@@ -150,6 +156,12 @@ export class Connections {
 
   flush(): void {
     for (const [cookie, waiting] of this.#waiting) this.#release(cookie, waiting)
+  }
+
+  /** Where both ends are of this host, the other may be done later and asks then. */
+  #endClosed(key: string, flow: Flow): void {
+    if (flow.server === undefined || flow.isHalfClosed) this.#flows.delete(key)
+    else flow.isHalfClosed = true
   }
 
   #releaseNow(cookie: Cookie): void {
