@@ -200,7 +200,7 @@ class Agent implements RunningAgent {
 
   async setRules(rulebook: Rulebook): Promise<void> {
     try {
-      await this.#replace(() => rulebook)
+      if (!(await this.#replace(() => rulebook))) throw new Error('the agent stops')
     } catch (error) {
       this.#report('degraded', `new rules did not come into force, the old ones stay: ${messageOf(error)}`)
       throw error
