@@ -55,6 +55,7 @@ export const BLIND_SPOTS = [
   'QUIC, DNS over HTTPS or TLS: the name is not seen, the address is',
   'encrypted client hello: the outer name is told, and that there was one; the real name is not seen',
   'STARTTLS, and requests after the first of a connection: their names are not looked for',
+  'HTTP/2 without TLS, and HTTP requests with a first line that no standard has: the name is not seen, the address is',
   'raw and packet sockets, SCTP one-to-many: no connect hook sees them',
 ] as const
 

@@ -36,7 +36,6 @@ describe('DNS messages', () => {
       record('000f', '000a 046d61696cc011'), // MX
       record('0021', '0000 0005 01bb 0373727600'), // SRV
       record('0010', '0474657874'), // TXT
-      record('0001', 'c00002'), // an address of three bytes
     ]
     const message = parseDns(bytes(header('8180', 1, answers.length) + QUESTION + answers.join('')))
     assert.deepEqual(message?.answers, [
@@ -47,6 +46,20 @@ describe('DNS messages', () => {
       Array.from({ length: 7 }, () => 60),
     )
     assert.deepEqual([message?.isAnswer, message?.rcode, message?.isTruncated], [true, 'NOERROR', false])
+  })
+
+  test('an answer that is not what its type says is missing: told as cut, and those behind it are read', () => {
+    const unreadable = [
+      record('0001', 'c00002'), // an address of three bytes
+      record('001c', 'c0000201'),
+      record('0005', 'c0ff'), // a pointer to behind it
+      record('000f', '000a'),
+      record('0021', '0000 0005 01bb 05737276'),
+    ]
+    for (const bad of unreadable) {
+      const message = parseDns(bytes(header('8180', 1, 2) + QUESTION + bad + record('0001', 'c0000201')))
+      assert.deepEqual([message?.answers, message?.isTruncated], [['192.0.2.1'], true], bad)
+    }
   })
 
   const codes: readonly [flags: string, rcode: string, isTruncated: boolean][] = [

@@ -125,6 +125,27 @@ describe('client hellos', () => {
     assert.equal(nameOf(Buffer.alloc(0)), '')
   })
 
+  test('a name or protocol list that is cut within its extension, and more protocols than are kept, are told as cut', () => {
+    const alpn = (list: Buffer) => extension(16, list)
+    const protocol = (name: string) => Buffer.concat([Buffer.from([name.length]), Buffer.from(name)])
+    const helloWith = (...extensions: Buffer[]) => parsed(tlsRecord(message(Buffer.concat(extensions))))
+    const name = Buffer.concat([Buffer.from([0]), sized(Buffer.from('whole.example'))])
+    const many = (count: number) => alpn(sized(Buffer.concat(Array.from({ length: count }, () => protocol('p')))))
+    const cases: readonly [hello: ClientHello, sni: string, alpnCount: number, isTruncated: boolean][] = [
+      [helloWith(extension(0, sized(name))), 'whole.example', 0, false],
+      [helloWith(extension(0, Buffer.concat([u16(name.length + 4), name]))), 'whole.example', 0, true],
+      [helloWith(extension(0, sized(name.subarray(0, -5)))), 'whole.ex', 0, true],
+      [helloWith(extension(0, Buffer.alloc(0))), '', 0, false],
+      [helloWith(alpn(sized(Buffer.from([9, 0x68, 0x32])))), '', 1, true],
+      [helloWith(many(16)), '', 16, false],
+      [helloWith(many(17)), '', 16, true],
+      // what comes behind a cut extension is still read
+      [helloWith(many(17), extension(0, sized(name))), 'whole.example', 16, true],
+    ]
+    for (const [hello, sni, alpnCount, isTruncated] of cases)
+      assert.deepEqual([hello.sni, hello.alpn.length, hello.isTruncated], [sni, alpnCount, isTruncated])
+  })
+
   test('lengths that lie: what stands before is told, as cut', () => {
     const good = serverName(Buffer.from('good.example'))
     const longer = message(Buffer.concat([good, u16(16), u16(500), Buffer.from('x')]))
@@ -185,6 +206,11 @@ describe('HTTP requests', () => {
     ['GET http://p.example HTTP/1.1\r\n\r\n', head({ host: 'p.example' })],
     ['CONNECT c.example:443 HTTP/1.1\r\n\r\n', head({ method: 'CONNECT', host: 'c.example:443', path: '' })],
     ['OPTIONS * HTTP/1.1\r\nHost: o\r\n\r\n', head({ method: 'OPTIONS', host: 'o', path: '*' })],
+    ['\r\n\nGET / HTTP/1.1\r\nHost: after.example\r\n\r\n', head({ host: 'after.example' })],
+    ['GET \t /a  b \v HTTP/1.1 \r\nHost: blanks.example\r\n\r\n', head({ host: 'blanks.example', path: '/a  b' })],
+    ['M-SEARCH /_ HTTP/1.1\r\nHost: m.example\r\n\r\n', head({ method: 'M-SEARCH', host: 'm.example', path: '/_' })],
+    ['my_method / HTTP/1.1\r\nHost: l.example\r\n\r\n', head({ method: 'my_method', host: 'l.example' })],
+    ['GET /\xa0 HTTP/1.1\r\nHost: nbsp.example\r\n\r\n', head({ host: 'nbsp.example', path: '/\ufffd' })],
     ['GET /\xc3\xa4 HTTP/1.1\r\nHost: first\r\nHost: second\r\n\r\n', head({ host: 'first', path: '/ä' })],
   ]
   for (const [text, expected] of cases)
@@ -193,7 +219,16 @@ describe('HTTP requests', () => {
     })
 
   test('what is not whole waits, and at the end is told as cut', () => {
-    for (const text of ['G', 'GET', 'GET /pa', 'GET / HTTP/1.1\r\n', 'GET / HTTP/1.1\r\nHost: a.exam'])
+    for (const text of [
+      '\r',
+      '\r\n',
+      '\n\nG',
+      'G',
+      'GET',
+      'GET /pa',
+      'GET / HTTP/1.1\r\n',
+      'GET / HTTP/1.1\r\nHost: a.exam',
+    ])
       assert.equal(parseRequest(Buffer.from(text), false), 'more', text)
     const cut = (text: string) => parseRequest(Buffer.from(text), true)
     assert.deepEqual(cut('GET /long'), head({ path: '/long', isTruncated: true }))
@@ -217,8 +252,10 @@ describe('HTTP requests', () => {
       'EHLO a\r\n',
       'SSH-2.0-x\r\n',
       'PRI * HTTP/2.0\r\n\r\n',
-      'get / HTTP/1.1\r\n',
-      'Mixed',
+      ' GET / HTTP/1.1\r\n',
+      'GET HTTP/1.1\r\n',
+      'G{T / HTTP/1.1\r\n',
+      'Mi(ed',
       'A'.repeat(40),
     ])
       assert.equal(parseRequest(Buffer.from(text), false), undefined, text)

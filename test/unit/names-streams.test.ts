@@ -3,10 +3,11 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { Direction, EvPacket, Kind, PacketFlag } from '../../src/sensor/generated/abi.js'
+import { RequestReader } from '../../src/sensor/names/http.js'
 import { type FoundName, NameStreams } from '../../src/sensor/names/streams.js'
 import { Counters } from '../../src/telemetry/counters.js'
 import { seedOf } from '../support/seed.js'
-import { makeEvent } from '../support/sensor-events.js'
+import { viewOf } from '../support/sensor-events.js'
 
 const TCP = 6
 const UDP = 17
@@ -25,40 +26,12 @@ interface Part {
   payloadBytes?: number
 }
 
-const TEMPLATE = makeEvent(EvPacket, { kind: Kind.PACKET })
-
 function packet({ data, cookie = 1n, offset = 0, port = 80, proto = TCP, flags = 0, ...rest }: Part): EvPacket {
-  const bytes = new Uint8Array(TEMPLATE.length + data.length)
-  bytes.set(TEMPLATE)
-  bytes.set(data, TEMPLATE.length)
-  const view = new DataView(bytes.buffer)
-  const put = (name: keyof EvPacket, value: number | bigint) => {
-    const { at, sizeBytes } = placeOf(name)
-    for (let byte = 0; byte < sizeBytes; byte++) bytes[at + byte] = Number((BigInt(value) >> BigInt(8 * byte)) & 0xffn)
+  const fields = {
+    ...{ kind: Kind.PACKET, cookie, offsetBytes: offset, dataBytes: data.length, family: 4, proto, flags },
+    ...{ payloadBytes: rest.payloadBytes ?? data.length, remotePort: port, direction: rest.direction ?? Direction.OUT },
   }
-  put('cookie', cookie)
-  put('offsetBytes', offset)
-  put('dataBytes', data.length)
-  put('payloadBytes', rest.payloadBytes ?? data.length)
-  put('remotePort', port)
-  put('proto', proto)
-  put('family', 4)
-  put('flags', flags)
-  put('direction', rest.direction ?? Direction.OUT)
-  return new EvPacket(view, bytes)
-}
-
-/** As makeEvent does it, kept: thousands of packets are made here. */
-const places = new Map<string, { at: number; sizeBytes: number }>()
-function placeOf(name: keyof EvPacket): { at: number; sizeBytes: number } {
-  let place = places.get(name)
-  if (place === undefined) {
-    const all = makeEvent(EvPacket, { kind: 0, [name]: 0xffff_ffff_ffff_ffffn, sizeBytes: 0 })
-    const at = all.indexOf(0xff)
-    place = { at, sizeBytes: all.filter((byte) => byte === 0xff).length }
-    places.set(name, place)
-  }
-  return place
+  return viewOf(EvPacket, fields, data)
 }
 
 function streams() {
@@ -147,6 +120,58 @@ describe('names from packets', () => {
     assert.deepEqual(names.take(packet({ data: HEAD })), [], 'it is given up')
     assert.deepEqual(names.take(packet({ data: HEAD, cookie: 2n, offset: 5000 })), [])
     assert.equal(forgotten('disorder'), 2)
+  })
+
+  test('a connection that ends with a hole before what was told: counted, unless a name before it says that it is cut', () => {
+    const { names, forgotten } = streams()
+    names.take(packet({ data: HEAD, offset: 10, cookie: 1n }))
+    assert.deepEqual(names.closed(1n), [])
+    assert.equal(forgotten('hole'), 1)
+    names.take(packet({ data: HEAD.subarray(0, 3), cookie: 2n }))
+    names.take(packet({ data: HEAD.subarray(40), offset: 40, cookie: 2n }))
+    assert.deepEqual(names.closed(2n), [], 'a method alone is no request')
+    assert.equal(forgotten('hole'), 2)
+    const both = Buffer.concat([framed(QUERY), framed(QUERY)])
+    names.take(packet({ data: both.subarray(0, 35), cookie: 3n, port: 53 }))
+    names.take(packet({ data: both.subarray(50), offset: 50, cookie: 3n, port: 53 }))
+    assert.deepEqual(names.closed(3n), [], 'the second is cut before its question')
+    assert.equal(forgotten('hole'), 3)
+    names.take(packet({ data: HEAD.subarray(0, 20), cookie: 4n }))
+    names.take(packet({ data: HEAD.subarray(40), offset: 40, cookie: 4n }))
+    const [told] = names.closed(4n)
+    assert.ok(told?.kind === 'http' && told.http.isTruncated)
+    assert.equal(forgotten('hole'), 3)
+  })
+
+  test('what is open at the end is counted, once, unless its name was found or nothing is left of it to read', () => {
+    const { names, forgotten } = streams()
+    names.take(packet({ data: HEAD }))
+    names.take(packet({ data: framed(QUERY), port: 53, cookie: 2n }))
+    names.take(packet({ data: HEAD.subarray(0, 10), cookie: 3n }))
+    names.take(packet({ data: HEAD, offset: 10, cookie: 4n }))
+    names.flush()
+    names.flush()
+    assert.equal(forgotten('stop'), 2)
+  })
+
+  test('a head that comes byte by byte is read once, not again with each byte', () => {
+    const headers = Array.from({ length: 900 }, (_, index) => `${index % 10}:\n`).join('')
+    const bytes = Buffer.from(`GET / HTTP/1.1\n${headers}Host: slow.example\n`)
+    assert.ok(bytes.length <= 4096)
+    const reader = new RequestReader()
+    let searchedBytes = 0
+    class Watched extends Uint8Array {
+      override indexOf(value: number, from = 0): number {
+        const found = super.indexOf(value, from)
+        searchedBytes += (found < 0 ? this.length : found) - from
+        return found
+      }
+    }
+    for (let length = 1; length < bytes.length; length++)
+      assert.equal(reader.read(new Watched(bytes.buffer, bytes.byteOffset, length), false), 'more')
+    const found = reader.read(bytes, false)
+    assert.ok(typeof found === 'object' && found.host === 'slow.example')
+    assert.ok(searchedBytes <= 2 * bytes.length, `${searchedBytes} bytes searched of ${bytes.length}`)
   })
 
   test('too many connections at once: the oldest goes, and counts only when its name was not found', () => {

@@ -194,16 +194,17 @@ export class Pipeline implements EventHandler {
 
   socket(event: EvSocket, header: EvHeader): void {
     const identity = this.#identify(header)
-    if (identity === undefined || identity.ref.state === 'host') return
+    if (identity === undefined) return
+    if (event.kind === Kind.CLOSE)
+      for (const found of this.#names.closed(event.cookie)) this.#name(header, identity, found)
+    // of the host's sockets only the names are of interest
+    if (identity.ref.state === 'host') return
     const { ref } = identity
     let peer: PeerRef | undefined
     if (event.kind === Kind.CONNECTED) {
       if (this.#connections.result(event, ref) || (event.flags & SocketFlag.ESTABLISHED) !== 0) return
     } else if (event.kind === Kind.ACCEPT) peer = this.#connections.accepted(event, ref)
-    else if (event.kind === Kind.CLOSE) {
-      for (const found of this.#names.closed(event.cookie)) this.#name(header, identity, found)
-      peer = this.#connections.closed(event)
-    }
+    else if (event.kind === Kind.CLOSE) peer = this.#connections.closed(event)
     this.#options.append(this.#options.drafts.socket(event, ref, this.#options.tracker.of(header), peer))
   }
 
@@ -219,9 +220,10 @@ export class Pipeline implements EventHandler {
     return this.#connections.expire(nowBootNs)
   }
 
-  /** Nothing more will come: every record that waits goes out. */
+  /** Nothing more will come: every record that waits goes out, and names that are not whole are given up. */
   flushWaiting(): void {
     this.#connections.flush()
+    this.#names.flush()
   }
 
   syscall(event: EvSyscall, header: EvHeader): void {

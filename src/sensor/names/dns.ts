@@ -107,6 +107,9 @@ export function parseDns(bytes: Uint8Array, start = 0, end = bytes.length): DnsM
   return message
 }
 
+/** Of records that say a name or an address. */
+const NAMING_TYPES: ReadonlySet<string> = new Set(['A', 'AAAA', 'CNAME', 'DNAME', 'NS', 'PTR', 'MX', 'SRV'])
+
 function typeName(type: number): string {
   return TYPES.get(type) ?? `TYPE${type}`
 }
@@ -126,8 +129,12 @@ function readAnswers(reader: ByteReader, start: number, count: number, into: Dns
       into.isTruncated = true
       return
     }
+    if (!NAMING_TYPES.has(typeName(type))) continue
     const text = answerText(type, data, start)
-    if (text === undefined) continue
+    if (text === undefined) {
+      into.isTruncated = true
+      continue
+    }
     if (into.answers.length === ANSWERS_MAX_COUNT) {
       into.isTruncated = true
       return
@@ -137,7 +144,7 @@ function readAnswers(reader: ByteReader, start: number, count: number, into: Dns
   }
 }
 
-/** undefined: of a type that names nothing, or not what its type says. */
+/** Of a type that names something. undefined: it is not what its type says. */
 function answerText(type: number, data: ByteReader, start: number): string | undefined {
   switch (TYPES.get(type)) {
     case 'A':

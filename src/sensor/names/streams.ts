@@ -2,12 +2,13 @@
  * From packets to names: a DNS message over UDP is whole in itself; a connection's bytes are put in order by where they stand in
  * it until the name is found. Bounded; what is forgotten before its name was found, and what cannot be read, is counted.
  *
- * INVARIANT: the same packets in any order within a connection give the same names, and each name once.
+ * INVARIANT: the same packets of a connection give the same names in any order, and each name once, where those that overlap hold
+ * the same bytes and at most WAITING_MAX_COUNT wait for one before them. Of bytes that differ the first to come counts.
  */
 import type { Counters } from '../../telemetry/counters.js'
 import { Direction, EvPacket, PACKET_MAX_BYTES, PacketFlag } from '../generated/abi.js'
 import { type DnsMessage, parseDns } from './dns.js'
-import { parseRequest, type RequestHead } from './http.js'
+import { type RequestHead, RequestReader } from './http.js'
 import { type ClientHello, parseClientHello } from './tls.js'
 
 /** Where the connection, or the message, went to or came from. */
@@ -42,6 +43,8 @@ interface Stream {
   bytes: Buffer
   usedBytes: number
   waiting: Segment[]
+  /** Undefined: it is not read as HTTP so far. */
+  request: RequestReader | undefined
   /** Where it ends, as far as it is told; undefined: not known yet. */
   endBytes: number | undefined
   /** Its name is found, or there is none: what still comes is not looked at. */
@@ -90,7 +93,10 @@ export class NameStreams {
     const key = keyOf(event.cookie, event.direction)
     let stream = this.#streams.get(key)
     if (stream === undefined) {
-      stream = { far: farEnd(event), bytes: EMPTY, usedBytes: 0, waiting: [], endBytes: undefined, isDone: false }
+      stream = {
+        ...{ far: farEnd(event), bytes: EMPTY, usedBytes: 0, waiting: [], request: undefined },
+        ...{ endBytes: undefined, isDone: false },
+      }
       this.#streams.set(key, stream)
     }
     if (stream.isDone) return []
@@ -108,16 +114,29 @@ export class NameStreams {
       const key = keyOf(cookie, direction)
       const stream = this.#streams.get(key)
       if (stream === undefined) continue
-      if (!stream.isDone) found.push(...this.#read(stream, true))
+      // before it is read: that lets go of what waits
+      const hasHole = stream.waiting.length > 0
+      const names = this.#read(stream, true)
+      // a name before the hole says itself that it was cut; of DNS others may have stood behind it
+      if (hasHole && (names.length === 0 || stream.far.port === DNS_PORT)) this.#forgotten('hole')
+      found.push(...names)
       this.#forget(key, stream)
     }
     return found
   }
 
+  /** Nothing more will come. */
+  flush(): void {
+    for (const [key, stream] of this.#streams) {
+      if (isUnread(stream)) this.#forgotten('stop')
+      this.#forget(key, stream)
+    }
+  }
+
   #add(stream: Stream, offset: number, bytes: Uint8Array): void {
     if (offset > stream.bytes.length) {
       if (stream.waiting.length === WAITING_MAX_COUNT || offset + bytes.length > PACKET_MAX_BYTES) {
-        this.#counters.add('names_forgotten_total', 1, { cause: 'disorder' })
+        this.#forgotten('disorder')
         this.#done(stream)
         return
       }
@@ -154,7 +173,8 @@ export class NameStreams {
     const { bytes, far } = stream
     if (bytes.length === 0) return []
     const isTls = bytes[0] === TLS_HANDSHAKE
-    const read = isTls ? parseClientHello(bytes, isLast) : parseRequest(bytes, isLast)
+    if (!isTls) stream.request ??= new RequestReader()
+    const read = stream.request === undefined ? parseClientHello(bytes, isLast) : stream.request.read(bytes, isLast)
     if (read === 'more') return []
     this.#done(stream)
     if (read === undefined) {
@@ -190,6 +210,7 @@ export class NameStreams {
     this.#heldBytes -= heldBytes(stream)
     stream.bytes = EMPTY
     stream.waiting = []
+    stream.request = undefined
     stream.isDone = true
   }
 
@@ -202,10 +223,13 @@ export class NameStreams {
     for (const [key, stream] of this.#streams) {
       const isFull = this.#streams.size > STREAMS_MAX_COUNT
       if (!isFull && this.#heldBytes <= HELD_MAX_BYTES) return
-      if (!stream.isDone && stream.bytes.length + stream.waiting.length > stream.usedBytes)
-        this.#counters.add('names_forgotten_total', 1, { cause: isFull ? 'connections' : 'bytes' })
+      if (isUnread(stream)) this.#forgotten(isFull ? 'connections' : 'bytes')
       this.#forget(key, stream)
     }
+  }
+
+  #forgotten(cause: 'disorder' | 'hole' | 'stop' | 'connections' | 'bytes'): void {
+    this.#counters.add('names_forgotten_total', 1, { cause })
   }
 
   #unreadable(what: NameKind): void {
@@ -214,6 +238,11 @@ export class NameStreams {
 }
 
 const EMPTY = Buffer.alloc(0)
+
+/** It has bytes whose name was not found. */
+function isUnread({ bytes, waiting, usedBytes, isDone }: Stream): boolean {
+  return !isDone && bytes.length + waiting.length > usedBytes
+}
 
 function heldBytes({ bytes, waiting }: Stream): number {
   return waiting.reduce((sum, segment) => sum + segment.bytes.length, bytes.length)

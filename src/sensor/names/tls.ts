@@ -78,22 +78,27 @@ function readHello(reader: ByteReader): ClientHello {
       hello.isTruncated = true
       return hello
     }
-    readExtension(type, extensions.part(sizeBytes), hello)
+    const isWhole = readExtension(type, extensions.part(sizeBytes), hello)
+    if (!isWhole) hello.isTruncated = true
   }
-  hello.isTruncated = isCut || extensions.isShort
+  if (isCut || extensions.isShort) hello.isTruncated = true
   return hello
 }
 
-function readExtension(type: number, data: ByteReader, into: ClientHello): void {
+/** False: something that it says stands there does not, or is not told. */
+function readExtension(type: number, data: ByteReader, into: ClientHello): boolean {
   if (type === ENCRYPTED_CLIENT_HELLO) into.hasEncryptedHello = true
-  else if (type === SERVER_NAME) {
-    const names = data.part(data.u16())
-    const isHost = names.u8() === HOST_NAME
-    const name = names.part(names.u16()).rest()
+  // empty it has no list at all, as in a server's answer
+  if (data.leftBytes === 0 || (type !== SERVER_NAME && type !== ALPN)) return true
+  const list = data.part(data.u16())
+  if (type === SERVER_NAME) {
+    const isHost = list.u8() === HOST_NAME
+    const name = list.part(list.u16()).rest()
     if (isHost && name.length > 0) into.sni = hostText(name)
-  } else if (type === ALPN) {
-    const protocols = data.part(data.u16())
-    while (protocols.leftBytes > 0 && into.alpn.length < ALPN_MAX_COUNT)
-      into.alpn.push(Buffer.from(protocols.part(protocols.u8()).rest()).toString('utf8'))
+  } else {
+    while (list.leftBytes > 0 && into.alpn.length < ALPN_MAX_COUNT)
+      into.alpn.push(Buffer.from(list.part(list.u8()).rest()).toString('utf8'))
+    if (list.leftBytes > 0) return false
   }
+  return !data.isShort && !list.isShort
 }
