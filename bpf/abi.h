@@ -146,8 +146,8 @@ enum hg_access {
 	HG_ACCESS_CREATE = 4, /* O_CREAT or O_TMPFILE was asked for */
 };
 
-/* What a profile's filter tells apart of opens. Each open is of one class, class = kind * 4 + traits; a set of classes is a mask
- * of 1 << class, so that sets are joined and cut as conditions are. */
+/* What a profile's filter tells apart of acts on files. Each open is of one class, class = kind * 4 + traits, and so is each other
+ * act (enum hg_place_class); a set of classes is a mask of 1 << class, so that sets are joined and cut as conditions are. */
 enum hg_open_kind {
 	HG_OPEN_READ = 0,
 	HG_OPEN_WRITE = 1,
@@ -160,6 +160,12 @@ enum hg_open_kind {
 enum hg_open_trait {
 	HG_OPEN_DOTDOT = 1, /* the path as the call gave it holds `..` */
 	HG_OPEN_CREATE = 2, /* as HG_ACCESS_CREATE */
+};
+
+enum hg_place_class {
+	HG_PLACE_DONE = HG_OPEN_KINDS * 4, /* + act - HG_ACT_UNLINK, up to HG_ACT_TRUNCATE: it succeeded */
+	HG_PLACE_FAILED = HG_PLACE_DONE + HG_ACT_TRUNCATE - HG_ACT_UNLINK + 1, /* whichever of those it was */
+	HG_PLACE_CLASSES,
 };
 
 /* What is done to a file, as file rules have it (FILE_ACCESS of src/policy/model.ts; a test holds the two against each other). */
@@ -517,8 +523,8 @@ struct map_profile {
 	__u64 setup;			    /* judged in phase setup too */
 	__u32 policy[HG_RULES_PER_PROFILE]; /* breaker budget of the rule's policy */
 	__u32 urgent; /* enum hg_want: classes with a rule that acts and is left to user space: it is woken at once */
-	__u32 open_classes;	   /* set of classes: opens of others are not reported; 0: all are */
-	__u32 open_prefixes_count; /* entries of `open_prefixes`; 0: opens of every path are reported */
+	__u32 place_classes;	    /* set of classes: acts on files of others are not reported; 0: all are */
+	__u32 place_prefixes_count; /* entries of `place_prefixes`; 0: acts on every path are reported */
 	__u32 reserved;
 	__u64 acts_urgent; /* bit per enum hg_act: as `urgent` */
 	__u64 file_rules;
@@ -577,9 +583,9 @@ struct map_connect_node {
 	struct map_connect_range ranges[HG_CONNECT_RANGES];
 };
 
-/* LPM, value set of classes: opens of paths that start so are reported when they are of one of these. The longest entry
+/* LPM, value set of classes: acts on files whose path starts so are reported when they are of one of these. The longest entry
  * speaks for the shorter ones too. */
-struct map_open_prefix_key {
+struct map_place_prefix_key {
 	__u32 prefix_bits; /* over profile and path */
 	__u32 profile;
 	char path[HG_KEY_PATH_BYTES];
@@ -664,18 +670,20 @@ struct abi_anchor {
 	enum hg_access access;
 	enum hg_open_kind open_kind;
 	enum hg_open_trait open_trait;
+	enum hg_place_class place_class;
 	enum hg_file_access file_access;
 	enum hg_call_flag call_flag;
 	enum hg_fd_kind fd_kind;
 	enum hg_recipe_flag recipe_flag;
 	struct map_recipe map_recipe;
-	struct map_open_prefix_key map_open_prefix_key;
+	struct map_place_prefix_key map_place_prefix_key;
 	struct map_loss_key map_loss_key;
 	struct ev_packet ev_packet;
 	enum hg_direction direction;
 	enum hg_packet_flag packet_flag;
 };
 
+_Static_assert(HG_PLACE_CLASSES <= 32, "a set of classes has 32 bits");
 _Static_assert(sizeof(struct ev_header) == 88, "ev_header: no implicit padding");
 _Static_assert(sizeof(struct ev_exec) == 88 + 136, "ev_exec: no implicit padding");
 _Static_assert(sizeof(struct ev_fork) == 88 + 24, "ev_fork");

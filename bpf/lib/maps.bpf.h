@@ -259,9 +259,9 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(max_entries, 65536);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct map_open_prefix_key);
-	__type(value, __u32); /* set of classes of opens */
-} open_prefixes SEC(".maps");
+	__type(key, struct map_place_prefix_key);
+	__type(value, __u32); /* set of classes */
+} place_prefixes SEC(".maps");
 
 /* What the LSM's hooks about files leave to the end of the call, per thread: a refusal of an O_CREAT of which it was not known
  * whether there is anything to make (file__defer()), and that an act was spared. */

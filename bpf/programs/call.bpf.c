@@ -10,13 +10,25 @@
 #define NR_IA32_SOCKETCALL 102
 #define CAP_ACTS (1ULL << HG_ACT_SETUID | 1ULL << HG_ACT_CAPSET | 1ULL << HG_ACT_SETNS | 1ULL << HG_ACT_UNSHARE)
 
-/* Is this open to be reported, as far as registers and the kernel's own objects tell? Leaves the arguments in call->args. */
-static __always_inline bool call__is_open_wanted(__u32 slot, struct ev_call *call, const struct pt_regs *regs,
-						 __u32 abi, const struct map_recipe *recipe, __u32 profile, long result)
+/* Is this act on a file to be reported, as far as registers, the kernel's own objects and the program's strings by themselves
+ * tell? Leaves the arguments in call->args. */
+static __always_inline bool call__is_file_act_wanted(__u32 slot, struct ev_call *call, const struct pt_regs *regs,
+						     __u32 abi, __u32 nr, const struct map_recipe *recipe,
+						     __u32 profile, long result)
 {
 	__u64 flags;
 
 	syscall__read_args(regs, abi, call->args);
+	if (recipe->act != HG_ACT_OPEN) {
+		call->act = recipe->act;
+		call->result = result;
+		call->flags = HG_CALL_HAS_RESULT;
+		call->nr = nr;
+		if (recipe->fd_arg)
+			return file_act__is_wanted_of_fd(slot, profile, call__arg(call, recipe->fd_arg));
+		return file_act__is_wanted(slot, profile, call__arg(call, recipe->path_arg),
+					   recipe->flags & HG_RECIPE_RAW2 ? 0 : call__arg(call, recipe->path2_arg));
+	}
 	if (recipe->flags & HG_RECIPE_OPEN_HOW)
 		flags = OPEN_FLAGS_UNKNOWN;
 	else
@@ -66,8 +78,8 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 	scratch->walked_file = 0;
 	version = settings->version;
 	profile = entry ? task__profile(entry, version) : 0;
-	if (recipe->act == HG_ACT_OPEN && profile &&
-	    !call__is_open_wanted(slot, &scratch->call, regs, abi, recipe, profile, result))
+	if (profile && file_act__is_one(recipe->act) &&
+	    !call__is_file_act_wanted(slot, &scratch->call, regs, abi, nr, recipe, profile, result))
 		return 0;
 	call__begin(scratch, task, state, profile, version);
 	if (state && (bit & CAP_ACTS))

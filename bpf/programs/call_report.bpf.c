@@ -118,11 +118,11 @@ static __always_inline void call__judge_listen(struct ev_call *call, const struc
 }
 
 /* The breaker's budget was spent when a hook would have refused this call. */
-static __always_inline bool call__was_spared(const struct ev_call *call, struct task_struct *task)
+static __always_inline bool call__was_spared(const struct ev_call *call)
 {
-	struct deferred *deferred = bpf_task_storage_get(&deferrals, task, 0, 0);
+	struct deferred *deferred = file_act__spared(call->nr);
 
-	if (!deferred || deferred->spared_nr != call->nr + 1)
+	if (!deferred)
 		return false;
 	deferred->spared_nr = 0;
 	return true;
@@ -155,10 +155,14 @@ __noinline int call__report(__u32 slot, __u32 index, __u32 is_aggregated)
 	length = call__write_paths(slot, index);
 	if (length < 0)
 		return 0;
+	/* of an open that worked, the filter has walked the path */
+	if (rules && file_act__is_one(call->act) && (call->act != HG_ACT_OPEN || !scratch->file) &&
+	    !file_act__is_written_wanted(slot, profile))
+		return 0;
 	length += call__append_raw(slot, length, 0, call->raw_bytes);
 	length += call__append_raw(slot, length, 1, call->raw2_bytes);
 	call__read_creds(call, task);
-	if (rules && rules->file_rules && call__was_spared(call, task))
+	if (rules && rules->file_rules && call__was_spared(call))
 		call->header.action = HG_ACTION_SPARED;
 	if (call->act == HG_ACT_LISTEN && rules)
 		call__judge_listen(call, rules);

@@ -422,7 +422,7 @@ __noinline int ring__report(__u32 slot, __u64 address, __u32 has_result, __s64 r
 	length = ring__write_paths(slot, address, request->dirfd, request->dirfd2, ring__is_at_home(request));
 	if (length < 0)
 		return 0;
-	if (call->act == HG_ACT_OPEN && rules && !open__is_written_wanted(slot, profile))
+	if (rules && file_act__is_one(call->act) && !file_act__is_written_wanted(slot, profile))
 		return 0;
 	length += call__append_raw(slot, length, 0, call->raw_bytes);
 	length += call__append_raw(slot, length, 1, call->raw2_bytes);

@@ -8,23 +8,19 @@ import { sensorHierarchy } from '../agent/host/sensor-hierarchy.js'
 import { PolicySet } from '../agent/rules/policies.js'
 import { FALCO_POLICY } from '../agent/rules/verdicts.js'
 import { findHierarchy } from '../container/cgroup-fs.js'
-import { type OpenSources, opensOf } from '../match/conditions/opens.js'
-import { conditionInForce } from '../match/exceptions.js'
-import { kindsNeeded } from '../match/needs.js'
-import { OPEN_DOTDOT, OPEN_READ, OPEN_WRITE, type OpenWant, opensOfFileRule } from '../match/open-wants.js'
+import type { PlaceSources } from '../match/conditions/places.js'
 import { compileProgram } from '../match/program.js'
 import type { Policy, Rule } from '../policy/model.js'
-import { findEventType } from '../record/fields/events.js'
 import { type ContainerRef, HOST } from '../record/model.js'
 import { visible } from '../record/visible.js'
 import { lowerProfile } from '../respond/lower.js'
 import { violatingAccesses } from '../respond/lower-file.js'
-import { lowerOpens } from '../respond/lower-open.js'
 import { hostRefusals } from '../sensor/capability.js'
 import { ALL_REFUSALS, fileDecisions, listenDecisions, type Refusals } from '../sensor/refusals.js'
 import { hookOf } from '../sensor/rungs.js'
 import { HullguardError } from '../telemetry/errors.js'
 import type { CommandSpec } from './command.js'
+import { wantedOfCondition, wantedOfRule } from './explain-wants.js'
 import { rulebookToTry } from './rulebook.js'
 
 export const explainCommand: CommandSpec = {
@@ -50,12 +46,12 @@ export const explainCommand: CommandSpec = {
 /** A paragraph a rule. `refuses`: of the host that is meant; undefined: of any. */
 export function rulesToText(rulebook: Rulebook, refuses?: Refusals): string {
   return explanations(rulebook, refuses)
-    .map(({ policy, rule, where, hook, guarantee, reason, opens }) => {
+    .map(({ policy, rule, where, hook, guarantee, reason, reports }) => {
       const lines = [
         `${visible(policy)}: ${visible(rule)}`,
         `  answered in ${where}${hook === '' ? '' : ` at ${hook}`}; ${guarantee}`,
         ...(reason === '' ? [] : [`  ${reason}`]),
-        ...(opens === '' ? [] : [`  ${opens}`]),
+        ...reports.map((line) => `  ${line}`),
       ]
       return `${lines.join('\n')}\n`
     })
@@ -73,12 +69,12 @@ export function indexesToText(rulebook: Rulebook): string {
 
 function explanations({ policies, falco }: Rulebook, refuses: Refusals | undefined): Explanation[] {
   const ofFalco = (falco?.rules ?? []).filter(({ enabled }) => enabled)
-  const sources: OpenSources = { macro: (name) => falco?.macros.get(name), list: (name) => falco?.lists.get(name) }
+  const sources: PlaceSources = { macro: (name) => falco?.macros.get(name), list: (name) => falco?.lists.get(name) }
   return [
     ...policies.flatMap((policy) => explain(policy, refuses)),
     ...ofFalco.map(({ name, condition, eventTypes }) => ({
       ...{ policy: FALCO_POLICY, rule: name, action: 'alert', where: 'user space' as const, hook: '' },
-      ...{ guarantee: 'alerts only', reason: '', opens: opensText(eventTypes, () => opensOf(condition, sources)) },
+      ...{ guarantee: 'alerts only', reason: '', reports: wantedOfCondition(condition, eventTypes, sources) },
     })),
   ]
 }
@@ -91,8 +87,8 @@ interface Explanation {
   hook: string
   guarantee: string
   reason: string
-  /** Which opens the kernel reports for it; empty: it is about none. */
-  opens: string
+  /** Which acts the kernel reports for it, and which others it would have to. */
+  reports: readonly string[]
 }
 
 /** The hooks where the kernel answers for a rule. */
@@ -140,41 +136,10 @@ function explain(policy: Policy, here: Refusals | undefined): Explanation[] {
         hook: isKernel ? hooksOf(rule, refuses) : '',
         guarantee: guaranteeOf(rule, policy.mode === 'block' ? rule.action : 'alert', isKernel, here),
         reason: note?.reason ?? '',
-        opens: opensOfRule(rule),
+        reports: wantedOfRule(rule),
       },
     ]
   })
-}
-
-const NO_SOURCES: OpenSources = { macro: () => undefined, list: () => undefined }
-
-function opensOfRule(rule: Rule): string {
-  if (rule.kind === 'file') return opensText(kindsNeeded(rule), () => opensOfFileRule(rule))
-  if (rule.kind !== 'condition') return ''
-  return opensText(rule.eventTypes, () => opensOf(conditionInForce(rule), NO_SOURCES))
-}
-
-/** Beyond these a line is no longer read. */
-const PATHS_SHOWN_COUNT = 4
-
-function opensText(kinds: readonly string[], wants: () => readonly OpenWant[]): string {
-  if (!kinds.some((name) => name === 'open' || findEventType(name)?.kind === 'open')) return ''
-  const wanted = wants()
-  const { prefixes } = lowerOpens(wanted)
-  const opens = opensOfClasses(wanted.reduce((mask, { classes }) => mask | classes, 0))
-  const paths = prefixes.map(({ path }) => Buffer.from(path).toString()).filter((path) => path !== '')
-  const failed = prefixes.some(({ path }) => path.length === 0) ? ', and some of every path' : ''
-  if (paths.length === 0) return `the kernel reports ${opens} of every path for it`
-  const more = paths.length > PATHS_SHOWN_COUNT ? ` and ${paths.length - PATHS_SHOWN_COUNT} more` : ''
-  const shown = paths.slice(0, PATHS_SHOWN_COUNT).map(visible).join(', ')
-  return `the kernel reports ${opens} of paths that begin with ${shown}${more}${failed}`
-}
-
-function opensOfClasses(classes: number): string {
-  if ((classes & ~OPEN_DOTDOT) === 0) return 'opens given with `..`'
-  if ((classes & ~OPEN_READ) === 0) return 'opens for reading'
-  if ((classes & ~OPEN_WRITE) === 0) return 'opens for writing'
-  return 'opens'
 }
 
 const WITH_LSM = 'where the kernel runs BPF LSM programs (`hullguard doctor` says)'

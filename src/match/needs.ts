@@ -1,19 +1,8 @@
 /** Which kinds of events a rule judges: what a capture must hold for the rule's silence to mean anything. */
-import { FILE_ACCESS, type Rule } from '../policy/model.js'
+import { FILE_ACCESS, FILE_ACCESSES, type Rule } from '../policy/model.js'
 import { findEventType } from '../record/fields/events.js'
+import { ACTS_OF_ACCESS, OPEN_ACCESSES } from './file-acts.js'
 import { accessesOf } from './file-rules.js'
-
-/** By FILE_ACCESS bit. */
-const KINDS_OF_ACCESS: Readonly<Record<keyof typeof FILE_ACCESS, readonly string[]>> = {
-  read: ['open'],
-  write: ['open', 'truncate'],
-  create: ['open', 'mkdir', 'symlink'],
-  delete: ['unlink', 'rmdir'],
-  rename: ['rename'],
-  link: ['link'],
-  chmod: ['chmod'],
-  chown: ['chown'],
-}
 
 /** In no order of importance. */
 export function kindsNeeded(rule: Rule): readonly string[] {
@@ -42,6 +31,8 @@ export function kindsOfTypes(eventTypes: readonly string[]): readonly string[] {
 
 /** What does these to a file (FILE_ACCESS bits). */
 export function kindsOfAccess(access: number): readonly string[] {
-  const names = Object.keys(FILE_ACCESS) as (keyof typeof FILE_ACCESS)[]
-  return [...new Set(names.flatMap((name) => ((access & FILE_ACCESS[name]) === 0 ? [] : KINDS_OF_ACCESS[name])))]
+  const named = FILE_ACCESSES.filter((name) => (access & FILE_ACCESS[name]) !== 0)
+  return [
+    ...new Set(named.flatMap((name) => [...(OPEN_ACCESSES.includes(name) ? ['open'] : []), ...ACTS_OF_ACCESS[name]])),
+  ]
 }

@@ -11,7 +11,7 @@ import {
   encodeMapExecPrefixKey,
   encodeMapExecResult,
   encodeMapFileResult,
-  encodeMapOpenPrefixKey,
+  encodeMapPlacePrefixKey,
   encodeMapProfile,
   encodeMapSyscallKey,
   encodeMapSyscallRules,
@@ -25,7 +25,7 @@ import { HullguardError, messageOf } from '../telemetry/errors.js'
 import type { CircuitBreaker } from './breaker.js'
 import { type LoweredProfile, lowerProfile } from './lower.js'
 import type { ConnectNode } from './lower-connect.js'
-import { EVERY_OPEN, type OpenFilter } from './lower-open.js'
+import { EVERY_PLACE, type PlaceFilter } from './lower-place.js'
 
 interface Written {
   map: string
@@ -45,8 +45,8 @@ export class KernelPolicy {
     this.#breaker = breaker
   }
 
-  /** Makes the profile's tables, `opens` being what its rules have to see of opens; idempotent per profile id. Throws HullguardError kernel_tables_full when a map is full. */
-  install(program: Program, profile: Profile, opens: OpenFilter = EVERY_OPEN): LoweredProfile {
+  /** Makes the profile's tables, `places` being what its rules have to see of acts on files; idempotent per profile id. Throws HullguardError kernel_tables_full when a map is full. */
+  install(program: Program, profile: Profile, places: PlaceFilter = EVERY_PLACE): LoweredProfile {
     const present = this.#lowered.get(profile.id)
     if (present !== undefined) return present
     // The agent's own mode is a switch of its own in the kernel (map_control.blocking), so that it can change at once.
@@ -56,7 +56,7 @@ export class KernelPolicy {
     })
     const written: Written[] = []
     try {
-      this.#write(program, lowered, opens, written)
+      this.#write(program, lowered, places, written)
     } catch (error) {
       this.#remove(written)
       throw new HullguardError(
@@ -114,7 +114,7 @@ export class KernelPolicy {
     return slot
   }
 
-  #write(program: Program, lowered: LoweredProfile, opens: OpenFilter, written: Written[]): void {
+  #write(program: Program, lowered: LoweredProfile, places: PlaceFilter, written: Written[]): void {
     const profile = lowered.profileId
     const put = (map: string, key: Uint8Array, value: Uint8Array) => {
       this.#sensor.update(map, key, value)
@@ -147,10 +147,10 @@ export class KernelPolicy {
     lowered.syscalls.forEach(({ abi, outside, killMask }) => {
       put('syscall_rules', encodeMapSyscallKey({ profile, abi }), encodeMapSyscallRules({ outside, killMask }))
     })
-    for (const { path, classes } of opens.prefixes)
+    for (const { path, classes } of places.prefixes)
       put(
-        'open_prefixes',
-        encodeMapOpenPrefixKey({ prefixBits: (4 + path.length) * 8, profile, path: padded(path) }),
+        'place_prefixes',
+        encodeMapPlacePrefixKey({ prefixBits: (4 + path.length) * 8, profile, path: padded(path) }),
         encodeU32(classes),
       )
     const policy = Array.from({ length: RULES_PER_PROFILE }, (_, bit) => {
@@ -172,8 +172,8 @@ export class KernelPolicy {
         setup: lowered.setup,
         policy,
         urgent: lowered.urgent.classes,
-        openClasses: opens.classes,
-        openPrefixesCount: opens.prefixes.length,
+        placeClasses: places.classes,
+        placePrefixesCount: places.prefixes.length,
         actsUrgent: lowered.urgent.acts,
         fileRules: lowered.fileRules,
         listenRules: lowered.listenRules,

@@ -146,9 +146,14 @@ export function actOfCall(name: string): CallKind | undefined {
   return act === undefined ? undefined : CALL_KINDS[act - 1]
 }
 
+/** As the kernel side has it: enum hg_act. */
+export function actNumber(act: CallKind): number {
+  return CALL_KINDS.indexOf(act) + 1
+}
+
 /** Bit of an act in the masks. */
 export function actBit(act: CallKind): bigint {
-  return 1n << BigInt(CALL_KINDS.indexOf(act) + 1)
+  return 1n << BigInt(actNumber(act))
 }
 
 const EMPTY = encodeMapRecipe({

@@ -16,7 +16,7 @@ import { loadPolicies } from '../../src/policy/load.js'
 import { type ContainerRef, HOST } from '../../src/record/model.js'
 import { CircuitBreaker } from '../../src/respond/breaker.js'
 import { KernelPolicy } from '../../src/respond/kernel-policy.js'
-import { lowerOpens } from '../../src/respond/lower-open.js'
+import { lowerPlaces } from '../../src/respond/lower-place.js'
 import { loadAddon } from '../../src/sensor/addon.js'
 import { callRanges, type EventHandler, RING_HEADER_BYTES } from '../../src/sensor/batch.js'
 import {
@@ -338,7 +338,7 @@ export function installPolicy(sensor: TestSensor, text: string, limitCount = 5):
   const ref: ContainerRef = { ...HOST, state: 'container', id: 'test', name: 'test', image: 'demo/test' }
   const profile = program.profileFor(ref)
   const kernel = new KernelPolicy(sensor.sensor, breaker)
-  kernel.install(program, profile, lowerOpens(new PolicySet(1, program).opensFor(ref)))
+  kernel.install(program, profile, lowerPlaces(new PolicySet(1, program).placesFor(ref)))
   return { program, profile, kernel }
 }
 

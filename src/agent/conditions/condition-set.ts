@@ -4,10 +4,11 @@
  */
 import type { Identity } from '../../container/identity.js'
 import { conditionSteps } from '../../match/conditions/compile.js'
-import { opensOf } from '../../match/conditions/opens.js'
+import { placesOf } from '../../match/conditions/places.js'
 import type { ConditionHits, ConditionProfile, ConditionProgram, ConditionRule } from '../../match/conditions/types.js'
 import { conditionInForce } from '../../match/exceptions.js'
-import type { OpenWant } from '../../match/open-wants.js'
+import { isFileAct } from '../../match/file-acts.js'
+import type { PlaceWant } from '../../match/place-wants.js'
 import { selects } from '../../match/selector.js'
 import type { Steps } from '../../match/steps.js'
 import type { Program } from '../../match/types.js'
@@ -49,8 +50,8 @@ export class ConditionSet {
   readonly isFirstMatch: boolean
   /** Kinds of events that a rule of each scope asks for. */
   readonly #kinds = new Map<number, Set<EventKind>>()
-  /** What the rules of each scope have to see of opens. */
-  readonly #opens = new Map<number, OpenWant[]>()
+  /** What the rules of each scope have to see of acts on files. */
+  readonly #places = new Map<number, PlaceWant[]>()
   /** Fields that are read only where they are asked for. */
   #readsEnvironment: boolean
   /** Names of hosts that rules compare with. */
@@ -98,14 +99,12 @@ export class ConditionSet {
     for (const { scope, eventTypes, condition } of parts.rules) {
       const kinds = this.#kinds.get(scope) ?? new Set()
       this.#kinds.set(scope, kinds)
-      for (const name of eventTypes) {
-        const kind = findEventType(name)?.kind
-        if (kind !== undefined) kinds.add(kind)
-      }
-      if (kinds.has('open') && eventTypes.some((name) => findEventType(name)?.kind === 'open')) {
-        const opens = this.#opens.get(scope) ?? []
-        this.#opens.set(scope, opens)
-        for (const open of opensOf(condition, sources)) opens.push(open)
+      const asked = eventTypes.flatMap((name) => findEventType(name)?.kind ?? [])
+      for (const kind of asked) kinds.add(kind)
+      if (asked.some(isFileAct)) {
+        const places = this.#places.get(scope) ?? []
+        this.#places.set(scope, places)
+        for (const place of placesOf(condition, sources, eventTypes)) places.push(place)
       }
       yield
     }
@@ -140,9 +139,9 @@ export class ConditionSet {
     return kinds
   }
 
-  /** What the rules for a container have to see of opens. */
-  opensFor(ref: ContainerRef): OpenWant[] {
-    return this.#scopesOf(ref).flatMap((scope) => this.#opens.get(scope) ?? [])
+  /** What the rules for a container have to see of acts on files. */
+  placesFor(ref: ContainerRef): PlaceWant[] {
+    return this.#scopesOf(ref).flatMap((scope) => this.#places.get(scope) ?? [])
   }
 
   /** Rules that hold for the event that the context stands on: their number; which they are stands in `hits`. */

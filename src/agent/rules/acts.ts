@@ -3,6 +3,7 @@
  * classes that `--activity` names, with repeats counted instead of reported one by one. Without it only what a rule holds for
  * is recorded.
  */
+import { FILE_ACTS } from '../../match/file-acts.js'
 import { CALL_KINDS, type CallKind } from '../../record/call-model.js'
 import { actBit } from '../../sensor/call-recipes.js'
 
@@ -18,7 +19,7 @@ export const ALWAYS_ON: readonly ActivityClass[] = ['process', 'connect']
 const ACTS_OF_CLASS: Readonly<Record<ActivityClass, readonly CallKind[]>> = {
   process: [],
   connect: [],
-  file: ['open', 'unlink', 'rename', 'link', 'symlink', 'chmod', 'chown', 'mkdir', 'rmdir', 'truncate'],
+  file: FILE_ACTS,
   privilege: [
     ...([
       'setuid',

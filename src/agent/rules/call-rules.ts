@@ -3,27 +3,21 @@
  * pass: a call that failed violates none of them.
  */
 import type { Identity } from '../../container/identity.js'
+import { ACTS_OF_ACCESS } from '../../match/file-acts.js'
 import type { FilePaths, Hits } from '../../match/types.js'
-import { FILE_ACCESS } from '../../policy/model.js'
+import { FILE_ACCESS, FILE_ACCESSES } from '../../policy/model.js'
 import { callRanges } from '../../sensor/batch.js'
+import { actNumber } from '../../sensor/call-recipes.js'
 import { Access, Act, CallFlag, EvCall, Phase } from '../../sensor/generated/abi.js'
 import { isTerminating } from '../event/signals.js'
 import type { NameSource } from '../host/users.js'
 import type { ProcessEntry } from '../process/process-table.js'
 import type { PolicySet } from './policies.js'
 
-/** What each act does to the file of its (first) path. */
-const FILE_ACTS: ReadonlyMap<number, number> = new Map([
-  [Act.UNLINK, FILE_ACCESS.delete],
-  [Act.RMDIR, FILE_ACCESS.delete],
-  [Act.RENAME, FILE_ACCESS.rename],
-  [Act.LINK, FILE_ACCESS.link],
-  [Act.SYMLINK, FILE_ACCESS.create],
-  [Act.MKDIR, FILE_ACCESS.create],
-  [Act.CHMOD, FILE_ACCESS.chmod],
-  [Act.CHOWN, FILE_ACCESS.chown],
-  [Act.TRUNCATE, FILE_ACCESS.write],
-])
+/** What each act but an open does to the files of its paths, by its number. */
+const ACCESS_OF_ACT: ReadonlyMap<number, number> = new Map(
+  FILE_ACCESSES.flatMap((access) => ACTS_OF_ACCESS[access].map((act) => [actNumber(act), FILE_ACCESS[access]])),
+)
 const AF_INET = 2
 const AF_INET6 = 10
 const encoder = new TextEncoder()
@@ -70,7 +64,7 @@ export function matchCall(set: PolicySet, call: JudgedCall, users: NameSource, h
 
 /** FILE_ACCESS bits of what was done; 0: it is no act on a file that has a path. */
 function fileAccessOf(event: EvCall): number {
-  if (event.act !== Act.OPEN) return FILE_ACTS.get(event.act) ?? 0
+  if (event.act !== Act.OPEN) return ACCESS_OF_ACT.get(event.act) ?? 0
   if ((event.flags & CallFlag.MEMFD) !== 0) return 0
   return (
     (event.access & Access.READ ? FILE_ACCESS.read : 0) |

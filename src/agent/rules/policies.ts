@@ -7,14 +7,14 @@
 
 import type { Identity } from '../../container/identity.js'
 import type { ContainerTable } from '../../container/table.js'
-import { type OpenWant, opensOfFileRule } from '../../match/open-wants.js'
+import { type PlaceWant, placesOfFileRule } from '../../match/place-wants.js'
 import { programSteps } from '../../match/program.js'
 import { atOnce, type Steps } from '../../match/steps.js'
 import type { Profile, Program } from '../../match/types.js'
 import type { Rule } from '../../policy/model.js'
 import { type ContainerRef, HOST } from '../../record/model.js'
 import type { KernelPolicy } from '../../respond/kernel-policy.js'
-import { EVERY_OPEN, lowerOpens } from '../../respond/lower-open.js'
+import { EVERY_PLACE, lowerPlaces } from '../../respond/lower-place.js'
 import { actsOfKinds, actsOfRules } from '../../respond/rule-acts.js'
 import type { HookChange } from '../../sensor/attachments.js'
 import { hooksOfActs } from '../../sensor/call-recipes.js'
@@ -68,12 +68,12 @@ export class PolicySet {
     return actsOfRules(this.rulesOf(this.profileFor(ref))) | actsOfKinds(this.conditions.kindsFor(ref))
   }
 
-  /** What the rules for this container have to see of opens. */
-  opensFor(ref: ContainerRef): OpenWant[] {
+  /** What the rules for this container have to see of acts on files. */
+  placesFor(ref: ContainerRef): PlaceWant[] {
     const rules = this.rulesOf(this.profileFor(ref))
     return [
-      ...rules.flatMap((rule) => (rule.kind === 'file' ? opensOfFileRule(rule) : [])),
-      ...this.conditions.opensFor(ref),
+      ...rules.flatMap((rule) => (rule.kind === 'file' ? placesOfFileRule(rule) : [])),
+      ...this.conditions.placesFor(ref),
     ]
   }
 
@@ -217,12 +217,12 @@ export class Policies {
     return this.#current.program.rules.some((rule) => rule.kind === 'memory' && rule.enabled) ? 1000 : 10_000
   }
 
-  /** A profile is that of the policies which select a container, so all containers of one want the same opens. */
+  /** A profile is that of the policies which select a container, so all containers of one want the same acts. */
   #install(set: PolicySet, ref: ContainerRef): void {
     const profile = set.profileFor(ref)
     if (set.installed.has(profile.id)) return
     const isRecorded = this.#options.activity.has('file')
-    this.#options.kernel.install(set.program, profile, isRecorded ? EVERY_OPEN : lowerOpens(set.opensFor(ref)))
+    this.#options.kernel.install(set.program, profile, isRecorded ? EVERY_PLACE : lowerPlaces(set.placesFor(ref)))
     set.installed.add(profile.id)
   }
 

@@ -1,7 +1,7 @@
 // Generated from the BTF of dist/bpf/hullguard.bpf.o (bpf/abi.h) by scripts/generate-abi.mjs. Do not edit.
 
 /** Changes with every layout or number below: captures carry it. */
-export const ABI_HASH = '868b04144bbd19b2'
+export const ABI_HASH = 'a8588a14d041bde3'
 export const ABI_VERSION = 1
 export const PATH_MAX_BYTES = 4096
 export const ARGS_MAX_BYTES = 32768
@@ -219,6 +219,13 @@ export const Phase = {
   SETUP: 1,
 } as const
 export type Phase = (typeof Phase)[keyof typeof Phase]
+
+export const PlaceClass = {
+  DONE: 20,
+  FAILED: 29,
+  CLASSES: 30,
+} as const
+export type PlaceClass = (typeof PlaceClass)[keyof typeof PlaceClass]
 
 export const RecipeFlag = {
   RESULT_FD: 1,
@@ -1588,27 +1595,27 @@ export function decodeMapLossKey(bytes: Uint8Array): MapLossKey {
   return readMapLossKey(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
 }
 
-export interface MapOpenPrefixKey {
+export interface MapPlacePrefixKey {
   prefixBits: number
   profile: number
   path: Uint8Array
 }
 
-export const MAP_OPEN_PREFIX_KEY_BYTES = 248
+export const MAP_PLACE_PREFIX_KEY_BYTES = 248
 
-function writeMapOpenPrefixKey(view: DataView, at: number, value: MapOpenPrefixKey): void {
+function writeMapPlacePrefixKey(view: DataView, at: number, value: MapPlacePrefixKey): void {
   view.setUint32(at + 0, value.prefixBits, true)
   view.setUint32(at + 4, value.profile, true)
   writeBytes(view, at + 8, value.path, 240)
 }
 
-export function encodeMapOpenPrefixKey(value: MapOpenPrefixKey): Uint8Array {
+export function encodeMapPlacePrefixKey(value: MapPlacePrefixKey): Uint8Array {
   const bytes = new Uint8Array(248)
-  writeMapOpenPrefixKey(new DataView(bytes.buffer), 0, value)
+  writeMapPlacePrefixKey(new DataView(bytes.buffer), 0, value)
   return bytes
 }
 
-function readMapOpenPrefixKey(view: DataView, at: number): MapOpenPrefixKey {
+function readMapPlacePrefixKey(view: DataView, at: number): MapPlacePrefixKey {
   return {
     prefixBits: view.getUint32(at + 0, true),
     profile: view.getUint32(at + 4, true),
@@ -1616,8 +1623,8 @@ function readMapOpenPrefixKey(view: DataView, at: number): MapOpenPrefixKey {
   }
 }
 
-export function decodeMapOpenPrefixKey(bytes: Uint8Array): MapOpenPrefixKey {
-  return readMapOpenPrefixKey(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
+export function decodeMapPlacePrefixKey(bytes: Uint8Array): MapPlacePrefixKey {
+  return readMapPlacePrefixKey(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
 }
 
 export interface MapProfile {
@@ -1630,8 +1637,8 @@ export interface MapProfile {
   setup: bigint
   policy: readonly number[]
   urgent: number
-  openClasses: number
-  openPrefixesCount: number
+  placeClasses: number
+  placePrefixesCount: number
   actsUrgent: bigint
   fileRules: bigint
   listenRules: bigint
@@ -1654,8 +1661,8 @@ function writeMapProfile(view: DataView, at: number, value: MapProfile): void {
     view.setUint32(at + 56 + index * 4, entry, true)
   })
   view.setUint32(at + 312, value.urgent, true)
-  view.setUint32(at + 316, value.openClasses, true)
-  view.setUint32(at + 320, value.openPrefixesCount, true)
+  view.setUint32(at + 316, value.placeClasses, true)
+  view.setUint32(at + 320, value.placePrefixesCount, true)
   view.setBigUint64(at + 328, value.actsUrgent, true)
   view.setBigUint64(at + 336, value.fileRules, true)
   view.setBigUint64(at + 344, value.listenRules, true)
@@ -1683,8 +1690,8 @@ function readMapProfile(view: DataView, at: number): MapProfile {
     setup: view.getBigUint64(at + 48, true),
     policy: Array.from({ length: 64 }, (_, index) => view.getUint32(at + 56 + index * 4, true)),
     urgent: view.getUint32(at + 312, true),
-    openClasses: view.getUint32(at + 316, true),
-    openPrefixesCount: view.getUint32(at + 320, true),
+    placeClasses: view.getUint32(at + 316, true),
+    placePrefixesCount: view.getUint32(at + 320, true),
     actsUrgent: view.getBigUint64(at + 328, true),
     fileRules: view.getBigUint64(at + 336, true),
     listenRules: view.getBigUint64(at + 344, true),
@@ -1866,6 +1873,7 @@ export const EVENT_LAYOUT: Readonly<Record<string, string>> = {
   hg_open_trait: 'HG_OPEN_DOTDOT=1 HG_OPEN_CREATE=2',
   hg_packet_flag: 'HG_PACKET_LAST=1',
   hg_phase: 'HG_PHASE_RUN=0 HG_PHASE_SETUP=1',
+  hg_place_class: 'HG_PLACE_DONE=20 HG_PLACE_FAILED=29 HG_PLACE_CLASSES=30',
   hg_recipe_flag: 'HG_RECIPE_RESULT_FD=1 HG_RECIPE_RAW2=2 HG_RECIPE_RAW=4 HG_RECIPE_ARGS_POINTER=8 HG_RECIPE_EMPTY_PATH=16 HG_RECIPE_MESSAGE=32 HG_RECIPE_OPEN_HOW=64',
   hg_rung: 'HG_RUNG_TRACEPOINT=0 HG_RUNG_LSM=1 HG_RUNG_CGROUP=2 HG_RUNG_SYSCALL=3',
   hg_socket_flag: 'HG_SOCKET_ESTABLISHED=1 HG_SOCKET_CLOSED_HERE=2 HG_SOCKET_CLOSED_THERE=4',

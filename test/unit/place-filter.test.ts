@@ -1,14 +1,16 @@
-/** What rules have to see of opens, and what the kernel is told of it. */
+/** What rules have to see of acts on files, and what the kernel is told of it. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ConditionSet } from '../../src/agent/conditions/condition-set.js'
 import { PolicySet } from '../../src/agent/rules/policies.js'
+import type { NamedAct } from '../../src/match/file-acts.js'
 import { compileProgram } from '../../src/match/program.js'
 import { loadPolicies } from '../../src/policy/load.js'
 import { renderDiagnostics } from '../../src/policy/render-diagnostics.js'
 import { HOST } from '../../src/record/model.js'
-import { lowerOpens, type OpenFilter } from '../../src/respond/lower-open.js'
-import { OpenKind, OpenTrait } from '../../src/sensor/generated/abi.js'
+import { lowerPlaces, type PlaceFilter } from '../../src/respond/lower-place.js'
+import { actNumber } from '../../src/sensor/call-recipes.js'
+import { Act, OpenKind, OpenTrait, PlaceClass } from '../../src/sensor/generated/abi.js'
 
 /** A set of the kernel's classes: of these kinds, of those of them with the traits. */
 const setOf = (kinds: readonly number[], traits = 0): number =>
@@ -22,19 +24,24 @@ const CREATE = setOf(SUCCESSES, OpenTrait.CREATE)
 const FAILED = setOf([OpenKind.FAILED])
 const ANY_SUCCESS = setOf(SUCCESSES)
 const ANY = ANY_SUCCESS | FAILED
+const done = (...acts: NamedAct[]): number =>
+  acts.reduce((mask, act) => mask | (1 << (PlaceClass.DONE + actNumber(act) - Act.UNLINK)), 0)
+const ACT_FAILED = 1 << PlaceClass.FAILED
+/** Opens that write, and what else does. */
+const WRITTEN = WRITE | done('truncate')
 
-function filterOf(rules: string): OpenFilter {
+function filterOf(rules: string): PlaceFilter {
   const text = `policy: p\ncontainers: all\nrules:\n${rules}`
   const loaded = loadPolicies([{ file: 'test.yaml', bytes: new TextEncoder().encode(text) }])
   assert.equal(renderDiagnostics(loaded), '')
   const set = new PolicySet(1, compileProgram(loaded.policies))
   assert.ok(set.conditions instanceof ConditionSet)
-  return lowerOpens(set.opensFor({ ...HOST, state: 'container', id: 'c' }))
+  return lowerPlaces(set.placesFor({ ...HOST, state: 'container', id: 'c' }))
 }
 
 const file = (body: string) => filterOf(`  - rule: r\n    file: ${body}\n`)
 const when = (condition: string) => filterOf(`  - rule: r\n    condition: ${JSON.stringify(condition)}\n`)
-const shown = ({ classes, prefixes }: OpenFilter) => [
+const shown = ({ classes, prefixes }: PlaceFilter) => [
   classes,
   ...prefixes.map((prefix) => [Buffer.from(prefix.path).toString('latin1'), prefix.classes]),
 ]
@@ -47,7 +54,7 @@ test('entries of file rules become prefixes with their accesses; patterns, what 
         '{ deny: [{ path: "/etc/**", access: [write] }, { path: "/opt/*/key", access: [read] }, { path: "/a/b[0-9]", access: [read] }] }',
       ),
     ),
-    [READ | WRITE, ['/etc', WRITE], ['/a/b', READ], ['/opt/', READ]].sort((a, b) =>
+    [READ | WRITTEN, ['/etc', WRITTEN], ['/a/b', READ], ['/opt/', READ]].sort((a, b) =>
       typeof a === 'number' ? -1 : typeof b === 'number' ? 1 : String(a[0]).length - String(b[0]).length,
     ),
   )
@@ -55,7 +62,7 @@ test('entries of file rules become prefixes with their accesses; patterns, what 
 
 test('a name at any depth, or an allow list, has to see opens of every path', () => {
   assert.deepEqual(shown(file('{ deny: [{ path: id_rsa, access: [read] }] }')), [READ])
-  assert.deepEqual(shown(file('{ allow: [{ path: "/srv/**", access: [write] }] }')), [WRITE])
+  assert.deepEqual(shown(file('{ allow: [{ path: "/srv/**", access: [write] }] }')), [WRITTEN])
 })
 
 test('a deeper entry says what shorter ones say too; one that adds nothing is left out', () => {
@@ -65,7 +72,7 @@ test('a deeper entry says what shorter ones say too; one that adds nothing is le
   - rule: b
     file: { deny: [{ path: "**/*.key", access: [read] }] }
 `)
-  assert.deepEqual(shown(filter), [READ | WRITE, ['', READ], ['/etc', READ | WRITE]])
+  assert.deepEqual(shown(filter), [READ | WRITTEN, ['', READ], ['/etc', READ | WRITTEN]])
 })
 
 test('conditions: type, access, result and the beginning of the path, through and, or, lists and negation', () => {
@@ -87,14 +94,14 @@ test('conditions: type, access, result and the beginning of the path, through an
     ['/etc/passwd', WRITE],
   ])
   assert.deepEqual(shown(when('evt.type = open and fd.name pmatch ("/proc//sys/", /dev/*)')), [
-    0,
+    ANY,
     ['/dev', ANY],
     ['/proc/sys', ANY],
   ])
 })
 
 test('what may hold for a failed open sees those of the same paths', () => {
-  assert.deepEqual(shown(when('evt.type = openat and fd.name = /etc/shadow')), [0, ['/etc/shadow', ANY]])
+  assert.deepEqual(shown(when('evt.type = openat and fd.name = /etc/shadow')), [ANY, ['/etc/shadow', ANY]])
   assert.deepEqual(shown(when('evt.type = openat and evt.failed = false and fd.name = /etc/shadow')), [
     ANY_SUCCESS,
     ['/etc/shadow', ANY_SUCCESS],
@@ -110,7 +117,7 @@ test('what is not understood holds for every open', () => {
     'evt.type = open and fd.name endswith .key',
     'evt.type = open and fd.name = val(proc.exepath)',
   ])
-    assert.deepEqual(shown(when(condition)), [0], condition)
+    assert.deepEqual(shown(when(condition)), [ANY], condition)
 })
 
 test('what may be read and what may be written: an open for both is of either', () => {
@@ -120,7 +127,7 @@ test('what may be read and what may be written: an open for both is of either', 
     [both],
   )
   assert.equal(READ & WRITE, both)
-  assert.deepEqual(shown(file('{ deny: [{ path: id_rsa, access: [create] }] }')), [CREATE])
+  assert.deepEqual(shown(file('{ deny: [{ path: id_rsa, access: [create] }] }')), [CREATE | done('mkdir', 'symlink')])
 })
 
 test('a name given with `..` is a class of its own, when nothing else can match', () => {
@@ -136,10 +143,64 @@ test('a name given with `..` is a class of its own, when nothing else can match'
   )
 })
 
-test('rules about other events want no opens', () => {
+test('rules about other events want no acts on files', () => {
   assert.deepEqual(shown(when('evt.type = execve or (evt.type = openat and fd.name = /a and fd.num >= 0)')), [
     ANY_SUCCESS,
     ['/a', ANY_SUCCESS],
+  ])
+})
+
+test('other acts on files: what was done, whether it failed, and how either path begins', () => {
+  const gone = done('unlink', 'rmdir')
+  assert.deepEqual(
+    shown(file('{ deny: [{ path: "/etc/**", access: [delete] }, { path: "/srv/x", access: [rename] }] }')),
+    [gone | done('rename'), ['/etc', gone], ['/srv/x', done('rename')]],
+  )
+  const unlink = done('unlink') | ACT_FAILED
+  assert.deepEqual(shown(when('evt.type in (unlink, unlinkat) and evt.arg.path startswith /var/log/')), [
+    unlink,
+    ['/var/log/', unlink],
+  ])
+  for (const success of ['evt.failed = false', 'evt.res = SUCCESS', 'evt.rawres >= 0', 'evt.arg.res = SUCCESS'])
+    assert.deepEqual(shown(when(`evt.type = unlink and ${success} and evt.arg.path = /a`)), [
+      done('unlink'),
+      ['/a', done('unlink')],
+    ])
+  for (const failure of ['evt.failed = true', 'evt.rawres < 0'])
+    assert.deepEqual(shown(when(`evt.type = unlink and ${failure}`)), [ACT_FAILED])
+  const rename = done('rename') | ACT_FAILED
+  assert.deepEqual(shown(when('evt.type = rename and (evt.arg.oldpath = /a or evt.arg.newpath startswith /b)')), [
+    rename,
+    ['/a', rename],
+    ['/b', rename],
+  ])
+})
+
+test('what is asked of both paths of an act is no contradiction', () => {
+  const rename = done('rename') | ACT_FAILED
+  assert.deepEqual(shown(when('evt.type = rename and evt.arg.oldpath startswith /a and evt.arg.newpath = /bcd')), [
+    rename,
+    ['/bcd', rename],
+  ])
+  assert.deepEqual(shown(when('evt.type = rename and evt.arg.oldpath startswith /a and evt.arg.oldpath = /bcd')), [0])
+})
+
+test('each kind of act is wanted where its own rules want it', () => {
+  const filter = filterOf(`
+  - rule: a
+    file: { deny: [{ path: "/etc/**", access: [read] }] }
+  - rule: b
+    condition: evt.type in (chmod, fchmod) and evt.failed = false and fd.name startswith /etc/ssh
+  - rule: c
+    condition: evt.type = truncate and evt.failed = false
+`)
+  const chmod = done('chmod')
+  const truncate = done('truncate')
+  assert.deepEqual(shown(filter), [
+    READ | chmod | truncate,
+    ['', truncate],
+    ['/etc', READ | truncate],
+    ['/etc/ssh', READ | chmod | truncate],
   ])
 })
 

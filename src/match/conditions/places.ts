@@ -1,0 +1,208 @@
+/**
+ * Which acts on files a condition can hold for: the kernel need not report the others. Always as many as those for which it does
+ * hold, or more: what is not understood here is taken to hold for every act.
+ */
+import type { Check, Expression, Right } from '../../policy/condition/ast.js'
+import { findEventType } from '../../record/fields/events.js'
+import { isFileAct } from '../file-acts.js'
+import {
+  ACTS_ALL,
+  ACTS_FAILED,
+  classesOfAct,
+  OPEN_ALL,
+  OPEN_DOTDOT,
+  OPEN_FAILED,
+  OPEN_READ,
+  OPEN_WRITE,
+  type PlaceWant,
+} from '../place-wants.js'
+
+export interface PlaceSources {
+  macro(name: string): Expression | undefined
+  list(name: string): readonly Uint8Array[] | undefined
+}
+
+const EVERY: readonly PlaceWant[] = [{ prefix: '', classes: ACTS_ALL }]
+const SUCCEEDED: readonly PlaceWant[] = [{ prefix: '', classes: ACTS_ALL & ~ACTS_FAILED }]
+/** More pairs than this are not worked out: the shorter side alone holds for as many. */
+const PAIRS_MAX_COUNT = 20_000
+const ACCESS_FIELDS: ReadonlyMap<string, number> = new Map([
+  ['evt.is_open_read', OPEN_READ],
+  ['evt.is_open_write', OPEN_WRITE],
+])
+/** Fields that are the first path of an act, whole, where they are there at all; and the second. */
+const FIRST_PATHS: ReadonlySet<string> = new Set([
+  ...(['fd.name', 'evt.arg.path', 'evt.arg.name', 'evt.arg.filename', 'evt.arg.oldpath', 'evt.arg.linkpath'] as const),
+])
+const SECOND_PATH = 'evt.arg.newpath'
+const WILD = /[*?[\]{}\\!+@()|]/
+
+/** `eventTypes`: those that the condition is asked about. */
+export function placesOf(
+  expression: Expression,
+  sources: PlaceSources,
+  eventTypes: readonly string[],
+): readonly PlaceWant[] {
+  const macros = new Map<string, readonly PlaceWant[]>()
+  const visit = (part: Expression): readonly PlaceWant[] => {
+    switch (part.kind) {
+      case 'and':
+        return part.operands.map(visit).reduce(both)
+      case 'or':
+        return merged(part.operands.flatMap((operand) => visit(operand)))
+      case 'not':
+        return EVERY
+      case 'macro': {
+        const known = macros.get(part.name)
+        if (known !== undefined) return known
+        const body = sources.macro(part.name)
+        const wants = body === undefined ? EVERY : visit(body)
+        macros.set(part.name, wants)
+        return wants
+      }
+      case 'check':
+        return placesOfCheck(part, sources)
+    }
+  }
+  return both(merged(visit(expression)), placesOfTypes(eventTypes))
+}
+
+function placesOfTypes(names: readonly string[]): readonly PlaceWant[] {
+  const classes = names.reduce((mask, name) => {
+    const kind = findEventType(name)?.kind
+    return kind !== undefined && isFileAct(kind) ? mask | classesOfAct(kind) : mask
+  }, 0)
+  return classes === 0 ? [] : [{ prefix: '', classes }]
+}
+
+function placesOfCheck(check: Check, sources: PlaceSources): readonly PlaceWant[] {
+  const { left, right, operator, modifier } = check
+  if (left.kind !== 'field' || left.argument !== undefined || modifier !== undefined || right === undefined)
+    return EVERY
+  const isEqual = operator === '=' || operator === '==' || operator === 'in'
+  const values = textsOf(right, sources)
+  if (values === undefined) return ofResult(check)
+  const areAll = (text: string) => isEqual && values.every((value) => value === text)
+  const access = ACCESS_FIELDS.get(left.name)
+  if (access !== undefined) return areAll('true') ? [{ prefix: '', classes: access | OPEN_FAILED }] : EVERY
+  switch (left.name) {
+    case 'evt.type':
+      return isEqual ? placesOfTypes(values) : EVERY
+    case 'evt.failed':
+      if (areAll('true')) return [{ prefix: '', classes: ACTS_FAILED }]
+      return areAll('false') ? SUCCEEDED : EVERY
+    case 'evt.res':
+    case 'evt.arg.res':
+      return areAll('SUCCESS') ? SUCCEEDED : EVERY
+    case 'fd.num':
+    case 'evt.rawres':
+      return ofResult(check)
+    case 'fd.directory':
+      return isEqual || operator === 'startswith' ? values.map(below) : EVERY
+    case 'fd.nameraw':
+      return ofRawName(operator, values)
+    default:
+      return ofPath(left.name, operator, values)
+  }
+}
+
+function ofPath(field: string, operator: string, values: readonly string[]): readonly PlaceWant[] {
+  const isSecond = field === SECOND_PATH
+  if (!isSecond && !FIRST_PATHS.has(field)) return EVERY
+  const starts = startsOf(operator, values)
+  return starts === undefined ? EVERY : starts.map((start) => ({ ...below(start), isSecond }))
+}
+
+/** What a path can begin with that one of the values matches. */
+function startsOf(operator: string, values: readonly string[]): readonly string[] | undefined {
+  switch (operator) {
+    case 'pmatch':
+      return values.map((value) => plainPath(untilWild(value)))
+    case 'glob':
+      return values.map(untilWild)
+    case '=':
+    case '==':
+    case 'in':
+    case 'startswith':
+      return values
+    default:
+      return undefined
+  }
+}
+
+/** Patterns in which every character stands for itself but `*` and `?`. */
+const PLAIN_GLOB = /^[^[\]{}\\!+@()|]*$/
+
+/** A path given with `..`, if nothing else can match. It is told of opens only. */
+function ofRawName(operator: string, values: readonly string[]): readonly PlaceWant[] {
+  const isText = ['=', '==', 'in', 'contains', 'startswith', 'endswith'].includes(operator)
+  const isGlob = operator === 'glob' && values.every((value) => PLAIN_GLOB.test(value))
+  if (!(isText || isGlob) || !values.every((value) => value.includes('..'))) return EVERY
+  return [{ prefix: '', classes: OPEN_DOTDOT | (ACTS_ALL & ~OPEN_ALL) }]
+}
+
+/** Latin-1, a character a byte. Undefined: not values that are written down. */
+function textsOf(right: Right, { list }: PlaceSources): string[] | undefined {
+  const latin1 = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1')
+  if (right.kind === 'value') return [latin1(right.bytes)]
+  if (right.kind === 'list_name') return list(right.name)?.map(latin1)
+  if (right.kind === 'list')
+    // a bare word is a list's name or itself: both
+    return right.items.flatMap((item) => [
+      latin1(item.bytes),
+      ...(item.isQuoted ? [] : (list(latin1(item.bytes)) ?? []).map(latin1)),
+    ])
+  return undefined
+}
+
+/**
+ * `>= 0`, `> 0`, `> -1`: it succeeded; of a result `< 0`: it failed. The descriptor's number is the result of an open alone: a
+ * chmod of one has it also where it fails.
+ */
+function ofResult({ left, operator, right }: Check): readonly PlaceWant[] {
+  if (left.kind !== 'field' || (left.name !== 'fd.num' && left.name !== 'evt.rawres')) return EVERY
+  const text =
+    right?.kind === 'number' ? right.text : right?.kind === 'value' ? Buffer.from(right.bytes).toString() : ''
+  const isFromZero = operator === '>=' && /^\d+$/.test(text)
+  const isSuccess = isFromZero || (operator === '>' && /^(?:\d+|-1)$/.test(text))
+  if (left.name === 'evt.rawres' && operator === '<' && /^0+$/.test(text)) return [{ prefix: '', classes: ACTS_FAILED }]
+  if (!isSuccess) return EVERY
+  return [{ prefix: '', classes: ACTS_ALL & ~(left.name === 'fd.num' ? OPEN_FAILED : ACTS_FAILED) }]
+}
+
+const below = (prefix: string): PlaceWant => ({ prefix, classes: ACTS_ALL })
+
+function untilWild(pattern: string): string {
+  const at = pattern.search(WILD)
+  return at === -1 ? pattern : pattern.slice(0, at)
+}
+
+/** As pmatch reads it: a slash more, or one at the end, means nothing. */
+function plainPath(text: string): string {
+  return text.replace(/\/+/g, '/').replace(/\/$/, '')
+}
+
+function both(left: readonly PlaceWant[], right: readonly PlaceWant[]): readonly PlaceWant[] {
+  if (left.length * right.length > PAIRS_MAX_COUNT) return left.length <= right.length ? left : right
+  return merged(
+    left.flatMap((a) =>
+      right.flatMap((b) => {
+        const classes = a.classes & b.classes
+        const [short, long] = a.prefix.length <= b.prefix.length ? [a, b] : [b, a]
+        // what is asked of two paths does not exclude each other: then the longer alone is held on to
+        const areApart = short.prefix !== '' && (short.isSecond ?? false) !== (long.isSecond ?? false)
+        if (classes === 0 || !(areApart || long.prefix.startsWith(short.prefix))) return []
+        return [{ ...long, classes }]
+      }),
+    ),
+  )
+}
+
+function merged(wants: readonly PlaceWant[]): readonly PlaceWant[] {
+  const sets = new Map<string, PlaceWant>()
+  for (const want of wants) {
+    const key = `${want.isSecond === true && want.prefix !== '' ? '2' : '1'}${want.prefix}`
+    sets.set(key, { ...want, classes: (sets.get(key)?.classes ?? 0) | want.classes })
+  }
+  return [...sets.values()]
+}
