@@ -548,7 +548,7 @@ struct map_exec_key {
 	char path[HG_KEY_PATH_BYTES];
 };
 
-/* LPM: directories of entries that end in a `**` component; each ends in '/'. */
+/* LPM: directories of entries that end in a `**` component; each ends in '/'. Of files a path is looked up with a slash behind it. */
 struct map_exec_prefix_key {
 	__u32 prefix_bits; /* over profile and path */
 	__u32 profile;

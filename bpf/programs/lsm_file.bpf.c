@@ -74,8 +74,12 @@ __noinline int file__judge_path(__u32 slot, __u32 offset, __u32 length)
 	rules = bpf_map_lookup_elem(&profiles, &profile);
 	if (!rules || !verdict__load_keys(scratch, profile, offset, length))
 		return 0;
-	if (length < HG_KEY_PATH_BYTES)
+	OPAQUE(length);
+	if (length < HG_KEY_PATH_BYTES) {
 		rooted = bpf_map_lookup_elem(&file_exact, &scratch->key);
+		scratch->prefix.path[length] = '/'; /* `DIR/` is also about DIR itself */
+		scratch->prefix.prefix_bits += 8;
+	}
 	if (!rooted)
 		rooted = bpf_map_lookup_elem(&file_prefix, &scratch->prefix);
 	if (rules->file_bases_count && file__load_base(scratch, profile, offset, length))

@@ -51,6 +51,12 @@ interface Segment {
   readonly udp: boolean
 }
 
+interface RankedEntry {
+  readonly net: NetPattern
+  readonly deny: boolean
+  readonly rank: number
+}
+
 interface ResolvedNode {
   readonly network: Network
   readonly segments: readonly { id: RuleId; list: readonly Segment[] }[]
@@ -58,8 +64,7 @@ interface ResolvedNode {
 
 export function whyNotConnect(rule: NetRule): string | undefined {
   if (rule.exceptions.some(({ condition }) => condition !== undefined)) return 'an exception of it is a condition'
-  const count = (rule.allow?.length ?? 0) + rule.deny.length
-  return count > ENTRIES_MAX_COUNT ? `it has more than ${ENTRIES_MAX_COUNT} entries` : undefined
+  return entriesOf(rule).length > ENTRIES_MAX_COUNT ? `it has more than ${ENTRIES_MAX_COUNT} entries` : undefined
 }
 
 /** Drops the rule with the most port ranges until every node has room for its ranges. */
@@ -100,7 +105,7 @@ function networksOf(rules: readonly Lowerable[]): Network[] {
 }
 
 /** Exceptions rank above what the rule says itself. */
-function entriesOf({ allow, deny, exceptions }: NetRule): { net: NetPattern; deny: boolean; rank: number }[] {
+function entriesOf({ allow, deny, exceptions }: NetRule): RankedEntry[] {
   return [
     ...(allow ?? []).map((net) => ({ net, deny: false, rank: netRank(net) })),
     ...deny.map((net) => ({ net, deny: true, rank: netRank(net) })),
@@ -119,17 +124,47 @@ function segmentsOf(rule: NetRule, node: Network): Segment[] {
     starts.add(net.portFrom)
     if (net.portTo + 1 < PORTS) starts.add(net.portTo + 1)
   }
+  const ordered = [...starts].sort((a, b) => a - b)
+  const tcp = verdictsOf('tcp', entries, ordered)
+  const udp = verdictsOf('udp', entries, ordered)
   const segments: Segment[] = []
-  for (const from of [...starts].sort((a, b) => a - b)) {
-    const verdict = (proto: 'tcp' | 'udp') =>
-      entries.find(
-        ({ net }) => net.portFrom <= from && from <= net.portTo && (net.proto === 'any' || net.proto === proto),
-      )?.deny ?? byDefault
-    const segment = { from, tcp: verdict('tcp'), udp: verdict('udp') }
+  for (const [at, from] of ordered.entries()) {
+    const segment = { from, tcp: tcp[at] ?? byDefault, udp: udp[at] ?? byDefault }
     const last = segments.at(-1)
     if (last === undefined || last.tcp !== segment.tcp || last.udp !== segment.udp) segments.push(segment)
   }
   return segments
+}
+
+/** By start of a segment what the first entry says that covers it; undefined: none does. Each segment is visited once. */
+function verdictsOf(
+  proto: 'tcp' | 'udp',
+  entries: readonly RankedEntry[],
+  starts: readonly number[],
+): readonly (boolean | undefined)[] {
+  const placeOf = new Map(starts.map((start, at) => [start, at]))
+  const verdicts = new Array<boolean | undefined>(starts.length)
+  /** At or after each segment the next without a verdict, as far as is known. */
+  const next = Array.from({ length: starts.length + 1 }, (_, at) => at)
+  const open = (at: number): number => {
+    let found = at
+    while (next[found] !== found) found = next[found] as number
+    for (let step = at; step !== found; ) {
+      const follows = next[step] as number
+      next[step] = found
+      step = follows
+    }
+    return found
+  }
+  for (const { net, deny } of entries) {
+    if (net.proto !== 'any' && net.proto !== proto) continue
+    const end = placeOf.get(net.portTo + 1) ?? starts.length
+    for (let at = open(placeOf.get(net.portFrom) ?? 0); at < end; at = open(at)) {
+      verdicts[at] = deny
+      next[at] = at + 1
+    }
+  }
+  return verdicts
 }
 
 function covers(net: NetPattern, node: Network): boolean {

@@ -22,7 +22,7 @@ export interface FileResult {
 
 export interface FileMaps {
   readonly fileExact: readonly (FileResult & { readonly path: Uint8Array })[]
-  /** Longest first match of the bytes; each ends in `/`. */
+  /** Longest first match of the bytes of a path and a slash: `DIR/**` also matches DIR itself. Each ends in `/`. */
   readonly filePrefix: readonly (FileResult & { readonly dir: Uint8Array })[]
   /** By the last component of a path. */
   readonly fileBase: readonly (FileResult & { readonly name: Uint8Array })[]
@@ -71,13 +71,10 @@ export function lowerFile(rules: readonly { id: RuleId; rule: FileRule }[], bitO
       const specificity = form.bytes.length + (form.kind === 'exact' ? 2 : 0)
       put(own[form.kind], form.bytes, { bit: bitOf(id), access, deny, specificity, namedCount, isException })
     }
-  const exact = new Set(own.exact.keys())
-  // `DIR/**` also matches DIR itself, which the prefix `DIR/` does not
-  for (const dir of own.prefix.keys()) exact.add(dir.slice(0, -1))
   return {
-    fileExact: [...exact].map((key) => ({
+    fileExact: [...own.exact].map(([key, entries]) => ({
       path: bytesOf(key),
-      ...resolve([...(own.exact.get(key) ?? []), ...foldersOf(`${key}/`, own.prefix)]),
+      ...resolve([...entries, ...foldersOf(`${key}/`, own.prefix)]),
     })),
     filePrefix: [...own.prefix.keys()].map((key) => ({
       dir: bytesOf(key),

@@ -64,9 +64,8 @@ export function kernelFile(lowered: LoweredProfile, { path, other, access }: Ora
 }
 
 function kernelPath(lowered: LoweredProfile, text: string, access: number): bigint {
-  const key = text.slice(0, KEY_PATH_BYTES)
   const exact = text.length < KEY_PATH_BYTES ? lowered.fileExact.find(({ path }) => latin1(path) === text) : undefined
-  const prefixes = lowered.filePrefix.filter(({ dir }) => key.startsWith(latin1(dir)))
+  const prefixes = lowered.filePrefix.filter(({ dir }) => `${text}/`.slice(0, KEY_PATH_BYTES).startsWith(latin1(dir)))
   const rooted: FileResult | undefined = exact ?? prefixes.sort((a, b) => b.dir.length - a.dir.length)[0]
   const tail = text.slice(-KEY_PATH_BYTES)
   const start = tail.lastIndexOf('/') + 1

@@ -129,9 +129,7 @@ test('file rules that act become entries by access, where the host can refuse; o
   assert.deepEqual(
     lowered.fileExact.map(({ path, decided, violated }) => [text(path), decided, violated]),
     [
-      ['/etc/motd', zero.map(() => 1n), zero],
-      ['/etc', at({ 1: 1n, 3: 1n }), at({ 1: 1n, 3: 1n })],
-      ['/tmp', at({ 2: 4n }), zero],
+      ['/etc/motd', zero.map(() => 1n), zero], // a folder itself is found by its prefix
     ],
   )
   assert.deepEqual(
@@ -154,6 +152,20 @@ test('file rules that act become entries by access, where the host can refuse; o
   const blind = lower(rules)
   assert.deepEqual([blind.fileRules, blind.fileExact, blind.fileAccess], [0n, [], 0])
   assert.match(blind.notLowered[0]?.reason ?? '', /no hook that can refuse what is done to files/)
+})
+
+test('exceptions count among the entries of a connect rule', () => {
+  const hosts = (count: number, net: string) =>
+    Array.from({ length: count }, (_, at) => `"${net}.${at >> 8}.${at & 255}:80"`).join(', ')
+  const rules = (count: number) =>
+    rule(
+      'many',
+      `connect: { deny: [${hosts(600, '10.0')}] }`,
+      `action: deny\n    exceptions: [{ name: e, reason: r, match: [${hosts(count, '10.1')}] }]`,
+    )
+  assert.deepEqual(lower(rules(424)).ruleIds, [0])
+  const over = lower(rules(425))
+  assert.deepEqual([over.ruleIds, over.notLowered.map(({ reason }) => reason)], [[], ['it has more than 1024 entries']])
 })
 
 test('an access that no hook of the host can refuse is named; one of a rule that all can is not', () => {
