@@ -104,14 +104,18 @@ static __always_inline __u32 place__wanted_of_raw(__u32 slot, struct scratch *sc
 						  __u32 read)
 {
 	struct fs_struct *fs = ((struct task_struct *)bpf_get_current_task_btf())->fs;
+	__u32 length = read >> RAW_BYTES_SHIFT, last = length - 1;
 	struct path root = {};
 
 	if ((read & RAW_ODD) || scratch->raw[0] != '/')
 		return wanted;
+	OPAQUE(last);
+	if (last && last < HG_PATH_MAX_BYTES && scratch->raw[last] == '/') /* the path that is told has none there */
+		length = last;
 	bpf_core_read(&root, sizeof(root), &fs->root);
 	if (path__walk(slot, (__u64)root.dentry, (__u64)root.mnt) != ((HG_PATH_MAX_BYTES - 1) | PATH_ROOTED))
 		return wanted;
-	return place__wanted_of_text(scratch, profile, wanted, scratch->raw, read >> RAW_BYTES_SHIFT);
+	return place__wanted_of_text(scratch, profile, wanted, scratch->raw, length);
 }
 
 #endif

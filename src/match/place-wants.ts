@@ -2,7 +2,7 @@
  * What rules have to see of acts on files, as far as the kernel can tell them apart: how a path begins, what is done, and whether
  * it failed.
  */
-import { FILE_ACCESS, FILE_ACCESSES, type FileRule } from '../policy/model.js'
+import { FILE_ACCESS, FILE_ACCESSES, type FileAccess, type FileRule } from '../policy/model.js'
 import { type ParsedPath, pathOf } from '../policy/path-pattern.js'
 import { ACTS_OF_ACCESS, type FileAct, NAMED_ACTS, type NamedAct } from './file-acts.js'
 import { fileDefaults } from './file-rules.js'
@@ -75,21 +75,81 @@ export interface PlaceWant {
   readonly isSecond?: boolean
   /** Set of classes: it is wanted when it is of one of them. */
   readonly classes: number
+  /** Longer beginnings, with which the path is not wanted all the same. */
+  readonly except?: readonly string[]
 }
 
 const SLASH = '/'
+/** Entries times folders of a rule. Beyond it the folders count for what no entry names alone. */
+const CUTS_MAX_COUNT = 200_000
+
+/** A folder with all below it, of which the rule is sure: an entry of `allow`, or an exception. */
+interface Folder {
+  /** Ends in a slash. */
+  readonly dir: string
+  readonly componentsCount: number
+  readonly isException: boolean
+}
 
 /** Acts that may violate the rule, each path of theirs by itself. A call that failed violates none. */
 export function placesOfFileRule(rule: FileRule): PlaceWant[] {
-  const wants: PlaceWant[] = [{ prefix: '', classes: classesOf(fileDefaults(rule)) }]
-  for (const { text, access } of rule.deny) {
+  const denied = rule.deny.flatMap(({ text, access }) => {
     const path = pathOf(text)
-    if (!isCatchAll(path)) wants.push({ prefix: literalPrefix(path), classes: classesOf(access) })
+    return isCatchAll(path) ? [] : [{ prefix: literalPrefix(path), literalsCount: leadingLiterals(path), access }]
+  })
+  const wants = new Map<string, PlaceWant>()
+  for (const name of FILE_ACCESSES) {
+    const access = FILE_ACCESS[name]
+    const folders = foldersOf(rule, access)
+    const isCut = folders.length * denied.length <= CUTS_MAX_COUNT
+    const classes = classesOf(access)
+    if ((fileDefaults(rule) & access) !== 0) add(wants, { prefix: '', classes, except: folders.map(({ dir }) => dir) })
+    for (const entry of denied) {
+      if ((entry.access & access) === 0) continue
+      if (folders.some(({ dir, isException }) => isException && entry.prefix.startsWith(dir))) continue
+      const stronger = isCut ? folders.filter((folder) => isStronger(folder, entry)) : []
+      add(wants, { prefix: entry.prefix, classes, except: stronger.map(({ dir }) => dir) })
+    }
   }
-  return wants.filter(({ classes }) => classes !== 0)
+  return [...wants.values()]
 }
 
-const OPENS_OF_ACCESS: Readonly<Partial<Record<string, number>>> = {
+function add(wants: Map<string, PlaceWant>, want: PlaceWant): void {
+  const key = [want.prefix, ...(want.except ?? [])].join('\0')
+  wants.set(key, { ...want, classes: (wants.get(key)?.classes ?? 0) | want.classes })
+}
+
+/** Of what the entry is about, does the folder decide wherever it is the path's? Its name is literal where the entry has a pattern. */
+function isStronger(
+  { dir, componentsCount, isException }: Folder,
+  { prefix, literalsCount }: { prefix: string; literalsCount: number },
+): boolean {
+  return dir.startsWith(prefix) && (isException || literalsCount < componentsCount)
+}
+
+function foldersOf({ allow, exceptions }: FileRule, access: number): Folder[] {
+  const entries = [
+    ...(allow ?? []).map((entry) => ({ ...entry, isException: false })),
+    ...exceptions.flatMap(({ match, condition }) =>
+      condition === undefined ? match.map((entry) => ({ ...entry, isException: true })) : [],
+    ),
+  ]
+  return entries.flatMap((entry) => {
+    if ((entry.access & access) === 0) return []
+    const path = pathOf(entry.text)
+    const componentsCount = leadingLiterals(path)
+    const isFolder =
+      path.rooted && componentsCount === path.components.length - 1 && path.components.at(-1)?.kind === 'deep'
+    return isFolder ? [{ dir: `${literalPrefix(path)}/`, componentsCount, isException: entry.isException }] : []
+  })
+}
+
+function leadingLiterals({ components }: ParsedPath): number {
+  const at = components.findIndex(({ kind }) => kind !== 'literal')
+  return at === -1 ? components.length : at
+}
+
+const OPENS_OF_ACCESS: Readonly<Partial<Record<FileAccess, number>>> = {
   read: OPEN_READ,
   write: OPEN_WRITE,
   create: OPEN_CREATE,

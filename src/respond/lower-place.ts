@@ -45,24 +45,57 @@ const BITS = [
 ]
 
 export function lowerPlaces(wants: readonly PlaceWant[]): PlaceFilter {
-  const sets = new Map<string, number>()
-  const add = (prefix: string, classes: number) => {
-    if (classes !== 0) sets.set(prefix, (sets.get(prefix) ?? 0) | classes)
-  }
-  for (const { prefix, classes } of wants) add(prefix.slice(0, KEY_PATH_BYTES), classes)
-  const all = [...sets.values()].reduce((mask, classes) => mask | classes, 0)
+  const all = wants.reduce((mask, { classes }) => mask | classes, 0)
   if (all === 0) return EVERY_PLACE
-  const prefixes = sets.size > PREFIXES_MAX_COUNT ? [] : resolved(sets)
+  const places = new Places(wants)
+  const prefixes = places.points.size > PREFIXES_MAX_COUNT ? [] : resolved(places)
   const isByPath = prefixes.some(({ path }) => path.length > 0)
   return { classes: all === ACTS_ALL ? 0 : inKernel(all), prefixes: isByPath ? prefixes : [] }
 }
-/** With the classes of shorter entries; without entries that say what a shorter one says. */
-function resolved(sets: ReadonlyMap<string, number>): { path: Uint8Array; classes: number }[] {
+
+/** Wants by what they begin with. */
+class Places {
+  /** Where what is wanted may change. */
+  readonly points: ReadonlySet<string>
+  readonly #plain = new Map<string, number>()
+  readonly #excepting = new Map<string, { classes: number; except: ReadonlySet<string> }[]>()
+
+  constructor(wants: readonly PlaceWant[]) {
+    const points = new Set<string>()
+    for (const want of wants) {
+      const { classes } = want
+      const prefix = want.prefix.slice(0, KEY_PATH_BYTES)
+      // a cut exception would take more than it should
+      const except = (want.except ?? []).filter(({ length }) => length <= KEY_PATH_BYTES)
+      points.add(prefix)
+      if (except.length === 0) {
+        this.#plain.set(prefix, (this.#plain.get(prefix) ?? 0) | classes)
+        continue
+      }
+      for (const each of except) points.add(each)
+      this.#excepting.set(prefix, [...(this.#excepting.get(prefix) ?? []), { classes, except: new Set(except) }])
+    }
+    this.points = points
+  }
+
+  /** Of paths that begin so, and with no longer point. */
+  classesAt(point: string): number {
+    const beginnings = Array.from({ length: point.length + 1 }, (_, length) => point.slice(0, length))
+    return beginnings.reduce((mask, prefix) => {
+      const excepting = (this.#excepting.get(prefix) ?? []).filter(
+        ({ except }) => !beginnings.some((beginning) => except.has(beginning)),
+      )
+      return excepting.reduce((sum, { classes }) => sum | classes, mask | (this.#plain.get(prefix) ?? 0))
+    }, 0)
+  }
+}
+
+/** Without entries that say what a shorter one says. */
+function resolved(places: Places): { path: Uint8Array; classes: number }[] {
   const kept = new Map<string, number>()
-  for (const prefix of [...sets.keys()].sort((a, b) => a.length - b.length)) {
-    const above = nearest(kept, prefix)
-    const classes = above | (sets.get(prefix) ?? 0)
-    if (classes !== above) kept.set(prefix, classes)
+  for (const prefix of [...places.points].sort((a, b) => a.length - b.length)) {
+    const classes = places.classesAt(prefix)
+    if (classes !== nearest(kept, prefix)) kept.set(prefix, classes)
   }
   return [...kept].map(([prefix, classes]) => ({ path: Buffer.from(prefix, 'latin1'), classes: inKernel(classes) }))
 }

@@ -327,6 +327,24 @@ describe('acts on files that rules want', { skip }, () => {
     ])
   })
 
+  test('below a folder that a rule allows or a condition leaves out nothing is reported, the folder itself is', async () => {
+    for (const folder of ['watched', 'other']) writeFileSync(join(dir, folder, 't'), '')
+    const calls = [...allIn('watched'), ...allIn('other')]
+    const all = '[create, delete, write, rename, link, chmod, chown]'
+    const allow = (folder: string) => `  - rule: r\n    file: { allow: [{ path: "${folder}/**", access: ${all} }] }\n`
+    assert.deepEqual(await told(allow(`${dir}/watched`), ...calls), toldOf('other'))
+    assert.deepEqual(await told(allow(dir), ...calls), [])
+    const beside = when(`evt.type = chmod and evt.failed = false and not fd.name startswith ${dir}/watched/`)
+    assert.deepEqual(
+      await told(
+        beside,
+        ...[sys('chmod', at('watched/t'), 0o600), sys('chmod', at('other/t'), 0o600)],
+        ...[sys('chmod', at('watched/'), 0o755), sys('chmod', at('watched'), 0o755)],
+      ),
+      ['chmod other/t', 'chmod watched', 'chmod watched'],
+    )
+  })
+
   test('of two paths either is enough', async () => {
     const moves = [
       sys('rename', at('other/c'), at('other/d')),

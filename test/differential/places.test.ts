@@ -62,7 +62,7 @@ test('file rules', () => {
   const count = (of: Map<FileAct, number>, act: FileAct) => of.set(act, (of.get(act) ?? 0) + 1)
   fc.assert(
     fc.property(
-      generate.policiesOf(generate.callRule, 6),
+      generate.policiesOf(fc.oneof(generate.callRule, generate.refusableRule), 6),
       generate.container,
       fc.array(fc.tuple(generate.fileEvent, fileAct, fc.integer({ min: 1, max: 7 })), { minLength: 20, maxLength: 20 }),
       (policies, container, events) => {

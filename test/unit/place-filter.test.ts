@@ -54,15 +54,37 @@ test('entries of file rules become prefixes with their accesses; patterns, what 
         '{ deny: [{ path: "/etc/**", access: [write] }, { path: "/opt/*/key", access: [read] }, { path: "/a/b[0-9]", access: [read] }] }',
       ),
     ),
-    [READ | WRITTEN, ['/etc', WRITTEN], ['/a/b', READ], ['/opt/', READ]].sort((a, b) =>
-      typeof a === 'number' ? -1 : typeof b === 'number' ? 1 : String(a[0]).length - String(b[0]).length,
-    ),
+    [READ | WRITTEN, ['/a/b', READ], ['/etc', WRITTEN], ['/opt/', READ]],
   )
 })
 
-test('a name at any depth, or an allow list, has to see opens of every path', () => {
+test('a name at any depth has to see opens of every path; an allow list, of all but its folders', () => {
   assert.deepEqual(shown(file('{ deny: [{ path: id_rsa, access: [read] }] }')), [READ])
-  assert.deepEqual(shown(file('{ allow: [{ path: "/srv/**", access: [write] }] }')), [WRITTEN])
+  assert.deepEqual(shown(file('{ allow: [{ path: "/srv/x", access: [write] }] }')), [WRITTEN])
+  assert.deepEqual(
+    shown(file('{ allow: [{ path: "/srv/**", access: [write] }, { path: /tmp/**, access: [read] }] }')),
+    [READ | WRITTEN, ['', READ | WRITTEN], ['/tmp/', WRITTEN], ['/srv/', READ]],
+  )
+})
+
+test('below an allowed folder only what is more specific is wanted', () => {
+  const allowed = '{ path: "/srv/**", access: [read] }'
+  const deny = (entry: string) => shown(file(`{ deny: [{ path: "${entry}", access: [read] }], allow: [${allowed}] }`))
+  for (const entry of ['**/key', '/*/key', '/s*/key', '/s[r]v/**'])
+    assert.deepEqual(deny(entry).at(-1), ['/srv/', 0], entry)
+  for (const entry of ['/srv/**/key', '/srv/*/key']) assert.deepEqual(deny(entry), [READ], entry)
+  assert.deepEqual(deny('/srv/a/key'), [READ, ['', READ], ['/srv/', 0], ['/srv/a/key', READ]])
+})
+
+test('an exception of a folder leaves nothing below it', () => {
+  const rule = (match: string) =>
+    shown(
+      filterOf(
+        `  - rule: r\n    file: { deny: [{ path: "/etc/**", access: [read] }, { path: /etc/x/y, access: [read] }] }\n    exceptions: [{ name: e, reason: r, match: [${match}] }]\n`,
+      ),
+    )
+  assert.deepEqual(rule('"/etc/x/**"'), [READ, ['/etc', READ], ['/etc/x/', 0]])
+  assert.deepEqual(rule('/etc/x/y'), [READ, ['/etc', READ]])
 })
 
 test('a deeper entry says what shorter ones say too; one that adds nothing is left out', () => {
@@ -87,6 +109,7 @@ test('conditions: type, access, result and the beginning of the path, through an
   assert.deepEqual(shown(when(`${write} and fd.name startswith /etc/ and not fd.name startswith /etc/x`)), [
     WRITE,
     ['/etc/', WRITE],
+    ['/etc/x', 0],
   ])
   assert.deepEqual(shown(when(`${write} and fd.name contains shadow`)), [WRITE])
   assert.deepEqual(shown(when(`${write} and fd.name startswith /etc/ and fd.name = /etc/passwd`)), [
@@ -108,10 +131,38 @@ test('what may hold for a failed open sees those of the same paths', () => {
   ])
 })
 
+test('negations of beginnings leave those out, through and, or and macros of negations', () => {
+  const left = (condition: string) => shown(when(`evt.type = open and ${condition}`))
+  assert.deepEqual(left('not fd.name startswith /etc/'), [ANY, ['', ANY], ['/etc/', 0]])
+  assert.deepEqual(left('not (fd.name startswith /etc/ or fd.name pmatch (/dev, /proc/))'), [
+    ANY,
+    ['', ANY],
+    ['/etc/', 0],
+    ['/dev/', 0],
+    ['/proc/', 0],
+  ])
+  assert.deepEqual(left('not (fd.name startswith /etc/ and proc.name = x)'), [ANY])
+  assert.deepEqual(left('not not fd.name startswith /etc/'), [ANY, ['/etc/', ANY]])
+  assert.deepEqual(left('not (not fd.name startswith /etc/ or fd.name startswith /etc/a)'), [
+    ANY,
+    ['/etc/', ANY],
+    ['/etc/a', 0],
+  ])
+  assert.deepEqual(left('not evt.is_open_write = true'), [ANY & ~WRITE])
+  // one more beginning that is wanted by another rule
+  assert.deepEqual(left('(not fd.name startswith /etc/ or fd.name = /etc/shadow)'), [
+    ANY,
+    ['', ANY],
+    ['/etc/', 0],
+    ['/etc/shadow', ANY],
+  ])
+})
+
 test('what is not understood holds for every open', () => {
   for (const condition of [
     'evt.type = open',
-    'evt.type = open and not fd.name startswith /etc/',
+    'evt.type = open and not fd.name = /etc/a',
+    'evt.type = open and not fd.directory startswith /etc/',
     'evt.type = open and tolower(fd.name) = /etc/shadow',
     'evt.type = open and (fd.name = /a or proc.name = x)',
     'evt.type = open and fd.name endswith .key',

@@ -6,6 +6,7 @@ import type { Check, Expression, Right } from '../../policy/condition/ast.js'
 import { findEventType } from '../../record/fields/events.js'
 import { isFileAct } from '../file-acts.js'
 import {
+  ACT_FAILED,
   ACTS_ALL,
   ACTS_FAILED,
   classesOfAct,
@@ -24,6 +25,12 @@ export interface PlaceSources {
 
 const EVERY: readonly PlaceWant[] = [{ prefix: '', classes: ACTS_ALL }]
 const SUCCEEDED: readonly PlaceWant[] = [{ prefix: '', classes: ACTS_ALL & ~ACTS_FAILED }]
+const FAILED: readonly PlaceWant[] = [{ prefix: '', classes: ACTS_FAILED }]
+/** Acts whose path is `fd.name` whenever they have one. That a call failed says not which it was. */
+const NAMED_BY_FD =
+  (classesOfAct('open') | classesOfAct('chmod') | classesOfAct('chown') | classesOfAct('truncate')) & ~ACT_FAILED
+/** Of one want; with more it is wanted of more paths. */
+const EXCEPT_MAX_COUNT = 1000
 /** More pairs than this are not worked out: the shorter side alone holds for as many. */
 const PAIRS_MAX_COUNT = 20_000
 const ACCESS_FIELDS: ReadonlyMap<string, number> = new Map([
@@ -44,27 +51,29 @@ export function placesOf(
   eventTypes: readonly string[],
 ): readonly PlaceWant[] {
   const macros = new Map<string, readonly PlaceWant[]>()
-  const visit = (part: Expression): readonly PlaceWant[] => {
+  const visit = (part: Expression, isNegated: boolean): readonly PlaceWant[] => {
     switch (part.kind) {
       case 'and':
-        return part.operands.map(visit).reduce(both)
-      case 'or':
-        return merged(part.operands.flatMap((operand) => visit(operand)))
+      case 'or': {
+        const operands = part.operands.map((operand) => visit(operand, isNegated))
+        return (part.kind === 'and') === isNegated ? merged(operands.flat()) : operands.reduce(both)
+      }
       case 'not':
-        return EVERY
+        return visit(part.operand, !isNegated)
       case 'macro': {
-        const known = macros.get(part.name)
+        const key = `${isNegated ? '!' : ''}${part.name}`
+        const known = macros.get(key)
         if (known !== undefined) return known
         const body = sources.macro(part.name)
-        const wants = body === undefined ? EVERY : visit(body)
-        macros.set(part.name, wants)
+        const wants = body === undefined ? EVERY : visit(body, isNegated)
+        macros.set(key, wants)
         return wants
       }
       case 'check':
-        return placesOfCheck(part, sources)
+        return isNegated ? placesBesideCheck(part, sources) : placesOfCheck(part, sources)
     }
   }
-  return both(merged(visit(expression)), placesOfTypes(eventTypes))
+  return both(merged(visit(expression, false)), placesOfTypes(eventTypes))
 }
 
 function placesOfTypes(names: readonly string[]): readonly PlaceWant[] {
@@ -84,12 +93,15 @@ function placesOfCheck(check: Check, sources: PlaceSources): readonly PlaceWant[
   if (values === undefined) return ofResult(check)
   const areAll = (text: string) => isEqual && values.every((value) => value === text)
   const access = ACCESS_FIELDS.get(left.name)
-  if (access !== undefined) return areAll('true') ? [{ prefix: '', classes: access | OPEN_FAILED }] : EVERY
+  if (access !== undefined) {
+    if (areAll('true')) return [{ prefix: '', classes: access | OPEN_FAILED }]
+    return areAll('false') ? [{ prefix: '', classes: ACTS_ALL & ~access }] : EVERY
+  }
   switch (left.name) {
     case 'evt.type':
       return isEqual ? placesOfTypes(values) : EVERY
     case 'evt.failed':
-      if (areAll('true')) return [{ prefix: '', classes: ACTS_FAILED }]
+      if (areAll('true')) return FAILED
       return areAll('false') ? SUCCEEDED : EVERY
     case 'evt.res':
     case 'evt.arg.res':
@@ -104,6 +116,49 @@ function placesOfCheck(check: Check, sources: PlaceSources): readonly PlaceWant[
     default:
       return ofPath(left.name, operator, values)
   }
+}
+
+/**
+ * What the negation of a check may hold for. A field that is not there makes the check false, and its negation true: only what
+ * surely has it, with a value that surely holds, is left out.
+ */
+function placesBesideCheck(check: Check, sources: PlaceSources): readonly PlaceWant[] {
+  const { left, right, operator, modifier } = check
+  if (left.kind !== 'field' || left.argument !== undefined || modifier !== undefined || right === undefined)
+    return EVERY
+  const values = textsOf(right, sources)
+  const areAll = (text: string) => ['=', '==', 'in'].includes(operator) && values?.length === 1 && values[0] === text
+  const access = ACCESS_FIELDS.get(left.name)
+  if (access !== undefined) return areAll('true') ? [{ prefix: '', classes: ACTS_ALL & ~access }] : EVERY
+  switch (left.name) {
+    case 'evt.failed':
+      if (areAll('true')) return SUCCEEDED
+      return areAll('false') ? FAILED : EVERY
+    case 'evt.res':
+      return areAll('SUCCESS') ? FAILED : EVERY
+    case 'fd.name': {
+      const starts = values === undefined ? [] : sureStartsOf(operator, values)
+      return starts.length === 0
+        ? EVERY
+        : [
+            { prefix: '', classes: NAMED_BY_FD, except: starts },
+            { prefix: '', classes: ACTS_ALL & ~NAMED_BY_FD },
+          ]
+    }
+    default:
+      return EVERY
+  }
+}
+
+/** Beginnings with which every path matches one of the values. */
+function sureStartsOf(operator: string, values: readonly string[]): string[] {
+  const starts = values.flatMap((value) => {
+    if (operator === 'startswith') return [value]
+    if (operator === 'glob')
+      return value.search(WILD) === value.length - 1 && value.endsWith('*') ? [untilWild(value)] : []
+    return operator === 'pmatch' && !WILD.test(value) ? [`${plainPath(value)}/`] : []
+  })
+  return starts.includes('') ? [] : starts
 }
 
 function ofPath(field: string, operator: string, values: readonly string[]): readonly PlaceWant[] {
@@ -165,7 +220,7 @@ function ofResult({ left, operator, right }: Check): readonly PlaceWant[] {
     right?.kind === 'number' ? right.text : right?.kind === 'value' ? Buffer.from(right.bytes).toString() : ''
   const isFromZero = operator === '>=' && /^\d+$/.test(text)
   const isSuccess = isFromZero || (operator === '>' && /^(?:\d+|-1)$/.test(text))
-  if (left.name === 'evt.rawres' && operator === '<' && /^0+$/.test(text)) return [{ prefix: '', classes: ACTS_FAILED }]
+  if (left.name === 'evt.rawres' && operator === '<' && /^0+$/.test(text)) return FAILED
   if (!isSuccess) return EVERY
   return [{ prefix: '', classes: ACTS_ALL & ~(left.name === 'fd.num' ? OPEN_FAILED : ACTS_FAILED) }]
 }
@@ -184,24 +239,30 @@ function plainPath(text: string): string {
 
 function both(left: readonly PlaceWant[], right: readonly PlaceWant[]): readonly PlaceWant[] {
   if (left.length * right.length > PAIRS_MAX_COUNT) return left.length <= right.length ? left : right
-  return merged(
-    left.flatMap((a) =>
-      right.flatMap((b) => {
-        const classes = a.classes & b.classes
-        const [short, long] = a.prefix.length <= b.prefix.length ? [a, b] : [b, a]
-        // what is asked of two paths does not exclude each other: then the longer alone is held on to
-        const areApart = short.prefix !== '' && (short.isSecond ?? false) !== (long.isSecond ?? false)
-        if (classes === 0 || !(areApart || long.prefix.startsWith(short.prefix))) return []
-        return [{ ...long, classes }]
-      }),
-    ),
-  )
+  return merged(left.flatMap((a) => right.flatMap((b) => meet(a, b))))
+}
+
+const isOfEveryPath = ({ prefix, except }: PlaceWant) => prefix === '' && (except?.length ?? 0) === 0
+
+function meet(a: PlaceWant, b: PlaceWant): readonly PlaceWant[] {
+  const classes = a.classes & b.classes
+  if (classes === 0) return []
+  const [short, long] = a.prefix.length <= b.prefix.length ? [a, b] : [b, a]
+  if (isOfEveryPath(short)) return [{ ...long, classes }]
+  // what is asked of two paths does not exclude each other: then the longer alone is held on to
+  if ((short.isSecond ?? false) !== (long.isSecond ?? false)) return [{ ...long, classes }]
+  if (!long.prefix.startsWith(short.prefix)) return []
+  const except = [...(short.except ?? []), ...(long.except ?? [])]
+  if (except.some((each) => long.prefix.startsWith(each))) return []
+  const within = except.filter((each) => each.startsWith(long.prefix))
+  return [{ ...long, classes, except: [...new Set(within)].slice(0, EXCEPT_MAX_COUNT) }]
 }
 
 function merged(wants: readonly PlaceWant[]): readonly PlaceWant[] {
   const sets = new Map<string, PlaceWant>()
   for (const want of wants) {
-    const key = `${want.isSecond === true && want.prefix !== '' ? '2' : '1'}${want.prefix}`
+    const path = isOfEveryPath(want) ? '' : want.isSecond === true ? '2' : '1'
+    const key = [path, want.prefix, ...(want.except ?? [])].join('\0')
     sets.set(key, { ...want, classes: (sets.get(key)?.classes ?? 0) | want.classes })
   }
   return [...sets.values()]
