@@ -79,10 +79,10 @@ enum hg_drop {
 	HG_DROP_SCRATCH = 1,	       /* no scratch buffer for this CPU */
 	HG_DROP_TASKS_FULL = 2,	       /* task storage could not be made */
 	HG_DROP_CGROUPS_FULL = 3,      /* the cgroups map is full: a cgroup stays unwatched */
-	HG_DROP_HELPER = 4,	       /* a read from kernel memory failed */
+	HG_DROP_HELPER = 4,	       /* what was to be read, copied or kept could not be: memory, packet, or map without room */
 	HG_DROP_SYSCALLS_FULL = 5,     /* no bitmap for a container's syscalls */
 	HG_DROP_UNREPORTED_ACTION = 6, /* denied or killed, but the event found no room */
-	HG_DROP_REPEAT = 7,	       /* a send counted in the repeats_count of a later event, if one comes */
+	HG_DROP_REPEAT = 7,	       /* not told by itself, but counted in the repeats_count of a later event, if one comes */
 	HG_DROP_SOCKETS_FULL = 8,      /* a socket's owner could not be kept */
 	HG_DROP_TRUNCATED = 9,	       /* an event with a part cut off: its flags say which */
 	HG_DROP_CONTAINERS_FULL = 10,  /* the containers map is full: nothing acts in this container */
@@ -137,6 +137,28 @@ enum hg_act {
 	HG_ACT_IPC = 36,	  /* memory, queues and semaphores that processes share by a key or name */
 	HG_ACT_UNIX_CONNECT = 37, /* connects of other sockets come from their own hooks */
 	HG_ACT_MAX = 38,
+};
+
+/* Opcodes of an io_uring that do what an act of that name does: ev_call.nr with HG_CALL_IO_URING. Values: include/uapi/linux/io_uring.h. */
+enum hg_ring_opcode {
+	HG_RING_SENDMSG = 9,
+	HG_RING_RECVMSG = 10,
+	HG_RING_ACCEPT = 13,
+	HG_RING_OPENAT = 18,
+	HG_RING_SEND = 26,
+	HG_RING_RECV = 27,
+	HG_RING_OPENAT2 = 28,
+	HG_RING_RENAMEAT = 35,
+	HG_RING_UNLINKAT = 36,
+	HG_RING_MKDIRAT = 37,
+	HG_RING_SYMLINKAT = 38,
+	HG_RING_LINKAT = 39,
+	HG_RING_SOCKET = 45,
+	HG_RING_SEND_ZC = 47,
+	HG_RING_SENDMSG_ZC = 48,
+	HG_RING_FTRUNCATE = 55,
+	HG_RING_BIND = 56,
+	HG_RING_LISTEN = 57,
 };
 
 /* How a file is opened. */
@@ -667,6 +689,7 @@ struct abi_anchor {
 	enum hg_syscall_flag syscall_flag;
 	enum hg_exit_flag exit_flag;
 	enum hg_act act;
+	enum hg_ring_opcode ring_opcode;
 	enum hg_access access;
 	enum hg_open_kind open_kind;
 	enum hg_open_trait open_trait;

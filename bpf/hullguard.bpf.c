@@ -14,6 +14,7 @@
 #include "lib/place.bpf.h"
 #include "lib/open.bpf.h"
 #include "lib/file_act.bpf.h"
+#include "lib/ring.bpf.h"
 #include "programs/cgroup.bpf.c"
 #include "programs/process.bpf.c"
 #include "programs/socket.bpf.c"

@@ -2,7 +2,7 @@
 /*
  * Which rungs does this kernel give that not every kernel gives? One program a rung on a hook that user space can call at will (it opens a file), each
  * counting its runs: a hook that attaches but never runs (bpf missing from the list of LSMs) is told from one that works.
- * The last ones ask only whether the kernel has a tracepoint of that name: loading tells.
+ * The last ones ask only whether the kernel has a tracepoint of that name, and what it passes: loading tells.
  * Loaded one by one at start (src/sensor/ladder.ts), released before the real object is loaded. Decides and reports nothing.
  */
 #include "lib/kernel.bpf.h"
@@ -38,16 +38,25 @@ int BPF_PROG(trial_fentry, struct file *file)
 	return 0;
 }
 
-SEC("tp_btf/io_uring_submit_req")
-int BPF_PROG(trial_ring_submit_req)
+/* Refused where the tracepoint passes anything else (before v6.0). */
+static __always_inline int trial__is_request(const struct io_kiocb *request)
 {
+	__u8 opcode = request->opcode;
+
+	barrier_var(opcode);
 	return 0;
 }
 
-SEC("tp_btf/io_uring_submit_sqe")
-int BPF_PROG(trial_ring_submit_sqe)
+SEC("tp_btf/io_uring_submit_req")
+int BPF_PROG(trial_ring_submit_req, struct io_kiocb *request)
 {
-	return 0;
+	return trial__is_request(request);
+}
+
+SEC("tp_btf/io_uring_submit_sqe")
+int BPF_PROG(trial_ring_submit_sqe, struct io_kiocb *request)
+{
+	return trial__is_request(request);
 }
 
 SEC("tp_btf/io_uring_complete")
@@ -56,9 +65,13 @@ int BPF_PROG(trial_ring_complete)
 	return 0;
 }
 
+/* A kernel whose requests lack this member (v6.6) tells of every completion before it looks for room: the load is refused. */
 SEC("tp_btf/io_uring_cqe_overflow")
 int BPF_PROG(trial_ring_overflow)
 {
+	__u32 offset = bpf_core_field_offset(struct io_kiocb, big_cqe);
+
+	barrier_var(offset);
 	return 0;
 }
 

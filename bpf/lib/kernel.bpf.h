@@ -328,6 +328,7 @@ struct task_struct {
 	struct signal_struct *signal;
 	const struct cred *cred;
 	struct css_set *cgroups;
+	void *worker_private;
 	char comm[16];
 };
 
@@ -372,7 +373,39 @@ struct io_cqe {
 	int fd; /* of the entry, until there is a result */
 };
 
-struct io_ring_ctx;
+struct io_wq_work_node {
+	struct io_wq_work_node *next;
+};
+
+struct io_wq_work_list {
+	struct io_wq_work_node *first;
+};
+
+struct io_wq_work {
+	struct io_wq_work_node list;
+};
+
+/* A thread of io-wq: task_struct.worker_private. */
+struct io_worker {
+	struct io_wq_work *cur_work;
+};
+
+struct io_submit_state {
+	struct io_wq_work_list compl_reqs;
+};
+
+struct mutex { /* its other form, of PREEMPT_RT, has no such member */
+	atomic_long_t owner;
+};
+
+struct io_ring_ctx {
+	struct mutex uring_lock;
+	struct io_submit_state submit_state;
+};
+
+struct io_big_cqe {
+	__u64 extra1;
+};
 
 struct io_kiocb {
 	struct file *file;
@@ -380,6 +413,9 @@ struct io_kiocb {
 	unsigned int flags; /* the lowest byte is that of the entry, IOSQE_* */
 	struct io_cqe cqe;
 	struct io_ring_ctx *ctx;
+	struct io_wq_work_node comp_list;
+	struct io_wq_work work;
+	struct io_big_cqe big_cqe; /* v6.6 */
 };
 
 struct filename {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Every map, and who writes it. Sizes marked cfg are set by the loader before load. Bounds: 65,536 cgroups and 4,096
+ * The maps that more than one family of hooks, or user space, uses; one family's own stand with it. Sizes marked cfg are set by the loader before load. Bounds: 65,536 cgroups and 4,096
  * containers are more than a host of 24 GiB runs; a full map is counted (HG_DROP_*_FULL), never silent.
  */
 #ifndef HULLGUARD_MAPS_BPF_H

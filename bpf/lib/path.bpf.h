@@ -3,8 +3,9 @@
  * Paths as the kernel holds them: a walk from a dentry up through its mounts to the root of the mount namespace (not the
  * task's root: a chroot does not shorten a path). Written from the end of a scratch buffer backwards.
  *
- * Scratch lives in an array indexed by CPU: only hooks that cannot be preempted may use slot = CPU number (the sched
- * tracepoints run with preemption off); iterators have the last slot, and user space runs one iterator at a time.
+ * Scratch lives in an array indexed by CPU: only hooks that cannot be preempted may use slot = CPU number (tracepoints run with
+ * preemption off); iterators have cfg_iterator_scratch, and user space runs one iterator at a time; hooks of the LSM, which can be
+ * preempted, claim one of those behind it (lsm__claim()).
  */
 #ifndef HULLGUARD_PATH_BPF_H
 #define HULLGUARD_PATH_BPF_H
@@ -19,7 +20,7 @@
 #define PATH_TRUNCATED 0x40000000 /* flags beside a start: the front is missing */
 #define PATH_ROOTED 0x20000000	  /* the walk ended at the root of a mount namespace */
 #define PATH_FLAGS (PATH_TRUNCATED | PATH_ROOTED)
-#define SCRATCH_CPUS_MAX 512 /* cfg: CPUs + 1 */
+#define SCRATCH_CPUS_MAX 512 /* cfg: of each CPU one, one of iterators, and where the LSM is used one more of each CPU */
 #define EXEC_STRINGS_MAX_BYTES (3 * HG_PATH_MAX_BYTES + HG_ARGS_MAX_BYTES + HG_ENV_MAX_BYTES)
 
 struct path_buffer {

@@ -80,14 +80,11 @@ static __always_inline void call__number(struct ev_header *header, const struct 
 	header->violated = judged.violated;
 }
 
-/* The number is taken only now: what was not wanted leaves no hole. */
-static __always_inline void call__output(struct scratch *scratch, const struct task_struct *task, __u32 strings_bytes,
-					 const struct map_profile *rules)
+/* Puts out what was numbered. */
+static __always_inline void call__put_out(struct ev_call *call, __u32 strings_bytes, const struct map_profile *rules)
 {
-	struct ev_call *call = &scratch->call;
 	__u32 size_bytes;
 
-	call__number(&call->header, task);
 	OPAQUE(strings_bytes);
 	if (strings_bytes > 4 * HG_PATH_MAX_BYTES) {
 		emit__count_drop(HG_DROP_HELPER, HG_KIND_CALL);
@@ -99,6 +96,14 @@ static __always_inline void call__output(struct scratch *scratch, const struct t
 		emit__count_loss(call->header.cgroup_id, call->header.profile, HG_DROP_TRUNCATED, HG_KIND_CALL);
 	emit__output(&call->header, size_bytes,
 		     call->header.action || (rules && (rules->acts_urgent & (1ULL << (call->act & 63)))));
+}
+
+/* The number is taken only now: what was not wanted leaves no hole. */
+static __always_inline void call__output(struct scratch *scratch, const struct task_struct *task, __u32 strings_bytes,
+					 const struct map_profile *rules)
+{
+	call__number(&scratch->call.header, task);
+	call__put_out(&scratch->call, strings_bytes, rules);
 }
 
 /* A socket listens that no hook before it could refuse: the process is ended before it is back from the call. */

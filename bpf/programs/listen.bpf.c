@@ -3,7 +3,7 @@
  * Listening sockets, refused before they listen; attached only while a rule may refuse.
  *   lsm/socket_listen: __sys_listen() -> security_socket_listen(), the local address is bound (or left to the kernel: port 0).
  *   cgroup/bind4, bind6: inet_bind() -> BPF_CGROUP_RUN_PROG_INET_BIND_LOCK, where there is no LSM: the taking of a TCP port that the
- *     call names. Who listens without such a bind is found at sys_exit (listen__judge_call) and can be killed there.
+ *     call names. Who listens without such a bind is found at sys_exit (call__judge_listen) and can be killed there.
  * The cgroup hooks have the bounds of connect.bpf.c: the decision is by the task, and a kill is completed through a pidfd.
  */
 #define SOCK_STREAM 1

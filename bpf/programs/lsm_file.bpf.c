@@ -18,9 +18,7 @@
  */
 #define FMODE_NOACCOUNT 0x20000000 /* include/linux/fs.h: a file behind another one */
 #define FMODE_EXEC_FLAG 0x20	   /* __FMODE_EXEC in f_flags: an exec's, which exec rules judge */
-#define PF_IO_WORKER 0x10	   /* include/linux/sched.h */
 #define MAX_ERRNO 4095
-#define BASE_MAX_BYTES 256
 
 /* A macro before v6.15 (DCACHE_PAR_LOOKUP, include/linux/dcache.h); the value is relocated. */
 enum dentry_flags { DCACHE_PAR_LOOKUP = 1 << 28 };
@@ -112,25 +110,25 @@ static __always_inline __u32 file__append_path(__u32 slot, struct ev_call *call,
 	return path__append(slot, offset, start);
 }
 
-/* The opcodes of io_uring (include/uapi/linux/io_uring.h): its workers are in no syscall. */
+/* The opcode by which an io_uring does this act: its workers are in no syscall. */
 static __always_inline __u32 file__ring_opcode(__u32 act)
 {
 	switch (act) {
 	case HG_ACT_OPEN:
-		return 18;
+		return HG_RING_OPENAT;
 	case HG_ACT_RENAME:
-		return 35;
+		return HG_RING_RENAMEAT;
 	case HG_ACT_UNLINK:
 	case HG_ACT_RMDIR:
-		return 36;
+		return HG_RING_UNLINKAT;
 	case HG_ACT_MKDIR:
-		return 37;
+		return HG_RING_MKDIRAT;
 	case HG_ACT_SYMLINK:
-		return 38;
+		return HG_RING_SYMLINKAT;
 	case HG_ACT_LINK:
-		return 39;
+		return HG_RING_LINKAT;
 	default:
-		return 55; /* ftruncate */
+		return HG_RING_FTRUNCATE;
 	}
 }
 

@@ -13,10 +13,11 @@ const COSTS: Readonly<Record<CostClass, string>> = {
   'none when unwatched': 'none',
   'one lookup': 'lookup',
   'every syscall': 'call',
+  'every request of a ring': 'ring',
   'every packet': 'packet',
 }
 const LEGEND =
-  'COST: what a process pays that nobody watches: none; one lookup when it does that; something at each of its system calls, or of its packets'
+  'COST: what a process pays that nobody watches: none; one lookup when it does that; something at each of its system calls, of its packets, or of the requests of its io_urings'
 const NO_SECURITYFS = 'unknown (mount securityfs on /sys/kernel/security to see)'
 const CGROUPS: Readonly<Record<string, string>> = {
   v2: 'v2',

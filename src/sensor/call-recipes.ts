@@ -4,7 +4,7 @@
  */
 import { type Abi, HOST_SYSCALLS, type Syscalls } from '../policy/syscalls.js'
 import { CALL_KINDS, type CallKind } from '../record/call-model.js'
-import { encodeMapRecipe, type MapRecipe, RECIPES_MAX, RecipeFlag, SYSCALLS_MAX } from './generated/abi.js'
+import { encodeMapRecipe, type MapRecipe, RECIPES_MAX, RecipeFlag, RingOpcode, SYSCALLS_MAX } from './generated/abi.js'
 
 const { RESULT_FD, RAW, RAW2, ARGS_POINTER, EMPTY_PATH, MESSAGE, OPEN_HOW } = RecipeFlag
 
@@ -206,10 +206,31 @@ export function* recipeEntries(
 
 export const ALL_ACTS: bigint = CALL_KINDS.reduce((mask, act) => mask | actBit(act), 0n)
 
-/** Acts that an io_uring can do too (bpf/programs/ring.bpf.c). */
+/** What an io_uring can do too (bpf/lib/ring.bpf.h): its opcode as the syscall that it stands for. */
+export const RING_CALLS: ReadonlyMap<number, string> = new Map([
+  [RingOpcode.OPENAT, 'openat'],
+  [RingOpcode.OPENAT2, 'openat2'],
+  [RingOpcode.UNLINKAT, 'unlinkat'],
+  [RingOpcode.RENAMEAT, 'renameat2'],
+  [RingOpcode.LINKAT, 'linkat'],
+  [RingOpcode.SYMLINKAT, 'symlinkat'],
+  [RingOpcode.MKDIRAT, 'mkdirat'],
+  [RingOpcode.FTRUNCATE, 'ftruncate'],
+  [RingOpcode.SOCKET, 'socket'],
+  [RingOpcode.BIND, 'bind'],
+  [RingOpcode.LISTEN, 'listen'],
+  [RingOpcode.ACCEPT, 'accept4'],
+  [RingOpcode.SEND, 'sendto'],
+  [RingOpcode.SEND_ZC, 'sendto'],
+  [RingOpcode.SENDMSG, 'sendmsg'],
+  [RingOpcode.SENDMSG_ZC, 'sendmsg'],
+  [RingOpcode.RECV, 'recvfrom'],
+  [RingOpcode.RECVMSG, 'recvmsg'],
+])
+
+/** Acts that an io_uring can do. */
 export const RING_ACTS: readonly CallKind[] = [
-  ...(['open', 'unlink', 'rename', 'link', 'symlink', 'mkdir', 'truncate'] as const),
-  ...(['socket', 'bind', 'listen', 'accept', 'send', 'recv'] as const),
+  ...new Set([...RING_CALLS.values()].flatMap((call) => actOfCall(call) ?? [])),
 ]
 const RING_MASK = RING_ACTS.reduce((mask, act) => mask | actBit(act), 0n)
 

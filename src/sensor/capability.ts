@@ -139,7 +139,13 @@ function tryRung(sensor: Sensor, { program }: RungRow): string {
   }
 }
 
-const COSTS: readonly CostClass[] = ['none when unwatched', 'one lookup', 'every packet', 'every syscall']
+const COSTS: readonly CostClass[] = [
+  'none when unwatched',
+  'one lookup',
+  'every request of a ring',
+  'every packet',
+  'every syscall',
+]
 
 function dearer(a: CostClass, b: CostClass): CostClass {
   return COSTS.indexOf(a) >= COSTS.indexOf(b) ? a : b

@@ -9,7 +9,7 @@ export type RungFamily = 'lsm' | 'fentry' | 'fexit' | 'tp_btf' | 'raw_tp' | 'cgr
 export type RungRole = 'decision' | 'result'
 
 /** What a task pays that nobody watches. */
-export type CostClass = 'none when unwatched' | 'one lookup' | 'every syscall' | 'every packet'
+export type CostClass = 'none when unwatched' | 'one lookup' | 'every request of a ring' | 'every packet' | 'every syscall'
 
 export interface RungRow {
   program: string
@@ -82,7 +82,7 @@ const names = {
 } as const
 /** Told like the syscalls of the same names, where the kernel has these tracepoints. */
 const RING_EVENT = 'acts of an io_uring'
-const ring = { isOptional: true, isAddition: true, note: ON_DEMAND } as const
+const ring = { cost: 'every request of a ring', isOptional: true, isAddition: true, note: ON_DEMAND } as const
 const bind = {
   role: 'decision',
   deny: true,

@@ -4,6 +4,8 @@ import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import type { CallKind } from '../../src/record/call-model.js'
+import { loadAddon } from '../../src/sensor/addon.js'
+import { actBit } from '../../src/sensor/call-recipes.js'
 import { Access, Act, CallFlag, FdKind } from '../../src/sensor/generated/abi.js'
 import { sys } from '../support/call-acts.js'
 import {
@@ -25,15 +27,19 @@ import { actWord } from '../support/sensor-acts.js'
 /** enum io_uring_op of include/uapi/linux/io_uring.h. */
 const OP = {
   ...{ NOP: 0, SENDMSG: 9, RECVMSG: 10, ACCEPT: 13, CONNECT: 16, OPENAT: 18, SEND: 26, RECV: 27, OPENAT2: 28 },
-  ...{ RENAMEAT: 35, UNLINKAT: 36, MKDIRAT: 37, SYMLINKAT: 38, LINKAT: 39, SOCKET: 45, FTRUNCATE: 55, BIND: 56 },
-  LISTEN: 57,
+  ...{ RENAMEAT: 35, UNLINKAT: 36, MKDIRAT: 37, SYMLINKAT: 38, LINKAT: 39, SOCKET: 45, SEND_ZC: 47 },
+  ...{ SENDMSG_ZC: 48, FTRUNCATE: 55, BIND: 56, LISTEN: 57 },
 } as const
 const FORCE_ASYNC = 16
 const SKIP_SUCCESS = 64
+/** enum way of ring.c. */
+const WAY = { FULL: 1, TWIN: 2, BEHIND: 3, HEIR: 4 } as const
 /** What ring.c says when there is no completion. */
 const WITHOUT_COMPLETION = 99999n
 const DONE = CallFlag.IO_URING | CallFlag.HAS_RESULT
 const CLAIMED = DONE | CallFlag.PATH_UNRESOLVED
+/** MSG_NOSIGNAL, which a ring always adds, and MSG_ZEROCOPY, which is the opcode's. */
+const ZERO_COPY = 0x4004000
 const [INET, STREAM, TCP] = [2, 1, 6]
 const LOOPBACK = `${'\0'.repeat(10)}\xff\xff\x7f\0\0\x01`
 const ANY = `${'\0'.repeat(10)}\xff\xff\0\0\0\0`
@@ -158,6 +164,8 @@ describe('acts of an io_uring', { skip: skipCalls }, () => {
       ...ring('RECV', '$5', 'buf:9', 9, 0, 0x40),
       ...sys('open', s(file), O_RDWR),
       ...ring('FTRUNCATE', '$8', 0, 0, 2),
+      ...ring('SEND_ZC', '$3', 'buf:5', 5, 0, 0x4000),
+      ...ring('SENDMSG_ZC', '$3', `msg:127.0.0.1:${port}`, 1, 0, 0x4000),
     )
     const fdOf = (index: number) => Number(done.results[index])
     const [serverFd, clientFd, acceptedFd, fileFd] = [fdOf(0), fdOf(3), fdOf(5), fdOf(8)]
@@ -197,6 +205,8 @@ describe('acts of an io_uring', { skip: skipCalls }, () => {
         told('RECV', Act.RECV, { args: [acceptedFd, 0, 9, 0x40], result: 4n, ...near, remote: LOOPBACK }),
       ),
       told('FTRUNCATE', Act.TRUNCATE, { args: [fileFd, 2], fd: fileFd, path: file, ...fileFacts(file) }),
+      socket(clientFd, told('SEND_ZC', Act.SEND, { args: [clientFd, 0, 5, ZERO_COPY], result: 5n, ...client })),
+      socket(clientFd, told('SENDMSG_ZC', Act.SEND, { args: [clientFd, 0, ZERO_COPY], result: 1n, ...client })),
     )
     const connects = await stage.sensor.eventsOf(
       { id: done.events[0]?.cgroupId ?? 0n } as Parameters<typeof stage.sensor.eventsOf>[0],
@@ -233,9 +243,10 @@ describe('acts of an io_uring', { skip: skipCalls }, () => {
 
   ringTest('a program that leaves no room for completions hides nothing', async () => {
     writeFileSync(at('unheard'), '')
-    const full = (path: string) => ring('OPENAT', AT_FDCWD, s(path), 0, 0, 0, 0, 0, 1)
-    const done = await doing('open', ...full('unheard'), ...full('nothing'))
-    assert.deepEqual(done.results, [WITHOUT_COMPLETION, WITHOUT_COMPLETION])
+    const full = (path: string, flags = 0) => ring('OPENAT', AT_FDCWD, s(path), 0, 0, 0, flags, 0, WAY.FULL)
+    // the last by a worker of the kernel
+    const done = await doing('open', ...full('unheard'), ...full('nothing'), ...full('nothing', FORCE_ASYNC))
+    assert.deepEqual(done.results, [WITHOUT_COMPLETION, WITHOUT_COMPLETION, WITHOUT_COMPLETION])
     const asked: Given = { args: [AT_FDCWD, POINTER], access: Access.READ }
     stage.assertAll(
       done,
@@ -249,8 +260,61 @@ describe('acts of an io_uring', { skip: skipCalls }, () => {
           ...fileFacts(at('unheard')),
         }),
       told('OPENAT', Act.OPEN, { ...asked, ...named('nothing'), result: ENOENT }),
+      told('OPENAT', Act.OPEN, { ...asked, ...named('nothing'), result: ENOENT }),
     )
     assert.ok((done.events[0]?.result ?? -1n) > 2n)
+  })
+
+  ringTest('a completion without room is no other’s that has the same user_data', async () => {
+    const done = await doing('recv', ...ring('RECV', 0, 'buf:9', 9, 0, 0, 0, 0, WAY.TWIN))
+    assert.deepEqual(done.results, [WITHOUT_COMPLETION])
+    assert.deepEqual(
+      done.events.map(({ nr, result, flags }) => [nr, result, flags]),
+      [[OP.RECV, 4n, DONE]],
+    )
+  })
+
+  ringTest('what a chain never did is told without a result, not with that of who gets its memory', async () => {
+    const done = await doing('mkdir', ...ring('MKDIRAT', AT_FDCWD, s('never'), 0o700, 0, 0, 0, 0, WAY.BEHIND))
+    assert.deepEqual(done.results, [WITHOUT_COMPLETION])
+    assert.ok(!existsSync(at('never')))
+    stage.assertAll(
+      done,
+      told('MKDIRAT', Act.MKDIR, {
+        args: [AT_FDCWD, POINTER, 0o700],
+        ...named('never'),
+        flags: CallFlag.IO_URING | CallFlag.PATH_UNRESOLVED,
+      }),
+    )
+  })
+
+  ringTest('a request is told of who submitted it, whoever has the ring when it ends', async () => {
+    const { sensor } = stage
+    const outer = sensor.makeContainer({ acts: actBit('mkdir') })
+    const inner = sensor.makeCgroup({ path: `${outer.path}/inner` })
+    sensor.watch(inner)
+    const cutCount = () => {
+      sensor.sensor.publishCounters()
+      return sensor.counters.get('sensor_kernel_drops_total', { cause: 'truncated', kind: 'call' })
+    }
+    const before = cutCount()
+    const sinceBootNs = loadAddon().bootClockNs()
+    const procs = s(`${inner.dir}/cgroup.procs`)
+    const words = [...ring('MKDIRAT', AT_FDCWD, s('left'), 0o700, procs, 0, 0, 0, WAY.HEIR)]
+    const done = await stage.acts.run(sensor, outer, ['chdir', actWord(stage.dir), ...words])
+    assert.deepEqual(done.results, [WITHOUT_COMPLETION])
+    // where the process stands is not the heir's to tell, so the path is what was given, and counted as cut
+    stage.assertAll(
+      { ...done, sinceBootNs },
+      told('MKDIRAT', Act.MKDIR, {
+        args: [AT_FDCWD, POINTER, 0o700],
+        raw: 'left',
+        flags: CallFlag.IO_URING | CallFlag.PATH_TRUNCATED,
+      }),
+    )
+    assert.equal(done.events[0]?.pid, done.pid)
+    assert.equal(cutCount() - before, 1)
+    assert.deepEqual(await sensor.eventsOf(inner, 'call'), [])
   })
 
   ringTest('a file that becomes one of the ring’s own is told by the name that was asked for', async () => {

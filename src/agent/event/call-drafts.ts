@@ -10,7 +10,7 @@ import {
 } from '../../record/call-model.js'
 import { formatIp } from '../../record/ip-text.js'
 import { callRanges } from '../../sensor/batch.js'
-import { IPC_CALLS, SOCKETCALLS } from '../../sensor/call-recipes.js'
+import { IPC_CALLS, RING_CALLS, SOCKETCALLS } from '../../sensor/call-recipes.js'
 import { Access, CallFlag, type EvCall } from '../../sensor/generated/abi.js'
 import { decodeText } from '../../sensor/text.js'
 import { ipcNumber, isOldIpc, isSocketCall, readArguments } from './call-arguments.js'
@@ -34,26 +34,6 @@ const PROTOS: ReadonlyMap<number, string> = new Map([
   [136, 'udplite'],
   [255, 'raw'],
 ])
-/** io_uring's opcodes (include/uapi/linux/io_uring.h) as the syscalls that they stand for. */
-const RING_CALLS: ReadonlyMap<number, string> = new Map([
-  [9, 'sendmsg'],
-  [10, 'recvmsg'],
-  [13, 'accept4'],
-  [18, 'openat'],
-  [26, 'sendto'],
-  [27, 'recvfrom'],
-  [28, 'openat2'],
-  [35, 'renameat2'],
-  [36, 'unlinkat'],
-  [37, 'mkdirat'],
-  [38, 'symlinkat'],
-  [39, 'linkat'],
-  [45, 'socket'],
-  [55, 'ftruncate'],
-  [56, 'bind'],
-  [57, 'listen'],
-])
-
 /** undefined: an act that this version does not know. */
 export function callKind(event: EvCall): CallKind | undefined {
   return CALL_KINDS[event.act - 1]

@@ -3,7 +3,7 @@
  * Does system calls exactly as it is told, one after the other, and prints `NR RESULT` for each (`-errno` for a failure).
  * Built static by test/support/call-acts.ts. Words:
  *   sys NR ARG…      natively          sys32 NR ARG…   through int 0x80 (x86-64 only)
- *   ring OPCODE FD ADDR LEN OFFSET FLAGS SQE-FLAGS FILE-INDEX IS-FULL   through an io_uring (ring.c): prints the completion's result
+ *   ring OPCODE FD ADDR LEN OFFSET FLAGS SQE-FLAGS FILE-INDEX WAY   through an io_uring (ring.c): prints the completion's result
  *   child            a process that waits for its end, which comes with this one's; its pid is the result
  *   fork             the rest is done by a child, which is waited for
  *   chdir DIR · chroot DIR

@@ -2,21 +2,32 @@
 /*
  * One request through an io_uring of its own, which is submitted and waited for. Returns the completion's result, or `-errno` when
  * the ring could not be made; WITHOUT_COMPLETION for a request that asks for none (IOSQE_CQE_SKIP_SUCCESS) and got none, for
- * which a no-op behind it is waited for.
+ * which a no-op behind it is waited for. Or in another way: enum way.
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/io_uring.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define ENTRIES 8
 #define NO_OP_DATA 2
 #define WITHOUT_COMPLETION 99999
 #define WORKER_US 50000 /* longer than a worker takes to open a file */
+
+enum way {
+	WAY_PLAIN = 0,
+	WAY_FULL = 1,	/* no room is left for its completion */
+	WAY_TWIN = 2,	/* of a socket of its own; a no-op with the same user_data ends first, then four bytes arrive; no room for either */
+	WAY_BEHIND = 3, /* in a chain behind a request that fails and asks for no completion: it is never done. No-ops come after it */
+	WAY_HEIR = 4,	/* the same, but the no-ops are a child's that joins the cgroup whose cgroup.procs the offset names */
+};
 
 struct ring {
 	int fd;
@@ -70,6 +81,11 @@ static long result_of(struct ring *ring, uint64_t data, long otherwise)
 	return otherwise;
 }
 
+static int submit(struct ring *ring, uint32_t count)
+{
+	return syscall(SYS_io_uring_enter, ring->fd, count, 0, 0, NULL, 0) == count ? 0 : -errno;
+}
+
 /* Leaves no room for a completion: nobody takes these. */
 static int fill(struct ring *ring)
 {
@@ -78,18 +94,66 @@ static int fill(struct ring *ring)
 	for (uint32_t left = ring->params.cq_entries; left > 0; left -= ENTRIES) {
 		for (int i = 0; i < ENTRIES; i++)
 			queue(ring, &no_op);
-		if (syscall(SYS_io_uring_enter, ring->fd, ENTRIES, 0, 0, NULL, 0) != ENTRIES)
+		if (submit(ring, ENTRIES))
 			return -1;
 	}
 	return 0;
 }
 
-/* a: opcode, fd, address, length, offset, flags, flags of the entry, index of a fixed file, whether to leave no room for the
- * completion. */
+static long twin(struct ring *ring, struct io_uring_sqe *entry)
+{
+	struct io_uring_sqe no_op = {.opcode = IORING_OP_NOP, .user_data = entry->user_data};
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
+		return -errno;
+	entry->fd = pair[0];
+	queue(ring, entry);
+	queue(ring, &no_op);
+	if (submit(ring, 2) || write(pair[1], "four", 4) != 4)
+		return -errno;
+	usleep(WORKER_US);
+	return WITHOUT_COMPLETION;
+}
+
+static long behind(struct ring *ring, struct io_uring_sqe *entry, const char *procs)
+{
+	struct io_uring_sqe no_op = {.opcode = IORING_OP_NOP, .user_data = NO_OP_DATA}, fails = {0};
+	int status = 0, fd;
+	pid_t child = 0;
+
+	fails.opcode = IORING_OP_OPENAT;
+	fails.flags = IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
+	fails.fd = AT_FDCWD;
+	fails.addr = (unsigned long)"/none/there";
+	fails.user_data = NO_OP_DATA;
+	queue(ring, &fails);
+	queue(ring, entry);
+	if (submit(ring, 2))
+		return -errno;
+	if (procs) {
+		child = fork();
+		if (child > 0)
+			return waitpid(child, &status, 0) == child && status == 0 ? WITHOUT_COMPLETION : -ECHILD;
+		fd = open(procs, O_WRONLY);
+		if (fd < 0 || write(fd, "0", 1) != 1)
+			_exit(1);
+	}
+	for (int i = 0; i < ENTRIES; i++)
+		queue(ring, &no_op);
+	if (submit(ring, ENTRIES))
+		return -errno;
+	if (procs)
+		_exit(0);
+	return result_of(ring, entry->user_data, WITHOUT_COMPLETION);
+}
+
+/* a: opcode, fd, address, length, offset, flags, flags of the entry, index of a fixed file, enum way. */
 long ring_call(const long *a)
 {
 	struct io_uring_sqe entry = {.opcode = a[0], .fd = a[1], .addr = a[2], .len = a[3], .off = a[4], .user_data = 1};
 	int is_silent = a[6] & IOSQE_CQE_SKIP_SUCCESS;
+	enum way way = a[8];
 	struct ring ring;
 	long result;
 
@@ -105,24 +169,31 @@ long ring_call(const long *a)
 		if (syscall(SYS_io_uring_register, ring.fd, IORING_REGISTER_FILES, &none, 1))
 			return -errno;
 	}
-	if (a[8] && fill(&ring))
+	if ((way == WAY_FULL || way == WAY_TWIN) && fill(&ring))
 		return -errno;
-	queue(&ring, &entry);
-	if (a[8]) {
-		if (syscall(SYS_io_uring_enter, ring.fd, 1, 0, 0, NULL, 0) != 1)
-			return -errno;
+	if (way == WAY_TWIN) {
+		result = twin(&ring, &entry);
+	} else if (way == WAY_BEHIND) {
+		result = behind(&ring, &entry, NULL);
+	} else if (way == WAY_HEIR) {
+		entry.off = 0;
+		result = behind(&ring, &entry, (const char *)a[4]);
+	} else if (way == WAY_FULL) {
+		queue(&ring, &entry);
+		result = submit(&ring, 1) ? -errno : WITHOUT_COMPLETION;
 		usleep(WORKER_US);
-		close(ring.fd);
-		return WITHOUT_COMPLETION;
-	}
-	if (is_silent) {
-		struct io_uring_sqe no_op = {.opcode = IORING_OP_NOP, .flags = IOSQE_IO_DRAIN, .user_data = NO_OP_DATA};
+	} else {
+		queue(&ring, &entry);
+		if (is_silent) {
+			struct io_uring_sqe no_op = {
+				.opcode = IORING_OP_NOP, .flags = IOSQE_IO_DRAIN, .user_data = NO_OP_DATA};
 
-		queue(&ring, &no_op);
+			queue(&ring, &no_op);
+		}
+		if (syscall(SYS_io_uring_enter, ring.fd, 1 + !!is_silent, 1, IORING_ENTER_GETEVENTS, NULL, 0) < 0)
+			return -errno;
+		result = result_of(&ring, 1, WITHOUT_COMPLETION);
 	}
-	if (syscall(SYS_io_uring_enter, ring.fd, 1 + !!is_silent, 1, IORING_ENTER_GETEVENTS, NULL, 0) < 0)
-		return -errno;
-	result = result_of(&ring, 1, WITHOUT_COMPLETION);
 	close(ring.fd);
 	return result;
 }
