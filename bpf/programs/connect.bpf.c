@@ -128,7 +128,7 @@ static __always_inline int connect__run(struct bpf_sock_addr *context, const __u
 	event.header.profile = entry && settings ? task__profile(entry, settings->version) : 0;
 	answer = connect__judge(&event, entry, phase, &urgent);
 	if (event.proto == IPPROTO_UDP && answer == CALL_ALLOWED)
-		packet__note_resolver(context->sk, entry, task, home, event.address, event.port);
+		packet__note_resolver(context->sk, entry, task, home, event.address, event.port, is_send);
 	if (is_send && !connect__send_is_due(&event))
 		return answer;
 	{

@@ -46,6 +46,7 @@ struct packet {
 	__u8 proto;
 	__u8 tcp_flags;
 	__u8 source[16];
+	__u8 target[16];
 };
 
 static __always_inline bool packet__read_network(struct __sk_buff *skb, struct packet *packet)
@@ -57,8 +58,9 @@ static __always_inline bool packet__read_network(struct __sk_buff *skb, struct p
 			return false;
 		packet->transport_at = (head[0] & 0xf) * 4;
 		packet->proto = head[9];
-		packet->source[10] = packet->source[11] = 0xff;
+		packet->source[10] = packet->source[11] = packet->target[10] = packet->target[11] = 0xff;
 		__builtin_memcpy(&packet->source[12], &head[12], 4);
+		__builtin_memcpy(&packet->target[12], &head[16], 4);
 		return true;
 	}
 	if (skb->protocol != bpf_htons(ETH_P_IPV6) || bpf_skb_load_bytes(skb, 0, head, IPV6_HEADER_BYTES))
@@ -66,6 +68,7 @@ static __always_inline bool packet__read_network(struct __sk_buff *skb, struct p
 	packet->transport_at = IPV6_HEADER_BYTES;
 	packet->proto = head[6];
 	__builtin_memcpy(packet->source, &head[8], 16);
+	__builtin_memcpy(packet->target, &head[24], 16);
 	return true;
 }
 
@@ -145,32 +148,112 @@ static __always_inline void packet__tell(struct __sk_buff *skb, struct ev_packet
 		packet__write(skb, event, at, HG_PACKET_MAX_BYTES, urgent);
 }
 
-static __always_inline void packet__datagram(struct __sk_buff *skb, const struct bpf_sock *sk,
-					     const struct socket_state *socket, enum hg_direction direction)
+/* Each word at its own offset: the verifier knows no other way into struct bpf_sock. */
+static __always_inline void packet__far_address(const struct bpf_sock *sk, __u8 *address)
 {
-	struct ev_packet event = {.proto = IPPROTO_UDP, .direction = direction};
-	struct packet packet = {};
+	__u32 word4 = sk->dst_ip4;
+	__u32 words[4];
 
-	if (direction == HG_DIRECTION_OUT && !socket->resolver_port)
-		return;
-	if (!packet__read(skb, &packet, IPPROTO_UDP) || !packet.payload_bytes)
-		return;
-	if (direction == HG_DIRECTION_OUT) {
-		__builtin_memcpy(event.remote_address, socket->resolver_address, 16);
-		event.remote_port = socket->resolver_port;
-		event.local_port = packet.source_port;
-	} else {
-		if (packet.source_port != DNS_PORT)
-			return;
-		__builtin_memcpy(event.remote_address, packet.source, 16);
-		event.remote_port = packet.source_port;
-		event.local_port = packet.target_port;
+	barrier_var(word4);
+	words[0] = sk->dst_ip6[0];
+	words[1] = sk->dst_ip6[1];
+	words[2] = sk->dst_ip6[2];
+	words[3] = sk->dst_ip6[3];
+	if (sk->family == AF_INET) {
+		words[0] = words[1] = 0;
+		words[2] = bpf_htonl(0xffff);
+		words[3] = word4;
 	}
-	event.payload_bytes = event.data_bytes = packet.payload_bytes;
-	if (event.data_bytes > HG_PACKET_MAX_BYTES)
-		event.data_bytes = HG_PACKET_MAX_BYTES;
-	event.flags = HG_PACKET_LAST;
-	packet__tell(skb, &event, sk, socket, packet.payload_at);
+	__builtin_memcpy(address, words, 16);
+}
+
+static __always_inline bool packet__is_same(const __u8 *a, const __u8 *b)
+{
+	__u64 x[2], y[2];
+
+	__builtin_memcpy(x, a, 16);
+	__builtin_memcpy(y, b, 16);
+	return x[0] == y[0] && x[1] == y[1];
+}
+
+/*
+ * Is this packet for a resolver, as the process named it? Into remote_address and remote_port. It can be of the connected far end, or of
+ * the send that named an address last (socket->sent_*), and the host may have translated its destination: by that destination, where
+ * it is one of the two as it stands, or has the address of one; else the connected end comes first, when that is a resolver. Of
+ * several threads that send at once the last send may be another's: what goes to port 53 is told all the same.
+ */
+static __always_inline bool packet__asks(struct ev_packet *event, const struct bpf_sock *sk,
+					 const struct socket_state *socket, const struct packet *packet)
+{
+	bool is_sent_there = socket->sent_port && packet__is_same(socket->sent_address, packet->target);
+	bool is_connected_there = false, is_connected = sk->dst_port == bpf_htons(DNS_PORT);
+
+	event->remote_port = DNS_PORT;
+	if (is_sent_there && socket->sent_port == packet->target_port && socket->sent_port != DNS_PORT)
+		return false;
+	packet__far_address(sk, event->remote_address);
+	if (is_connected)
+		is_connected_there = packet__is_same(event->remote_address, packet->target);
+	if (is_connected_there || (is_connected && !(is_sent_there && socket->sent_port == DNS_PORT)))
+		return true;
+	if (socket->sent_port == DNS_PORT) {
+		__builtin_memcpy(event->remote_address, socket->sent_address, 16);
+		return true;
+	}
+	__builtin_memcpy(event->remote_address, packet->target, 16);
+	return packet->target_port == DNS_PORT;
+}
+
+/* What is told of a packet. A datagram, or several that the kernel keeps as one until later (UDP_SEGMENT, UDP_GRO): all but the last are of one size. */
+struct packet_parts {
+	struct __sk_buff *skb;
+	const struct bpf_sock *sk;
+	const struct socket_state *socket;
+	__u32 at;
+	__u32 left_bytes;
+	__u32 part_bytes;
+	struct ev_packet event;
+};
+
+static long packet__part(__u32 index, struct packet_parts *parts)
+{
+	__u32 bytes = parts->left_bytes < parts->part_bytes ? parts->left_bytes : parts->part_bytes;
+
+	if (!bytes)
+		return 1;
+	parts->event.payload_bytes = bytes;
+	parts->event.data_bytes = bytes > HG_PACKET_MAX_BYTES ? HG_PACKET_MAX_BYTES : bytes;
+	packet__tell(parts->skb, &parts->event, parts->sk, parts->socket, parts->at);
+	parts->at += bytes;
+	parts->left_bytes -= bytes;
+	return 0;
+}
+
+#define UDP_PARTS_MAX 128 /* UDP_MAX_SEGMENTS, include/linux/udp.h */
+
+static __always_inline void packet__datagram(struct packet_parts *parts, struct packet *packet)
+{
+	struct ev_packet *event = &parts->event;
+
+	if (!packet__read(parts->skb, packet, IPPROTO_UDP) || !packet->payload_bytes)
+		return;
+	if (event->direction == HG_DIRECTION_OUT) {
+		if (!packet__asks(event, parts->sk, parts->socket, packet))
+			return;
+		event->local_port = packet->source_port;
+	} else {
+		if (packet->source_port != DNS_PORT)
+			return;
+		__builtin_memcpy(event->remote_address, packet->source, 16);
+		event->remote_port = packet->source_port;
+		event->local_port = packet->target_port;
+	}
+	event->proto = IPPROTO_UDP;
+	event->flags = HG_PACKET_LAST;
+	parts->at = packet->payload_at;
+	parts->left_bytes = packet->payload_bytes;
+	parts->part_bytes = parts->skb->gso_size ? parts->skb->gso_size : packet->payload_bytes;
+	bpf_loop(UDP_PARTS_MAX, packet__part, parts, 0);
 }
 
 /* The connection begins: its first byte is that behind the SYN. */
@@ -185,7 +268,7 @@ static __always_inline void packet__begin(const struct bpf_sock *sk, struct sock
 	if (!task__wanted(task__cgroup_entry(socket->home), HG_WANT_NAMES))
 		return;
 	socket->first_seq[0] = packet->seq + 1;
-	socket->told_bytes[0] = socket->told_bytes[1] = 0;
+	socket->told_bytes = 0;
 	socket->wanted_bytes = HG_PACKET_MAX_BYTES;
 	socket->names = sk->dst_port == bpf_htons(DNS_PORT) ? NAMES_DNS : NAMES_FRONT;
 }
@@ -236,7 +319,7 @@ static __always_inline bool packet__trim(struct ev_packet *event, struct socket_
 {
 	__u32 wanted = direction == HG_DIRECTION_OUT ? socket->wanted_bytes : HG_PACKET_MAX_BYTES;
 	__u32 offset = packet->seq - socket->first_seq[direction == HG_DIRECTION_OUT ? 0 : 1];
-	__u32 told = socket->told_bytes[0], bytes = packet->payload_bytes;
+	__u32 told = socket->told_bytes, bytes = packet->payload_bytes;
 
 	if (offset >= wanted)
 		return false;
@@ -253,58 +336,54 @@ static __always_inline bool packet__trim(struct ev_packet *event, struct socket_
 	event->payload_bytes = bytes;
 	event->data_bytes = bytes > wanted - offset ? wanted - offset : bytes;
 	if (direction == HG_DIRECTION_OUT)
-		socket->told_bytes[0] = offset + event->data_bytes;
+		socket->told_bytes = offset + event->data_bytes;
 	return true;
 }
 
-/* Each word at its own offset: the verifier knows no other way into struct bpf_sock. */
-static __always_inline void packet__far_address(const struct bpf_sock *sk, __u8 *address)
+static __always_inline void packet__segment(struct packet_parts *parts, struct packet *packet,
+					    struct socket_state *socket)
 {
-	__u32 word4 = sk->dst_ip4;
-	__u32 words[4];
+	struct __sk_buff *skb = parts->skb;
+	const struct bpf_sock *sk = parts->sk;
+	struct ev_packet *event = &parts->event;
+	enum hg_direction direction = event->direction;
 
-	barrier_var(word4);
-	words[0] = sk->dst_ip6[0];
-	words[1] = sk->dst_ip6[1];
-	words[2] = sk->dst_ip6[2];
-	words[3] = sk->dst_ip6[3];
-	if (sk->family == AF_INET) {
-		words[0] = words[1] = 0;
-		words[2] = bpf_htonl(0xffff);
-		words[3] = word4;
-	}
-	__builtin_memcpy(address, words, 16);
-}
-
-static __always_inline void packet__segment(struct __sk_buff *skb, const struct bpf_sock *sk,
-					    struct socket_state *socket, enum hg_direction direction)
-{
-	struct ev_packet event = {.proto = IPPROTO_TCP, .direction = direction};
-	struct packet packet = {};
-
+	event->proto = IPPROTO_TCP;
 	if (socket->names == NAMES_DONE || (socket->names == NAMES_NONE && sk->state != TCP_SYN_SENT))
 		return;
-	if (!packet__read(skb, &packet, IPPROTO_TCP))
+	if (!packet__read(skb, packet, IPPROTO_TCP))
 		return;
-	if (sk->state == TCP_SYN_SENT && (packet.tcp_flags & TCP_FLAG_SYN)) {
-		packet__begin(sk, socket, &packet, direction);
-		packet.seq++; /* a SYN takes a number; bytes that come with it (RFC 7413) stand behind it */
+	if (sk->state == TCP_SYN_SENT && (packet->tcp_flags & TCP_FLAG_SYN)) {
+		packet__begin(sk, socket, packet, direction);
+		packet->seq++; /* a SYN takes a number; bytes that come with it (RFC 7413) stand behind it */
 	}
-	if (socket->names == NAMES_NONE || !packet.payload_bytes ||
+	if (socket->names == NAMES_NONE || !packet->payload_bytes ||
 	    (direction == HG_DIRECTION_IN && socket->names != NAMES_DNS))
 		return;
 	if (socket->names == NAMES_FRONT)
-		packet__classify(skb, socket, &packet);
-	if (socket->names == NAMES_DONE || !packet__trim(&event, socket, &packet, direction))
+		packet__classify(skb, socket, packet);
+	if (socket->names == NAMES_DONE || !packet__trim(event, socket, packet, direction))
 		return;
-	if (socket->names == NAMES_HTTP && packet__ends_request(skb, &packet))
-		event.flags = HG_PACKET_LAST;
-	if ((event.flags & HG_PACKET_LAST) && socket->names != NAMES_DNS)
+	if (socket->names == NAMES_HTTP && packet__ends_request(skb, packet))
+		event->flags = HG_PACKET_LAST;
+	if ((event->flags & HG_PACKET_LAST) && socket->names != NAMES_DNS)
 		socket->names = NAMES_DONE;
-	packet__far_address(sk, event.remote_address);
-	event.remote_port = bpf_ntohs(sk->dst_port);
-	event.local_port = sk->src_port;
-	packet__tell(skb, &event, sk, socket, packet.payload_at);
+	packet__far_address(sk, event->remote_address);
+	event->remote_port = bpf_ntohs(sk->dst_port);
+	event->local_port = sk->src_port;
+	packet__tell(skb, event, sk, socket, packet->payload_at);
+}
+
+static __always_inline void packet__look(struct __sk_buff *skb, const struct bpf_sock *sk, struct socket_state *socket,
+					 enum hg_direction direction)
+{
+	struct packet_parts parts = {.skb = skb, .sk = sk, .socket = socket, .event = {.direction = direction}};
+	struct packet packet = {};
+
+	if (socket->role == HG_SOCKET_OUT)
+		packet__segment(&parts, &packet, socket);
+	else if (socket->role == HG_SOCKET_DATAGRAM)
+		packet__datagram(&parts, &packet);
 }
 
 static __always_inline void packet__see(struct __sk_buff *skb, enum hg_direction direction)
@@ -318,12 +397,8 @@ static __always_inline void packet__see(struct __sk_buff *skb, enum hg_direction
 	if (!sk)
 		return;
 	socket = bpf_sk_storage_get(&sockets, sk, 0, 0);
-	if (!socket)
-		return;
-	if (socket->role == HG_SOCKET_OUT)
-		packet__segment(skb, sk, socket, direction);
-	else if (socket->role == HG_SOCKET_DATAGRAM)
-		packet__datagram(skb, sk, socket, direction);
+	if (socket)
+		packet__look(skb, sk, socket, direction);
 }
 
 #define PACKET_LET_THROUGH 1
@@ -342,29 +417,29 @@ int on_packet_in(struct __sk_buff *skb)
 	return PACKET_LET_THROUGH;
 }
 
-/* From the connect and send hooks of UDP, when the call is let through: the socket's owner, and to whom it asks. The hook knows
- * the address that the process named; behind it the host may put another (Docker's own resolver listens on a port of its choice). */
+/* From the connect and send hooks of UDP, when the call is let through: the socket's owner, and to whom it sends. The hook knows the
+ * address that the process named; behind it the host may put another (Docker's own resolver listens on a port of its choice). To whom
+ * it is connected is the socket's own to tell. */
 static __always_inline void packet__note_resolver(struct bpf_sock *sk, const struct map_cgroup *entry,
 						  const struct task_struct *task, __u64 home, const __u8 *address,
-						  __u16 port)
+						  __u16 port, bool is_send)
 {
 	struct socket_state *socket;
 
 	if (!sk || !task__wanted(entry, HG_WANT_NAMES))
 		return;
-	if (port == DNS_PORT) {
-		socket = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-		if (!socket) {
+	socket = bpf_sk_storage_get(&sockets, sk, 0, port == DNS_PORT ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+	if (!socket) {
+		if (port == DNS_PORT)
 			emit__count_drop(HG_DROP_SOCKETS_FULL, HG_KIND_PACKET);
-			return;
-		}
-		socket__own(socket, task, home, HG_PHASE_RUN);
-		socket->role = HG_SOCKET_DATAGRAM;
-		socket->resolver_port = port;
-		__builtin_memcpy(socket->resolver_address, address, 16);
 		return;
 	}
-	socket = bpf_sk_storage_get(&sockets, sk, 0, 0);
-	if (socket)
-		socket->resolver_port = 0;
+	if (port == DNS_PORT) {
+		socket__own(socket, task, home, HG_PHASE_RUN);
+		socket->role = HG_SOCKET_DATAGRAM;
+	}
+	if (!is_send)
+		return;
+	socket->sent_port = port;
+	__builtin_memcpy(socket->sent_address, address, 16);
 }

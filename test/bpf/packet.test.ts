@@ -146,6 +146,41 @@ describe('packets', { skip }, () => {
     )
   })
 
+  test('a send to elsewhere through a socket that is connected to a resolver changes nothing for its own queries', async () => {
+    const cgroup = watched()
+    const asks = ['write', 1, hex(QUERY)] as const
+    await talk(
+      cgroup,
+      ...(['udp-listen', 0, '127.0.0.1', 54, 'udp-listen', 2, '0.0.0.0', 53, 'udp', 1, 4] as const),
+      ...(['udp-connect', 1, '127.0.0.1', 53, ...asks] as const),
+      ...(['say', 1, '127.0.0.1', 54, '00112233', ...asks, 'say', 1, '127.0.0.2', 53, hex(ANSWER), ...asks] as const),
+    )
+    assert.deepEqual(
+      (await packetsOf(cgroup)).map(({ remoteAddress, remotePort, data }) => [remoteAddress, remotePort, data]),
+      [
+        [LOOPBACK, 53, latin1(QUERY)],
+        [LOOPBACK, 53, latin1(QUERY)],
+        [`${LOOPBACK.slice(0, -1)}\x02`, 53, latin1(ANSWER)],
+        [LOOPBACK, 53, latin1(QUERY)],
+      ],
+    )
+  })
+
+  test('queries that are handed to the kernel as one are told one by one', async () => {
+    const cgroup = watched()
+    const queries = [1, 2, 3].map((id) => Buffer.concat([Buffer.from([0, id]), QUERY.subarray(2)]))
+    queries.push(QUERY.subarray(0, 17))
+    await talk(
+      cgroup,
+      ...(['udp-listen', 0, '127.0.0.1', 53, 'udp', 1, 4, 'udp-connect', 1, '127.0.0.1', 53] as const),
+      ...(['udp-parts', 1, QUERY.length, 'write', 1, hex(Buffer.concat(queries)), 'hear', 0] as const),
+    )
+    assert.deepEqual(
+      (await packetsOf(cgroup)).map(({ payloadBytes, data }) => [payloadBytes, data]),
+      queries.map((query) => [query.length, latin1(query)]),
+    )
+  })
+
   const out = ({ direction, data }: PacketFields) => (direction === Direction.OUT ? Buffer.from(data, 'latin1') : null)
   const outOf = async (cgroup: TestCgroup) => (await packetsOf(cgroup)).map(out)
   const CONNECTED = ['dial', 1, '127.0.0.1', 0, 'accept', 2, 0] as const

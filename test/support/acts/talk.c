@@ -11,12 +11,14 @@
  *   udp-listen S IP PORT · reply S HEX (to whom the next datagram comes from) · hear-late S (prints `heard N`, or -1 after 0.2 s)
  *   unix-listen S PATH · unix-dial S PATH
  *   udp S FAMILY(4|6) · udp-connect S IP PORT · say S IP PORT HEX (sendto) · hear S (prints `heard N`) · write S HEX · await S
+ *   udp-parts S BYTES (what is written is datagrams of so many bytes: UDP_SEGMENT)
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <netinet/udp.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
@@ -164,6 +166,11 @@ static void write_hex(int fd, const char *hex)
 	size_t count = unhex(hex, bytes, sizeof(bytes));
 
 	need(write(fd, bytes, count) == (ssize_t)count, "write");
+}
+
+static void in_parts(int fd, int part_bytes)
+{
+	need(setsockopt(fd, SOL_UDP, UDP_SEGMENT, &part_bytes, sizeof(part_bytes)) == 0, "UDP_SEGMENT");
 }
 
 static void hear(int fd)
@@ -315,6 +322,8 @@ static int run_one(char **w)
 		return udp_listen(slot(w[1]), w[2], atoi(w[3])), 4;
 	if (is(w[0], "reply"))
 		return reply_hex(*slot(w[1]), w[2]), 3;
+	if (is(w[0], "udp-parts"))
+		return in_parts(*slot(w[1]), atoi(w[2])), 3;
 	if (is(w[0], "say"))
 		return say_hex(*slot(w[1]), w[2], atoi(w[3]), w[4]), 5;
 	if (is(w[0], "write"))
