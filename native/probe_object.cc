@@ -174,29 +174,35 @@ bpf_map* ProbeObject::FindMap(const std::string& name) const {
   return object_ == nullptr ? nullptr : bpf_object__find_map_by_name(object_, name.c_str());
 }
 
-// What libbpf has of them in memory are their first values only: the map itself is mapped here.
-const uint8_t* ProbeObject::GlobalsBytes(size_t* size_bytes) {
+// What libbpf has of the writable globals in memory are their first values only: the map itself is mapped here.
+Status ProbeObject::MapGlobals() {
+  if (globals_ != nullptr) return Status::Ok();
   bpf_map* map = FindMap(".bss");
-  if (globals_ == nullptr && map != nullptr && loaded_) {
-    globals_bytes_ = bpf_map__value_size(map);
-    void* mapped = mmap(nullptr, globals_bytes_, PROT_READ, MAP_SHARED, bpf_map__fd(map), 0);
-    globals_ = mapped == MAP_FAILED ? nullptr : mapped;
-  }
-  *size_bytes = globals_ == nullptr ? 0 : globals_bytes_;
-  return static_cast<const uint8_t*>(globals_);
+  if (map == nullptr) return WithLog(ENOENT, "the BPF object has no .bss");
+  globals_bytes_ = bpf_map__value_size(map);
+  void* mapped = mmap(nullptr, globals_bytes_, PROT_READ, MAP_SHARED, bpf_map__fd(map), 0);
+  if (mapped == MAP_FAILED) return Status::FromErrno("cannot map the globals of the BPF object");
+  globals_ = mapped;
+  return Status::Ok();
 }
 
-int64_t ProbeObject::GlobalOffset(const std::string& name) const {
+Status ProbeObject::FindCounter(const std::string& name, const uint64_t** out) {
+  const Status status = MapGlobals();
+  if (!status.ok()) return status;
   const btf* types = bpf_object__btf(object_);
   const int section_id = btf__find_by_name_kind(types, ".bss", BTF_KIND_DATASEC);
-  if (section_id < 0) return -1;
+  if (section_id < 0) return WithLog(ENOENT, "the BPF object does not describe its .bss");
   const btf_type* section = btf__type_by_id(types, static_cast<uint32_t>(section_id));
   const btf_var_secinfo* variables = btf_var_secinfos(section);
   for (int i = 0; i < btf_vlen(section); i++) {
     const btf_type* variable = btf__type_by_id(types, variables[i].type);
-    if (name == btf__name_by_offset(types, variable->name_off)) return variables[i].offset;
+    if (name != btf__name_by_offset(types, variable->name_off)) continue;
+    if (variables[i].size != sizeof(uint64_t) || variables[i].offset + sizeof(uint64_t) > globals_bytes_)
+      return WithLog(EINVAL, "global " + name + " is not 64 bits wide");
+    *out = reinterpret_cast<const uint64_t*>(static_cast<const uint8_t*>(globals_) + variables[i].offset);
+    return Status::Ok();
   }
-  return -1;
+  return WithLog(ENOENT, "the BPF object has no global " + name);
 }
 
 void ProbeObject::Close() {

@@ -46,15 +46,14 @@ class ProbeObject {
 
   bpf_map* FindMap(const std::string& name) const;
   bool loaded() const { return loaded_; }
-  // The writable globals as the programs see them, mapped until Close(); nullptr when there are none. After Load(). size_bytes is set.
-  const uint8_t* GlobalsBytes(size_t* size_bytes);
-  // Offset of a global in GlobalsBytes(); -1 when it is not there.
-  int64_t GlobalOffset(const std::string& name) const;
+  // A 64-bit global of the object as the programs count it, mapped until Close(). After Load().
+  Status FindCounter(const std::string& name, const uint64_t** out);
   // What libbpf and the verifier said since the last call; kept to the last 16 KiB.
   static std::string TakeLog();
 
  private:
   Status WithLog(int error, const std::string& what) const;
+  Status MapGlobals();
 
   bpf_object* object_ = nullptr;
   bool loaded_ = false;

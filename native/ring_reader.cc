@@ -211,12 +211,15 @@ bool RingReader::Drain() {
       return true;
     }
     slabs_count_.fetch_add(1, std::memory_order_relaxed);
-    if (!hand_off_(static_cast<uint32_t>(slab), size_bytes)) return true;
+    if (!hand_off_(static_cast<uint32_t>(slab), size_bytes)) {
+      is_stopping_ = true;
+      return true;
+    }
   }
 }
 
 bool RingReader::IsUrgent() {
-  const uint64_t urgent = urgent_count_ == nullptr ? 0 : LoadAcquire(urgent_count_);
+  const uint64_t urgent = LoadAcquire(urgent_count_);
   if (urgent != urgent_seen_) {
     urgent_seen_ = urgent;
     urgent_wakeups_left_ = kUrgentWakeups;

@@ -62,7 +62,7 @@ struct RingSource {
 
 class RingReader {
  public:
-  // Thread: reader. Called with a full slab; must not block. False: the other side is gone, the reader ends.
+  // Thread: reader. Called with a slab that holds events; must not block. False: nobody takes slabs any more, the reader ends.
   using HandOff = std::function<bool(uint32_t slab, uint32_t size_bytes)>;
 
   RingReader() = default;
@@ -70,7 +70,7 @@ class RingReader {
   RingReader& operator=(const RingReader&) = delete;
   ~RingReader() { Stop(); }
 
-  // Thread: JavaScript. `pool` outlives Stop(); `urgent_count` may be nullptr.
+  // Thread: JavaScript. `pool` and `urgent_count` outlive Stop().
   Status Start(RingSource bulk, RingSource critical, uint8_t* pool, uint32_t slab_bytes, uint32_t slab_count,
                uint32_t batch_delay_ms, const uint64_t* urgent_count, HandOff hand_off);
   // Thread: JavaScript. False for a slab that is not handed out.

@@ -300,16 +300,15 @@ void Sensor::JsStart(const Napi::CallbackInfo& info) {
         .ThrowAsJavaScriptException();
     return;
   }
+  const uint64_t* urgent = nullptr;
+  const Status found = object_.FindCounter("urgent_events_count", &urgent);
+  if (!found.ok()) {
+    ThrowStatus(env, found, "");
+    return;
+  }
   on_slab_ = Napi::ThreadSafeFunction::New(env, info[5].As<Napi::Function>(), "hullguard ring", 0, 1);
   has_on_slab_ = true;
   pool_ = Napi::Reference<Napi::ArrayBuffer>::New(pool, 1);
-  size_t globals_bytes = 0;
-  const uint8_t* globals = object_.GlobalsBytes(&globals_bytes);
-  const int64_t urgent_offset = object_.GlobalOffset("urgent_events_count");
-  const auto* urgent =
-      globals != nullptr && urgent_offset >= 0 && static_cast<size_t>(urgent_offset) + 8 <= globals_bytes
-          ? reinterpret_cast<const uint64_t*>(globals + urgent_offset)
-          : nullptr;
   const Status status = reader_.Start(
       {bpf_map__fd(map), bpf_map__max_entries(map)}, {bpf_map__fd(critical), bpf_map__max_entries(critical)},
       static_cast<uint8_t*>(pool.Data()), slab_bytes, static_cast<uint32_t>(slab_count),
@@ -345,7 +344,7 @@ void Sensor::JsNudge(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value Sensor::JsStats(const Napi::CallbackInfo& info) {
-  // In this order: bytes that left the ring before the first reading are in the second (see RingReader::CopyRun).
+  // In this order: bytes that left the ring before the first reading are in the second (see RingReader::FillSlab).
   const uint64_t waiting_bytes = reader_.running() ? reader_.WaitingBytes() : 0;
   const RingReaderStats stats = reader_.Stats();
   Napi::Object out = Napi::Object::New(info.Env());

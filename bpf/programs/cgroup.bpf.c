@@ -10,7 +10,7 @@
  * cgroup_attach_task fires once per migration, for the leader (kernel/cgroup/cgroup.c cgroup_attach_task()).
  */
 #define CGROUP_PATH_MAX_BYTES 1024
-#define E2BIG 7 /* what an update of a full hash map gives */
+#define EEXIST 17
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -130,6 +130,7 @@ int BPF_PROG(on_cgroup_mkdir, struct cgroup *cgroup, const char *path)
 	struct map_control *settings = emit__control();
 	struct map_container container = {};
 	__u64 id, parent_id = 0;
+	long error;
 
 	if (!cgroup__is_identifying(cgroup))
 		return 0;
@@ -147,7 +148,9 @@ int BPF_PROG(on_cgroup_mkdir, struct cgroup *cgroup, const char *path)
 		fresh.state = HG_CGROUP_PENDING;
 		fresh.want = HG_WANT_PROCESS | HG_WANT_CONNECT | (settings ? settings->want_pending : 0);
 		fresh.acts = settings ? settings->acts_pending : 0;
-		if (bpf_map_update_elem(&containers, &id, &container, BPF_NOEXIST) == -E2BIG)
+		/* Full (E2BIG), or no memory for it. There already: user space was faster. */
+		error = bpf_map_update_elem(&containers, &id, &container, BPF_NOEXIST);
+		if (error && error != -EEXIST)
 			emit__count_drop(HG_DROP_CONTAINERS_FULL, HG_KIND_CGROUP_MKDIR);
 	}
 	if (bpf_map_update_elem(&cgroups, &id, &fresh, BPF_ANY))

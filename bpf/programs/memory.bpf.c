@@ -71,10 +71,11 @@ int on_memory(struct bpf_iter__task *context)
 	round = bpf_map_lookup_elem(&memory_rounds, &root_id);
 	if (round && *round == settings->round)
 		return 0;
-	bpf_map_update_elem(&memory_rounds, &root_id, &settings->round, BPF_ANY);
 	memory = memory__cgroup_at(task, entry->root_level);
+	/* Another of its processes may be charged where this one is not. */
 	if (!memory)
 		return 0;
+	bpf_map_update_elem(&memory_rounds, &root_id, &settings->round, BPF_ANY);
 	event.header.kind = HG_KIND_MEMORY;
 	event.header.size_bytes = sizeof(event);
 	event.header.boot_ns = bpf_ktime_get_boot_ns();

@@ -117,6 +117,17 @@ describe('memory readings', { skip }, () => {
     assert.deepEqual(readingsOf(nested), [])
   })
 
+  test('a process that is charged elsewhere does not hide the others', { skip: isV2 && 'v2 charges by one tree' }, async () => {
+    const cgroup = sensor.makeContainer({ isMemory: true })
+    const stray = new Act(program, ['join', cgroupMounts().memory, 'join', cgroup.dir, 'pause'])
+    running.push(stray)
+    await stray.paused()
+    assert.deepEqual(readingsOf(cgroup), [])
+    await startIn(cgroup, 'alloc', 8)
+    const { files, reading } = await steadyReading(cgroup)
+    assert.equal(reading.currentBytes, files.currentBytes)
+  })
+
   test('what is not a confirmed container is not read', async () => {
     const pending = sensor.makeContainer({ isMemory: true, state: CgroupState.PENDING })
     await startIn(pending)
