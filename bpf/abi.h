@@ -76,17 +76,17 @@ enum hg_rung {
 /* Why an attempt was lost or cut; the index of `drops` and a label of the exported counter. */
 enum hg_drop {
 	HG_DROP_RING_FULL = 0,
-	HG_DROP_SCRATCH = 1,	       /* no scratch buffer for this CPU */
-	HG_DROP_TASKS_FULL = 2,	       /* task storage could not be made */
-	HG_DROP_CGROUPS_FULL = 3,      /* no room in the cgroups map: a cgroup stays unwatched */
-	HG_DROP_HELPER = 4,	       /* what was to be read, copied or kept could not be: memory, packet, or map without room */
+	HG_DROP_SCRATCH = 1,	  /* no scratch buffer for this CPU */
+	HG_DROP_TASKS_FULL = 2,	  /* task storage could not be made */
+	HG_DROP_CGROUPS_FULL = 3, /* no room in the cgroups map: a cgroup stays unwatched */
+	HG_DROP_HELPER = 4, /* what was to be read, copied or kept could not be: memory, packet, or map without room */
 	HG_DROP_SYSCALLS_FULL = 5,     /* no bitmap for a container's syscalls */
 	HG_DROP_UNREPORTED_ACTION = 6, /* denied or killed, but the event found no room */
-	HG_DROP_REPEAT = 7,	       /* not told by itself, but counted in the repeats_count of a later event, if one comes */
-	HG_DROP_SOCKETS_FULL = 8,      /* a socket's owner could not be kept */
-	HG_DROP_TRUNCATED = 9,	       /* an event with a part cut off: its flags say which */
-	HG_DROP_CONTAINERS_FULL = 10,  /* no room in the containers map: nothing acts in this container */
-	HG_DROP_MOVED_FULL = 11,       /* a process that left its container: its connects are taken for the host's */
+	HG_DROP_REPEAT = 7, /* not told by itself, but counted in the repeats_count of a later event, if one comes */
+	HG_DROP_SOCKETS_FULL = 8,     /* a socket's owner could not be kept */
+	HG_DROP_TRUNCATED = 9,	      /* an event with a part cut off: its flags say which */
+	HG_DROP_CONTAINERS_FULL = 10, /* no room in the containers map: nothing acts in this container */
+	HG_DROP_MOVED_FULL = 11,      /* a process that left its container: its connects are taken for the host's */
 	HG_DROP_MAX = 12,
 };
 

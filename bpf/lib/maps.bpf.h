@@ -210,9 +210,9 @@ struct socket_state {
 	__u32 names; /* enum names_state, see programs/packet.bpf.c */
 	/* The first byte of each direction, by TCP's sequence numbers, and how far what was told reaches. */
 	__u32 first_seq[2];
-	__u32 told_bytes; /* of what goes out */
-	__u32 wanted_bytes;  /* of what goes out: no more than this holds the name */
-	__u16 sent_port;     /* UDP: where a call of the process that named an address sent to last; 0 nowhere */
+	__u32 told_bytes;   /* of what goes out */
+	__u32 wanted_bytes; /* of what goes out: no more than this holds the name */
+	__u16 sent_port;    /* UDP: where a call of the process that named an address sent to last; 0 nowhere */
 	__u16 reserved;
 	__u8 sent_address[16];
 };

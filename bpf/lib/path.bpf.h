@@ -20,7 +20,8 @@
 #define PATH_TRUNCATED 0x40000000 /* flags beside a start: the front is missing */
 #define PATH_ROOTED 0x20000000	  /* the walk ended at the root of a mount namespace */
 #define PATH_FLAGS (PATH_TRUNCATED | PATH_ROOTED)
-#define SCRATCH_CPUS_MAX 512 /* cfg: of each CPU one, one of iterators, and where the LSM is used one more of each CPU */
+#define SCRATCH_CPUS_MAX                                                                                               \
+	512 /* cfg: of each CPU one, one of iterators, and where the LSM is used one more of each CPU */
 #define EXEC_STRINGS_MAX_BYTES (3 * HG_PATH_MAX_BYTES + HG_ARGS_MAX_BYTES + HG_ENV_MAX_BYTES)
 
 struct path_buffer {

@@ -68,8 +68,7 @@ static __always_inline bool ring__is_at_home(const struct ring_request *request)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 
-	return task->tgid == request->pid &&
-	       BPF_CORE_READ(task, group_leader, start_boottime) == request->start_ns;
+	return task->tgid == request->pid && BPF_CORE_READ(task, group_leader, start_boottime) == request->start_ns;
 }
 
 static __always_inline void ring__read_file(__u32 slot, struct scratch *scratch, const struct ring_request *request,
@@ -228,7 +227,8 @@ static __always_inline int ring__submit(void *context)
 	request->act = act;
 	request->opcode = opcode;
 	ring__read(slot, address, request, task, state);
-	if ((BPF_CORE_READ((struct io_kiocb *)address, flags) & IOSQE_CQE_SKIP_SUCCESS) || !ring__keep(address, request))
+	if ((BPF_CORE_READ((struct io_kiocb *)address, flags) & IOSQE_CQE_SKIP_SUCCESS) ||
+	    !ring__keep(address, request))
 		ring__end(address, false, 0);
 	return 0;
 }

@@ -9,7 +9,12 @@ export type RungFamily = 'lsm' | 'fentry' | 'fexit' | 'tp_btf' | 'raw_tp' | 'cgr
 export type RungRole = 'decision' | 'result'
 
 /** What a task pays that nobody watches. */
-export type CostClass = 'none when unwatched' | 'one lookup' | 'every request of a ring' | 'every packet' | 'every syscall'
+export type CostClass =
+  | 'none when unwatched'
+  | 'one lookup'
+  | 'every request of a ring'
+  | 'every packet'
+  | 'every syscall'
 
 export interface RungRow {
   program: string

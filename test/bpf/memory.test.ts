@@ -117,7 +117,9 @@ describe('memory readings', { skip }, () => {
     assert.deepEqual(readingsOf(nested), [])
   })
 
-  test('a process that is charged elsewhere does not hide the others', { skip: isV2 && 'v2 charges by one tree' }, async () => {
+  test('a process that is charged elsewhere does not hide the others', {
+    skip: isV2 && 'v2 charges by one tree',
+  }, async () => {
     const cgroup = sensor.makeContainer({ isMemory: true })
     const stray = new Act(program, ['join', cgroupMounts().memory, 'join', cgroup.dir, 'pause'])
     running.push(stray)

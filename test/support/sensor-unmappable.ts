@@ -7,7 +7,7 @@ import { messageOf } from '../../src/telemetry/errors.js'
 import { loadSensor, SLAB_BYTES } from './sensor-native.js'
 
 /** Arrays that can be mapped, and that programs may write: BPF_MAP_TYPE_ARRAY, BPF_F_MMAPABLE alone. */
-const GLOBALS = /^map_type:\s*2$[^]*^map_flags:\s*0x400$/m
+const GLOBALS = /^map_type:\s*2$[\s\S]*^map_flags:\s*0x400$/m
 
 function textOf(fd: string): string {
   try {
