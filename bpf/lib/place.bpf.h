@@ -109,8 +109,8 @@ static __always_inline __u32 place__wanted_of_raw(__u32 slot, struct scratch *sc
 
 	if ((read & RAW_ODD) || scratch->raw[0] != '/')
 		return wanted;
-	OPAQUE(last);
-	if (last && last < HG_PATH_MAX_BYTES && scratch->raw[last] == '/') /* the path that is told has none there */
+	OPAQUE(last); /* one bound on one register: 6.1 knows no other */
+	if (last < HG_PATH_MAX_BYTES && scratch->raw[last] == '/' && last) /* the path that is told has none there */
 		length = last;
 	bpf_core_read(&root, sizeof(root), &fs->root);
 	if (path__walk(slot, (__u64)root.dentry, (__u64)root.mnt) != ((HG_PATH_MAX_BYTES - 1) | PATH_ROOTED))
