@@ -555,6 +555,8 @@ struct map_profile {
 		[HG_FILE_ACCESSES]; /* of file_rules, those that a path violates which no entry of theirs names */
 	__u32 file_access;	    /* enum hg_file_access: a rule that refuses or kills is about these */
 	__u32 file_bases_count;	    /* entries of `file_base` */
+	__u64 acts_by_end;   /* bit per enum hg_act: on sockets of IPv4 and IPv6 reported where `end_nodes` says so */
+	__u64 acts_internet; /* … reported on such sockets only */
 };
 
 /* A result resolved for all rules of a profile: `decided` rules have an entry for this name, `violated` of them deny it. */

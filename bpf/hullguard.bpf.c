@@ -15,6 +15,7 @@
 #include "lib/open.bpf.h"
 #include "lib/file_act.bpf.h"
 #include "lib/ring.bpf.h"
+#include "lib/connect.bpf.h"
 #include "programs/cgroup.bpf.c"
 #include "programs/process.bpf.c"
 #include "programs/socket.bpf.c"

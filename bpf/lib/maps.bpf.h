@@ -143,6 +143,16 @@ struct {
 	__type(value, struct map_connect_node);
 } listen_nodes SEC(".maps");
 
+/* What rules have to see of acts on sockets: of the masks, bit 2 * (act - HG_ACT_SOCKET) is an act at this local address and port, the
+ * one above it the act at this remote one. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 16384);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct map_connect_key);
+	__type(value, struct map_connect_node);
+} end_nodes SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 8192);

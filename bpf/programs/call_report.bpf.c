@@ -171,6 +171,8 @@ __noinline int call__report(__u32 slot, __u32 index, __u32 is_aggregated)
 		call->header.action = HG_ACTION_SPARED;
 	if (call->act == HG_ACT_LISTEN && rules)
 		call__judge_listen(call, rules);
+	if (rules && !call->header.action && !connect__is_act_wanted(slot, profile))
+		return 0;
 	call__output(scratch, task, length, rules);
 	return 1;
 }

@@ -28,30 +28,6 @@ static __always_inline __u64 connect__home(const struct task_struct *task)
 	return home ? *home : task__cgroup_id(task);
 }
 
-/* `nodes`: the map of connect or of listen rules. */
-static __always_inline __u64 connect__violated(void *nodes, __u32 profile, const __u8 *address, __u16 port, __u8 proto)
-{
-	struct map_connect_key key = {.prefix_bits = (sizeof(profile) + 16) * 8, .profile = profile};
-	struct map_connect_node *node;
-
-	__builtin_memcpy(key.address, address, 16);
-	node = bpf_map_lookup_elem(nodes, &key);
-	if (!node)
-		return 0;
-	for (__u32 i = 0; i < HG_CONNECT_RANGES; i++) {
-		if (i >= node->ranges_count)
-			break;
-		if (port < node->ranges[i].port_from || port > node->ranges[i].port_to)
-			continue;
-		if (proto == IPPROTO_TCP)
-			return node->ranges[i].violated_tcp;
-		if (proto == IPPROTO_UDP)
-			return node->ranges[i].violated_udp;
-		return 0; /* rules speak of TCP and UDP; what they say of other protocols is for user space */
-	}
-	return 0;
-}
-
 static __always_inline int connect__judge(struct ev_connect *event, const struct map_cgroup *entry, __u32 phase,
 					  bool *urgent)
 {

@@ -1,6 +1,7 @@
 /** For `policy explain`: which acts the kernel reports because of a rule, in words. */
 
-import { type PlaceSources, placesOf } from '../match/conditions/places.js'
+import type { BoundSources } from '../match/conditions/bounds.js'
+import { placesOf } from '../match/conditions/places.js'
 import { conditionInForce } from '../match/exceptions.js'
 import { isFileAct } from '../match/file-acts.js'
 import { kindsNeeded } from '../match/needs.js'
@@ -19,7 +20,7 @@ import { findEventType } from '../record/fields/events.js'
 import { visible } from '../record/visible.js'
 import { lowerPlaces } from '../respond/lower-place.js'
 
-const NO_SOURCES: PlaceSources = { macro: () => undefined, list: () => undefined }
+const NO_SOURCES: BoundSources = { macro: () => undefined, list: () => undefined }
 
 export function wantedOfRule(rule: Rule): string[] {
   if (rule.kind === 'file') return placesText(kindsNeeded(rule), placesOfFileRule(rule))
@@ -30,7 +31,7 @@ export function wantedOfRule(rule: Rule): string[] {
 export function wantedOfCondition(
   condition: Expression,
   eventTypes: readonly string[],
-  sources: PlaceSources,
+  sources: BoundSources,
 ): string[] {
   const kinds = eventTypes.flatMap((name) => findEventType(name)?.kind ?? [])
   return placesText(kinds, placesOf(condition, sources, eventTypes))

@@ -8,7 +8,7 @@ import { sensorHierarchy } from '../agent/host/sensor-hierarchy.js'
 import { PolicySet } from '../agent/rules/policies.js'
 import { FALCO_POLICY } from '../agent/rules/verdicts.js'
 import { findHierarchy } from '../container/cgroup-fs.js'
-import type { PlaceSources } from '../match/conditions/places.js'
+import type { BoundSources } from '../match/conditions/bounds.js'
 import { compileProgram } from '../match/program.js'
 import type { Policy, Rule } from '../policy/model.js'
 import { type ContainerRef, HOST } from '../record/model.js'
@@ -69,7 +69,7 @@ export function indexesToText(rulebook: Rulebook): string {
 
 function explanations({ policies, falco }: Rulebook, refuses: Refusals | undefined): Explanation[] {
   const ofFalco = (falco?.rules ?? []).filter(({ enabled }) => enabled)
-  const sources: PlaceSources = { macro: (name) => falco?.macros.get(name), list: (name) => falco?.lists.get(name) }
+  const sources: BoundSources = { macro: (name) => falco?.macros.get(name), list: (name) => falco?.lists.get(name) }
   return [
     ...policies.flatMap((policy) => explain(policy, refuses)),
     ...ofFalco.map(({ name, condition, eventTypes }) => ({

@@ -25,7 +25,16 @@ import { HullguardError, messageOf } from '../telemetry/errors.js'
 import type { CircuitBreaker } from './breaker.js'
 import { type LoweredProfile, lowerProfile } from './lower.js'
 import type { ConnectNode } from './lower-connect.js'
+import { type EndFilter, EVERY_END } from './lower-end.js'
 import { EVERY_PLACE, type PlaceFilter } from './lower-place.js'
+
+/** What a profile's rules have to see of acts. */
+export interface ActFilter {
+  readonly places: PlaceFilter
+  readonly ends: EndFilter
+}
+
+const EVERY_ACT: ActFilter = { places: EVERY_PLACE, ends: EVERY_END }
 
 interface Written {
   map: string
@@ -45,8 +54,8 @@ export class KernelPolicy {
     this.#breaker = breaker
   }
 
-  /** Makes the profile's tables, `places` being what its rules have to see of acts on files; idempotent per profile id. Throws HullguardError kernel_tables_full when a map is full. */
-  install(program: Program, profile: Profile, places: PlaceFilter = EVERY_PLACE): LoweredProfile {
+  /** Makes the profile's tables, `filter` being what its rules have to see of acts; idempotent per profile id. Throws HullguardError kernel_tables_full when a map is full. */
+  install(program: Program, profile: Profile, filter: ActFilter = EVERY_ACT): LoweredProfile {
     const present = this.#lowered.get(profile.id)
     if (present !== undefined) return present
     // The agent's own mode is a switch of its own in the kernel (map_control.blocking), so that it can change at once.
@@ -56,7 +65,7 @@ export class KernelPolicy {
     })
     const written: Written[] = []
     try {
-      this.#write(program, lowered, places, written)
+      this.#write(program, lowered, filter, written)
     } catch (error) {
       this.#remove(written)
       throw new HullguardError(
@@ -114,7 +123,7 @@ export class KernelPolicy {
     return slot
   }
 
-  #write(program: Program, lowered: LoweredProfile, places: PlaceFilter, written: Written[]): void {
+  #write(program: Program, lowered: LoweredProfile, { places, ends }: ActFilter, written: Written[]): void {
     const profile = lowered.profileId
     const put = (map: string, key: Uint8Array, value: Uint8Array) => {
       this.#sensor.update(map, key, value)
@@ -142,6 +151,7 @@ export class KernelPolicy {
     for (const [map, nodes] of [
       ['connect_nodes', lowered.connectNodes],
       ['listen_nodes', lowered.listenNodes],
+      ['end_nodes', ends.nodes],
     ] as const)
       for (const node of nodes) put(map, connectKey(profile, node), connectNode(node))
     lowered.syscalls.forEach(({ abi, outside, killMask }) => {
@@ -180,6 +190,8 @@ export class KernelPolicy {
         fileDefault: lowered.fileDefault,
         fileAccess: lowered.fileAccess,
         fileBasesCount: lowered.fileBase.length,
+        actsByEnd: ends.byEnd,
+        actsInternet: ends.internet,
       }),
     )
   }

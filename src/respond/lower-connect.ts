@@ -3,12 +3,10 @@
  * is resolved for all rules, entries of the networks around it included: sorted, disjoint port ranges that cover
  * 0..65535, each with the rules it violates over TCP and over UDP.
  */
+import type { NetLists as NetRule } from '../match/end-wants.js'
 import { EXEMPT_NET, netRank } from '../match/specificity.js'
 import type { RuleId } from '../match/types.js'
-import type { ConnectRule, ListenRule, NetPattern } from '../policy/model.js'
-
-/** Entries of both are networks and ports. */
-type NetRule = ConnectRule | ListenRule
+import type { NetPattern } from '../policy/model.js'
 
 /** HG_CONNECT_RANGES of bpf/abi.h. */
 export const RANGES_MAX_COUNT = 32

@@ -16,6 +16,7 @@ import { loadPolicies } from '../../src/policy/load.js'
 import { type ContainerRef, HOST } from '../../src/record/model.js'
 import { CircuitBreaker } from '../../src/respond/breaker.js'
 import { KernelPolicy } from '../../src/respond/kernel-policy.js'
+import { lowerEnds } from '../../src/respond/lower-end.js'
 import { lowerPlaces } from '../../src/respond/lower-place.js'
 import { loadAddon } from '../../src/sensor/addon.js'
 import { callRanges, type EventHandler, RING_HEADER_BYTES } from '../../src/sensor/batch.js'
@@ -324,6 +325,8 @@ export interface TestPolicy {
   program: Program
   profile: Profile
   kernel: KernelPolicy
+  /** That its rules have to see. */
+  acts: bigint
 }
 
 /** Compiles the policy text and puts it into the kernel's maps; `limitCount` is the breaker's. */
@@ -338,8 +341,9 @@ export function installPolicy(sensor: TestSensor, text: string, limitCount = 5):
   const ref: ContainerRef = { ...HOST, state: 'container', id: 'test', name: 'test', image: 'demo/test' }
   const profile = program.profileFor(ref)
   const kernel = new KernelPolicy(sensor.sensor, breaker)
-  kernel.install(program, profile, lowerPlaces(new PolicySet(1, program).placesFor(ref)))
-  return { program, profile, kernel }
+  const set = new PolicySet(1, program)
+  kernel.install(program, profile, { places: lowerPlaces(set.placesFor(ref)), ends: lowerEnds(set.endsFor(ref)) })
+  return { program, profile, kernel, acts: set.actsFor(ref) }
 }
 
 /** The directory in the memory controller's hierarchy of a cgroup made with `isMemory`. */

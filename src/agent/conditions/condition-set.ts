@@ -4,8 +4,10 @@
  */
 import type { Identity } from '../../container/identity.js'
 import { conditionSteps } from '../../match/conditions/compile.js'
+import { endsOf } from '../../match/conditions/ends.js'
 import { placesOf } from '../../match/conditions/places.js'
 import type { ConditionHits, ConditionProfile, ConditionProgram, ConditionRule } from '../../match/conditions/types.js'
+import { type EndWant, isSocketAct } from '../../match/end-wants.js'
 import { conditionInForce } from '../../match/exceptions.js'
 import { isFileAct } from '../../match/file-acts.js'
 import type { PlaceWant } from '../../match/place-wants.js'
@@ -52,6 +54,8 @@ export class ConditionSet {
   readonly #kinds = new Map<number, Set<EventKind>>()
   /** What the rules of each scope have to see of acts on files. */
   readonly #places = new Map<number, PlaceWant[]>()
+  /** … of acts on sockets. */
+  readonly #ends = new Map<number, EndWant[]>()
   /** Fields that are read only where they are asked for. */
   #readsEnvironment: boolean
   /** Names of hosts that rules compare with. */
@@ -106,6 +110,11 @@ export class ConditionSet {
         this.#places.set(scope, places)
         for (const place of placesOf(condition, sources, eventTypes)) places.push(place)
       }
+      if (asked.some(isSocketAct)) {
+        const ends = this.#ends.get(scope) ?? []
+        this.#ends.set(scope, ends)
+        for (const end of endsOf(condition, sources, eventTypes)) ends.push(end)
+      }
       yield
     }
   }
@@ -142,6 +151,11 @@ export class ConditionSet {
   /** What the rules for a container have to see of acts on files. */
   placesFor(ref: ContainerRef): PlaceWant[] {
     return this.#scopesOf(ref).flatMap((scope) => this.#places.get(scope) ?? [])
+  }
+
+  /** What the rules for a container have to see of acts on sockets. */
+  endsFor(ref: ContainerRef): EndWant[] {
+    return this.#scopesOf(ref).flatMap((scope) => this.#ends.get(scope) ?? [])
   }
 
   /** Rules that hold for the event that the context stands on: their number; which they are stands in `hits`. */

@@ -14,6 +14,7 @@ import type { Profile, Program } from '../../match/types.js'
 import type { Rule } from '../../policy/model.js'
 import { type ContainerRef, HOST } from '../../record/model.js'
 import type { KernelPolicy } from '../../respond/kernel-policy.js'
+import { type EndWants, EVERY_END, lowerEnds } from '../../respond/lower-end.js'
 import { EVERY_PLACE, lowerPlaces } from '../../respond/lower-place.js'
 import { actsOfKinds, actsOfRules } from '../../respond/rule-acts.js'
 import type { HookChange } from '../../sensor/attachments.js'
@@ -75,6 +76,12 @@ export class PolicySet {
       ...rules.flatMap((rule) => (rule.kind === 'file' ? placesOfFileRule(rule) : [])),
       ...this.conditions.placesFor(ref),
     ]
+  }
+
+  /** What the rules for this container have to see of acts on sockets. */
+  endsFor(ref: ContainerRef): EndWants {
+    const listen = this.rulesOf(this.profileFor(ref)).filter((rule) => rule.kind === 'listen')
+    return { listen, conditions: this.conditions.endsFor(ref) }
   }
 
   rulesOf(profile: Profile): Rule[] {
@@ -221,8 +228,11 @@ export class Policies {
   #install(set: PolicySet, ref: ContainerRef): void {
     const profile = set.profileFor(ref)
     if (set.installed.has(profile.id)) return
-    const isRecorded = this.#options.activity.has('file')
-    this.#options.kernel.install(set.program, profile, isRecorded ? EVERY_PLACE : lowerPlaces(set.placesFor(ref)))
+    const { activity, kernel } = this.#options
+    kernel.install(set.program, profile, {
+      places: activity.has('file') ? EVERY_PLACE : lowerPlaces(set.placesFor(ref)),
+      ends: activity.has('network') ? EVERY_END : lowerEnds(set.endsFor(ref)),
+    })
     set.installed.add(profile.id)
   }
 

@@ -2,7 +2,7 @@
  * Which acts on files a condition can hold for: the kernel need not report the others. Always as many as those for which it does
  * hold, or more: what is not understood here is taken to hold for every act.
  */
-import type { Check, Expression, Right } from '../../policy/condition/ast.js'
+import type { Check, Expression } from '../../policy/condition/ast.js'
 import { findEventType } from '../../record/fields/events.js'
 import { isFileAct } from '../file-acts.js'
 import {
@@ -17,11 +17,7 @@ import {
   OPEN_WRITE,
   type PlaceWant,
 } from '../place-wants.js'
-
-export interface PlaceSources {
-  macro(name: string): Expression | undefined
-  list(name: string): readonly Uint8Array[] | undefined
-}
+import { type BoundSources, both, boundOf, isEquality, textsOf } from './bounds.js'
 
 const EVERY: readonly PlaceWant[] = [{ prefix: '', classes: ACTS_ALL }]
 const SUCCEEDED: readonly PlaceWant[] = [{ prefix: '', classes: ACTS_ALL & ~ACTS_FAILED }]
@@ -31,8 +27,6 @@ const NAMED_BY_FD =
   (classesOfAct('open') | classesOfAct('chmod') | classesOfAct('chown') | classesOfAct('truncate')) & ~ACT_FAILED
 /** Of one want; with more it is wanted of more paths. */
 const EXCEPT_MAX_COUNT = 1000
-/** More pairs than this are not worked out: the shorter side alone holds for as many. */
-const PAIRS_MAX_COUNT = 20_000
 const ACCESS_FIELDS: ReadonlyMap<string, number> = new Map([
   ['evt.is_open_read', OPEN_READ],
   ['evt.is_open_write', OPEN_WRITE],
@@ -47,33 +41,17 @@ const WILD = /[*?[\]{}\\!+@()|]/
 /** `eventTypes`: those that the condition is asked about. */
 export function placesOf(
   expression: Expression,
-  sources: PlaceSources,
+  sources: BoundSources,
   eventTypes: readonly string[],
 ): readonly PlaceWant[] {
-  const macros = new Map<string, readonly PlaceWant[]>()
-  const visit = (part: Expression, isNegated: boolean): readonly PlaceWant[] => {
-    switch (part.kind) {
-      case 'and':
-      case 'or': {
-        const operands = part.operands.map((operand) => visit(operand, isNegated))
-        return (part.kind === 'and') === isNegated ? merged(operands.flat()) : operands.reduce(both)
-      }
-      case 'not':
-        return visit(part.operand, !isNegated)
-      case 'macro': {
-        const key = `${isNegated ? '!' : ''}${part.name}`
-        const known = macros.get(key)
-        if (known !== undefined) return known
-        const body = sources.macro(part.name)
-        const wants = body === undefined ? EVERY : visit(body, isNegated)
-        macros.set(key, wants)
-        return wants
-      }
-      case 'check':
-        return isNegated ? placesBesideCheck(part, sources) : placesOfCheck(part, sources)
-    }
+  const bound = {
+    every: EVERY,
+    meet,
+    merged,
+    ofCheck: (check: Check) => placesOfCheck(check, sources),
+    besideCheck: (check: Check) => placesBesideCheck(check, sources),
   }
-  return both(merged(visit(expression, false)), placesOfTypes(eventTypes))
+  return both(boundOf(expression, sources, bound), placesOfTypes(eventTypes), bound)
 }
 
 function placesOfTypes(names: readonly string[]): readonly PlaceWant[] {
@@ -84,11 +62,11 @@ function placesOfTypes(names: readonly string[]): readonly PlaceWant[] {
   return classes === 0 ? [] : [{ prefix: '', classes }]
 }
 
-function placesOfCheck(check: Check, sources: PlaceSources): readonly PlaceWant[] {
+function placesOfCheck(check: Check, sources: BoundSources): readonly PlaceWant[] {
   const { left, right, operator, modifier } = check
   if (left.kind !== 'field' || left.argument !== undefined || modifier !== undefined || right === undefined)
     return EVERY
-  const isEqual = operator === '=' || operator === '==' || operator === 'in'
+  const isEqual = isEquality(operator)
   const values = textsOf(right, sources)
   if (values === undefined) return ofResult(check)
   const areAll = (text: string) => isEqual && values.every((value) => value === text)
@@ -122,12 +100,12 @@ function placesOfCheck(check: Check, sources: PlaceSources): readonly PlaceWant[
  * What the negation of a check may hold for. A field that is not there makes the check false, and its negation true: only what
  * surely has it, with a value that surely holds, is left out.
  */
-function placesBesideCheck(check: Check, sources: PlaceSources): readonly PlaceWant[] {
+function placesBesideCheck(check: Check, sources: BoundSources): readonly PlaceWant[] {
   const { left, right, operator, modifier } = check
   if (left.kind !== 'field' || left.argument !== undefined || modifier !== undefined || right === undefined)
     return EVERY
   const values = textsOf(right, sources)
-  const areAll = (text: string) => ['=', '==', 'in'].includes(operator) && values?.length === 1 && values[0] === text
+  const areAll = (text: string) => isEquality(operator) && values?.length === 1 && values[0] === text
   const access = ACCESS_FIELDS.get(left.name)
   if (access !== undefined) return areAll('true') ? [{ prefix: '', classes: ACTS_ALL & ~access }] : EVERY
   switch (left.name) {
@@ -196,20 +174,6 @@ function ofRawName(operator: string, values: readonly string[]): readonly PlaceW
   return [{ prefix: '', classes: OPEN_DOTDOT | (ACTS_ALL & ~OPEN_ALL) }]
 }
 
-/** Latin-1, a character a byte. Undefined: not values that are written down. */
-function textsOf(right: Right, { list }: PlaceSources): string[] | undefined {
-  const latin1 = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1')
-  if (right.kind === 'value') return [latin1(right.bytes)]
-  if (right.kind === 'list_name') return list(right.name)?.map(latin1)
-  if (right.kind === 'list')
-    // a bare word is a list's name or itself: both
-    return right.items.flatMap((item) => [
-      latin1(item.bytes),
-      ...(item.isQuoted ? [] : (list(latin1(item.bytes)) ?? []).map(latin1)),
-    ])
-  return undefined
-}
-
 /**
  * `>= 0`, `> 0`, `> -1`: it succeeded; of a result `< 0`: it failed. The descriptor's number is the result of an open alone: a
  * chmod of one has it also where it fails.
@@ -235,11 +199,6 @@ function untilWild(pattern: string): string {
 /** As pmatch reads it: a slash more, or one at the end, means nothing. */
 function plainPath(text: string): string {
   return text.replace(/\/+/g, '/').replace(/\/$/, '')
-}
-
-function both(left: readonly PlaceWant[], right: readonly PlaceWant[]): readonly PlaceWant[] {
-  if (left.length * right.length > PAIRS_MAX_COUNT) return left.length <= right.length ? left : right
-  return merged(left.flatMap((a) => right.flatMap((b) => meet(a, b))))
 }
 
 const isOfEveryPath = ({ prefix, except }: PlaceWant) => prefix === '' && (except?.length ?? 0) === 0

@@ -1,7 +1,7 @@
 // Generated from the BTF of dist/bpf/hullguard.bpf.o (bpf/abi.h) by scripts/generate-abi.mjs. Do not edit.
 
 /** Changes with every layout or number below: captures carry it. */
-export const ABI_HASH = '8bcff343e77dbad8'
+export const ABI_HASH = '57450f8466fd2aa3'
 export const ABI_VERSION = 1
 export const PATH_MAX_BYTES = 4096
 export const ARGS_MAX_BYTES = 32768
@@ -1667,9 +1667,11 @@ export interface MapProfile {
   fileDefault: readonly bigint[]
   fileAccess: number
   fileBasesCount: number
+  actsByEnd: bigint
+  actsInternet: bigint
 }
 
-export const MAP_PROFILE_BYTES = 424
+export const MAP_PROFILE_BYTES = 440
 
 function writeMapProfile(view: DataView, at: number, value: MapProfile): void {
   view.setBigUint64(at + 0, value.execRules, true)
@@ -1693,10 +1695,12 @@ function writeMapProfile(view: DataView, at: number, value: MapProfile): void {
   })
   view.setUint32(at + 416, value.fileAccess, true)
   view.setUint32(at + 420, value.fileBasesCount, true)
+  view.setBigUint64(at + 424, value.actsByEnd, true)
+  view.setBigUint64(at + 432, value.actsInternet, true)
 }
 
 export function encodeMapProfile(value: MapProfile): Uint8Array {
-  const bytes = new Uint8Array(424)
+  const bytes = new Uint8Array(440)
   writeMapProfile(new DataView(bytes.buffer), 0, value)
   return bytes
 }
@@ -1720,6 +1724,8 @@ function readMapProfile(view: DataView, at: number): MapProfile {
     fileDefault: Array.from({ length: 8 }, (_, index) => view.getBigUint64(at + 352 + index * 8, true)),
     fileAccess: view.getUint32(at + 416, true),
     fileBasesCount: view.getUint32(at + 420, true),
+    actsByEnd: view.getBigUint64(at + 424, true),
+    actsInternet: view.getBigUint64(at + 432, true),
   }
 }
 

@@ -1,0 +1,122 @@
+/** Acts on sockets that no rule wants are not reported: by what is done, the kind of socket, and the addresses and ports of its ends. */
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { CALL_KINDS } from '../../src/record/call-model.js'
+import { ALL_ACTS } from '../../src/sensor/call-recipes.js'
+import { CallActs, sys } from '../support/call-acts.js'
+import { makeTempDir, removeDir, requires } from '../support/process.js'
+import { installPolicy, TestSensor } from '../support/sensor.js'
+import { actWord } from '../support/sensor-acts.js'
+
+const skip = requires({ root: true, commands: ['gcc'], files: ['/sys/kernel/btf/vmlinux'] })
+
+const AT_FDCWD = -100
+const [AF_UNIX, AF_INET, AF_INET6] = [1, 2, 10]
+const [SOCK_STREAM, SOCK_DGRAM] = [1, 2]
+const ADDRESS_BYTES = 16
+const ADDRESS6_BYTES = 28
+
+describe('acts on sockets that rules want', { skip }, () => {
+  let dir: string
+  let acts: CallActs
+  let sensor: TestSensor
+
+  before(async () => {
+    dir = makeTempDir()
+    acts = await CallActs.compile(dir)
+    sensor = new TestSensor()
+    sensor.sensor.setActs({ wanted: ALL_ACTS })
+  })
+  after(async () => {
+    await sensor.close()
+    removeDir(dir)
+  })
+
+  /** Each reported act, with the ports of its ends where it has some. */
+  async function told(rules: string, ...calls: (string | number)[][]): Promise<string[]> {
+    const { profile, acts: asked } = installPolicy(sensor, `policy: p\ncontainers: all\nrules:\n${rules}`)
+    const cgroup = sensor.makeContainer({ acts: asked, profile: profile.id })
+    const { events, results } = await acts.run(sensor, cgroup, calls.flat())
+    assert.equal(results.length, calls.length)
+    return events.map(({ act, localPort, remotePort }) =>
+      [CALL_KINDS[act - 1], ...(localPort ? [localPort] : []), ...(remotePort ? [`to ${remotePort}`] : [])].join(' '),
+    )
+  }
+  const when = (condition: string) => `  - rule: r\n    condition: ${JSON.stringify(condition)}\n`
+  const listen = (entries: string) => `  - rule: r\n    listen: { ${entries} }\n`
+  const [A, B] = [47_311, 47_312]
+  const stream = () => sys('socket', AF_INET, SOCK_STREAM, 0)
+  const bind = (fd: string, port: number) => sys('bind', fd, `in:127.0.0.1:${port}`, ADDRESS_BYTES)
+  const serving = [
+    stream(),
+    bind('$0', A),
+    sys('listen', '$0', 1),
+    stream(),
+    bind('$3', B),
+    sys('listen', '$3', 1),
+    sys('socket', AF_UNIX, SOCK_STREAM, 0),
+    sys('bind', '$6', 'un:%00hullguard-ends', 20),
+    sys('listen', '$6', 1),
+  ]
+
+  test('listen rules: only what violates them', async () => {
+    assert.deepEqual(await told(listen(`allow: [${A}]`), ...serving), [`listen ${B}`])
+    assert.deepEqual(await told(listen(`deny: ["10.0.0.0/8:1-65535"]`), ...serving), [])
+    assert.deepEqual(await told(listen(`deny: ["*"], allow: ["127.0.0.0/8:${B}"]`), ...serving), [`listen ${A}`])
+  })
+
+  test('conditions: the act, the port and the network of the near end, and which kind of socket', async () => {
+    assert.deepEqual(await told(when(`evt.type = bind and fd.lport = ${A}`), ...serving), [`bind ${A}`])
+    assert.deepEqual(await told(when(`evt.type = bind and fd.lport > ${A} and fd.lnet = "127.0.0.0/8"`), ...serving), [
+      `bind ${B}`,
+    ])
+    assert.deepEqual(await told(when('evt.type in (bind, listen) and fd.lip = "10.0.0.1"'), ...serving), [])
+    assert.deepEqual(await told(when('evt.type = listen and fd.typechar = u'), ...serving), ['listen'])
+    assert.deepEqual(await told(when('evt.type = listen and fd.typechar in ("4", "6")'), ...serving), [
+      `listen ${A}`,
+      `listen ${B}`,
+    ])
+  })
+
+  test('datagrams by where they go, over IPv4 and IPv6, in messages too', async () => {
+    const calls = [
+      sys('socket', AF_INET, SOCK_DGRAM, 0),
+      sys('sendto', '$0', 's:x', 1, 0, `in:127.0.0.1:${A}`, ADDRESS_BYTES),
+      sys('sendto', '$0', 's:x', 1, 0, `in:127.0.0.1:${B}`, ADDRESS_BYTES),
+      sys('sendto', '$0', 's:x', 1, 0, `in:127.0.0.2:${A}`, ADDRESS_BYTES),
+      sys('sendmsg', '$0', `msg:127.0.0.1:${A}`, 0),
+      sys('socket', AF_INET6, SOCK_DGRAM, 0),
+      sys('sendto', '$5', 's:x', 1, 0, `in:::1:${A}`, ADDRESS6_BYTES),
+    ]
+    const ports = (got: string[]) => got.map((text) => text.replace(/^send \d+ /, 'send '))
+    const send = 'evt.type in (sendto, sendmsg)'
+    assert.deepEqual(ports(await told(when(`${send} and fd.rport = ${A} and fd.rnet = "127.0.0.1/32"`), ...calls)), [
+      `send to ${A}`,
+      `send to ${A}`,
+    ])
+    assert.deepEqual(ports(await told(when(`${send} and fd.rip = "::1"`), ...calls)), [`send to ${A}`])
+    assert.deepEqual(ports(await told(when(`${send} and fd.l4proto = udp and fd.rport = ${B}`), ...calls)), [
+      `send to ${B}`,
+    ])
+    assert.deepEqual(await told(when(`${send} and fd.l4proto = tcp`), ...calls), [])
+    // one rule that wants them all brings them all
+    const both = `${when(`${send} and fd.rport = 1`)}${when(send).replace('rule: r', 'rule: q')}`
+    assert.equal((await told(both, ...calls)).length, 5)
+  })
+
+  test('descriptors that are no sockets, where a rule asks for sockets', async () => {
+    writeFileSync(join(dir, 'file'), '')
+    const calls = [
+      sys('openat', AT_FDCWD, `s:${actWord(join(dir, 'file'))}`, 0, 0),
+      sys('dup2', '$0', 50),
+      stream(),
+      bind('$2', A),
+      sys('dup2', '$2', 51),
+    ]
+    const dup = 'evt.type in (dup, dup2, dup3) and fd.num in (50, 51)'
+    assert.deepEqual(await told(when(`${dup} and fd.type in ("ipv4", "ipv6")`), ...calls), [`dup ${A}`])
+    assert.deepEqual(await told(when(dup), ...calls), ['dup', `dup ${A}`])
+  })
+})
