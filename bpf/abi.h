@@ -27,6 +27,7 @@
 #define HG_PACKET_MEDIUM_BYTES 2048 /* … most client hellos */
 #define HG_PACKET_MAX_BYTES 4096    /* kept of a DNS message, and of each direction of a connection */
 #define HG_FILE_ACCESSES 8	    /* bits of enum hg_file_access */
+#define HG_SAID_MAX 64 /* distinct things that the entries of mount, or of signal, rules say; and such entries */
 
 enum hg_kind {
 	HG_KIND_NONE = 0,
@@ -200,6 +201,23 @@ enum hg_file_access {
 	HG_FILE_LINK = 32,
 	HG_FILE_CHMOD = 64,
 	HG_FILE_CHOWN = 128,
+};
+
+/* What an entry of a mount or signal rule says something about. The owner of a key of `said_*` is profile * HG_SAID_WHATS + this. */
+enum hg_said_what {
+	HG_SAID_TARGET = 0, /* path */
+	HG_SAID_SOURCE = 1, /* text */
+	HG_SAID_FSTYPE = 2, /* text */
+	HG_SAID_EXE = 3,    /* path */
+	HG_SAID_USER = 4,   /* number */
+	HG_SAID_GROUP = 5,  /* number */
+	HG_SAID_WHATS = 8,
+};
+
+/* Kinds of rules in `said_rules`. */
+enum hg_said_kind {
+	HG_SAID_MOUNT = 0,
+	HG_SAID_SIGNAL = 1,
 };
 
 enum hg_call_flag {
@@ -586,6 +604,34 @@ struct map_file_result {
 	__u64 violated[HG_FILE_ACCESSES];
 };
 
+/* Key of `said_numbers`. The keys of texts are those of execs, with the owner in the place of the profile. Values: set of what is said. */
+struct map_said_number {
+	__u32 owner;
+	__u32 number;
+};
+
+/* Key of `said_rules`. */
+struct map_said_key {
+	__u32 profile;
+	__u32 kind; /* enum hg_said_kind */
+};
+
+struct map_said_entry {
+	__u64 needed;	/* set of what it says: all of it must hold */
+	__u64 rule;	/* its one bit */
+	__u64 violated; /* the same bit when the entry denies, else 0 */
+};
+
+/* All rules of one kind: of each the first entry that matches decides. */
+struct map_said_rules {
+	__u64 rules;
+	__u64 by_default; /* of these, the ones that are violated where no entry matches */
+	__u64 by_target;  /* of these, the ones whose entries say nothing but targets */
+	__u32 entries_count;
+	__u32 reserved;
+	struct map_said_entry entries[HG_SAID_MAX];
+};
+
 struct map_connect_key {
 	__u32 prefix_bits; /* over profile and address */
 	__u32 profile;
@@ -706,6 +752,8 @@ struct abi_anchor {
 	struct ev_packet ev_packet;
 	enum hg_direction direction;
 	enum hg_packet_flag packet_flag;
+	enum hg_said_what said_what;
+	enum hg_said_kind said_kind;
 };
 
 _Static_assert(HG_PLACE_CLASSES <= 32, "a set of classes has 32 bits");

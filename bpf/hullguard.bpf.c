@@ -32,6 +32,9 @@
 #include "programs/lsm.bpf.c"
 #include "programs/lsm_file.bpf.c"
 #include "programs/listen.bpf.c"
+#include "programs/said.bpf.c"
+#include "programs/lsm_mount.bpf.c"
+#include "programs/lsm_signal.bpf.c"
 
 const volatile struct abi_anchor cfg_abi_anchor = {};
 

@@ -76,6 +76,7 @@ struct scratch {
 	struct map_exec_prefix_key prefix;
 	struct map_exec_result result;
 	struct file_question question;
+	__u64 said;		   /* set of what entries say of the act that is judged */
 	char applet[APPLET_BYTES]; /* not terminated */
 	/* Either stands right before its strings. */
 	union {

@@ -167,7 +167,7 @@ __noinline int call__report(__u32 slot, __u32 index, __u32 is_aggregated)
 	length += call__append_raw(slot, length, 0, call->raw_bytes);
 	length += call__append_raw(slot, length, 1, call->raw2_bytes);
 	call__read_creds(call, task);
-	if (rules && rules->file_rules && call__was_spared(call))
+	if (rules && (rules->deny | rules->kill) && call__was_spared(call))
 		call->header.action = HG_ACTION_SPARED;
 	if (call->act == HG_ACT_LISTEN && rules)
 		call__judge_listen(call, rules);

@@ -58,6 +58,8 @@ int BPF_PROG(on_signal, int sig, struct kernel_siginfo *info, struct task_struct
 		profile = task__profile(target_entry, event.header.program_version);
 		rules = bpf_map_lookup_elem(&profiles, &profile);
 	}
+	if (call__was_spared(&event))
+		event.header.action = HG_ACTION_SPARED;
 	emit__output(&event.header, sizeof(event), rules && (rules->acts_urgent & bit));
 	return 0;
 }

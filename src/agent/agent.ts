@@ -258,7 +258,7 @@ class Agent implements RunningAgent {
     })
     this.#sensor = sensor
     counters.onRender(() => this.#publishCounters(sensor))
-    const kernel = new KernelPolicy(sensor, this.#breaker)
+    const kernel = new KernelPolicy(sensor, this.#breaker, this.#users)
     this.#kernel = kernel
     const policies = new Policies({ sensor, table: this.#table, kernel, activity: this.#options.activity })
     this.#policies = policies

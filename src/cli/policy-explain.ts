@@ -5,6 +5,7 @@
 
 import type { Rulebook } from '../agent/conditions/rulebook.js'
 import { sensorHierarchy } from '../agent/host/sensor-hierarchy.js'
+import { UserNames } from '../agent/host/users.js'
 import { PolicySet } from '../agent/rules/policies.js'
 import { FALCO_POLICY } from '../agent/rules/verdicts.js'
 import { findHierarchy } from '../container/cgroup-fs.js'
@@ -16,7 +17,14 @@ import { visible } from '../record/visible.js'
 import { lowerProfile } from '../respond/lower.js'
 import { violatingAccesses } from '../respond/lower-file.js'
 import { hostRefusals } from '../sensor/capability.js'
-import { ALL_REFUSALS, fileDecisions, listenDecisions, type Refusals } from '../sensor/refusals.js'
+import {
+  ALL_REFUSALS,
+  fileDecisions,
+  listenDecisions,
+  MOUNT_DECISIONS,
+  type Refusals,
+  SIGNAL_DECISION,
+} from '../sensor/refusals.js'
 import { hookOf } from '../sensor/rungs.js'
 import { HullguardError } from '../telemetry/errors.js'
 import type { CommandSpec } from './command.js'
@@ -104,12 +112,19 @@ function hooksOf(rule: Rule, refuses: Refusals): string {
       return fileDecisions(violatingAccesses(rule) & refuses.fileAccess, () => true)
         .map(hookOf)
         .join(', ')
+    case 'mount':
+      return MOUNT_DECISIONS.map(hookOf).join(', ')
+    case 'signal':
+      return hookOf(SIGNAL_DECISION)
     case 'listen':
       return [...listenDecisions(refuses).map(hookOf), ...(rule.action === 'kill' ? ['sys_exit'] : [])].join(', ')
     default:
       return ''
   }
 }
+
+/** Where no host is meant every name is an account's. */
+const ANY_ACCOUNTS = { uidsOf: () => [0], gidsOf: () => [0] }
 
 /** As for a container that the policy selects, with the agent in block mode. */
 function explain(policy: Policy, here: Refusals | undefined): Explanation[] {
@@ -120,6 +135,7 @@ function explain(policy: Policy, here: Refusals | undefined): Explanation[] {
   const lowered = lowerProfile(program, profile, {
     isBlockPolicy: () => policy.mode === 'block',
     refuses,
+    accounts: here === undefined ? ANY_ACCOUNTS : new UserNames('/'),
   })
   return [...profile.rules].flatMap((id) => {
     const rule = program.rules[id]
@@ -160,6 +176,13 @@ function guaranteeOf({ kind }: Rule, action: string, isKernel: boolean, here: Re
       if (action === 'deny')
         return `the act is refused (EPERM)${here === undefined ? ` ${WITH_LSM}, elsewhere it alerts only` : ''}`
       return `refuses the act, then kills${here === undefined ? ` ${WITH_LSM}, elsewhere it kills after the fact, through a pidfd` : ''}`
+    case 'mount':
+    case 'signal': {
+      const elsewhere = here === undefined ? ` ${WITH_LSM}, elsewhere it ` : ''
+      if (action === 'deny') return `the ${kind} is refused (EPERM)${elsewhere && `${elsewhere}alerts only`}`
+      const killed = kind === 'mount' ? 'kills' : 'kills the sender if it is in a container'
+      return `refuses the ${kind}, then ${killed}${elsewhere && `${elsewhere}kills after the fact, through a pidfd`}`
+    }
     case 'listen':
       return guaranteeOfListen(action, here)
     default:

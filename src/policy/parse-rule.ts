@@ -283,8 +283,7 @@ function checkAction(kind: RuleKind, action: Action, field: Field | undefined, r
   else if (kind === 'condition')
     refuse('a condition is judged after the act: there is no call left to deny', '`alert` or `kill`')
   else if (kind === 'syscall') notYet(reader, field.span, '`deny` of a system call')
-  else if (kind === 'signal' || kind === 'mount' || kind === 'capability')
-    notYet(reader, field.span, `\`deny\` of a ${kind} rule`)
+  else if (kind === 'capability') notYet(reader, field.span, `\`deny\` of a ${kind} rule`)
   else if (DENY_NEEDS[kind] !== undefined)
     reader.warning('policy_doubtful', field.span, DENY_NEEDS[kind].needs, DENY_NEEDS[kind].help)
 }
@@ -298,6 +297,15 @@ const DENY_NEEDS: Partial<Record<RuleKind, { needs: string; help: string }>> = {
   file: {
     needs: '`deny` of what is done to files needs a kernel with the BPF LSM; on others the rule only alerts',
     help: '`hullguard doctor` says what this host can refuse; `action: kill` ends the process after the act',
+  },
+  mount: {
+    needs: '`deny` of a mount needs a kernel with the BPF LSM; on others the rule only alerts',
+    help: '`hullguard doctor` says what this host can refuse; `action: kill` ends the process after the act',
+  },
+  signal: {
+    needs:
+      '`deny` of a signal needs a kernel with the BPF LSM; it also refuses the signals by which a runtime stops the container, unless an entry allows the runtime',
+    help: 'allow who may stop it, such as `{ user: root, exe: /usr/bin/runc }`',
   },
   listen: {
     needs:

@@ -13,20 +13,27 @@ import {
   encodeMapFileResult,
   encodeMapPlacePrefixKey,
   encodeMapProfile,
+  encodeMapSaidKey,
+  encodeMapSaidNumber,
+  encodeMapSaidRules,
   encodeMapSyscallKey,
   encodeMapSyscallRules,
   KEY_PATH_BYTES,
   POLICIES_MAX,
   RULES_PER_PROFILE,
+  SAID_MAX,
+  SaidKind,
+  SaidWhat,
 } from '../sensor/generated/abi.js'
-import { EXEC_DECISION, fileDecisions, listenDecisions } from '../sensor/refusals.js'
-import { encodeU32, type Sensor } from '../sensor/sensor.js'
+import { EXEC_DECISION, fileDecisions, listenDecisions, MOUNT_DECISIONS, SIGNAL_DECISION } from '../sensor/refusals.js'
+import { encodeU32, encodeU64, type Sensor } from '../sensor/sensor.js'
 import { HullguardError, messageOf } from '../telemetry/errors.js'
 import type { CircuitBreaker } from './breaker.js'
 import { type LoweredProfile, lowerProfile } from './lower.js'
 import type { ConnectNode } from './lower-connect.js'
 import { type EndFilter, EVERY_END } from './lower-end.js'
 import { EVERY_PLACE, type PlaceFilter } from './lower-place.js'
+import type { Accounts, SaidMaps } from './lower-said.js'
 
 /** What a profile's rules have to see of acts. */
 export interface ActFilter {
@@ -44,12 +51,14 @@ interface Written {
 export class KernelPolicy {
   readonly #sensor: Sensor
   readonly #breaker: CircuitBreaker
+  readonly #accounts: Accounts | undefined
   readonly #written = new Map<number, Written[]>()
   readonly #lowered = new Map<number, LoweredProfile>()
   /** Policy name -> its slot in `budgets`; a slot is reused when the policy is gone. */
   readonly #slots = new Map<string, number>()
 
-  constructor(sensor: Sensor, breaker: CircuitBreaker) {
+  constructor(sensor: Sensor, breaker: CircuitBreaker, accounts?: Accounts) {
+    this.#accounts = accounts
     this.#sensor = sensor
     this.#breaker = breaker
   }
@@ -62,6 +71,7 @@ export class KernelPolicy {
     const lowered = lowerProfile(program, profile, {
       isBlockPolicy: (policy) => program.policies.some(({ name, mode }) => name === policy && mode === 'block'),
       refuses: this.#sensor.refusals,
+      accounts: this.#accounts,
     })
     const written: Written[] = []
     try {
@@ -90,10 +100,13 @@ export class KernelPolicy {
     if (lowered === undefined) return []
     const has = (program: string) => this.#sensor.hasHook(program)
     const acting = lowered.deny | lowered.kill
+    const isSaid = (kind: number) => lowered.saidRules.some((own) => own.kind === kind && (own.rules & acting) !== 0n)
     return [
       ...((lowered.execRules & acting) === 0n ? [] : [EXEC_DECISION].filter(has)),
       ...fileDecisions(lowered.fileAccess, has),
       ...((lowered.listenRules & acting) === 0n ? [] : listenDecisions(this.#sensor.refusals)),
+      ...(isSaid(SaidKind.MOUNT) ? MOUNT_DECISIONS : []),
+      ...(isSaid(SaidKind.SIGNAL) ? [SIGNAL_DECISION] : []),
     ]
   }
 
@@ -154,6 +167,7 @@ export class KernelPolicy {
       ['end_nodes', ends.nodes],
     ] as const)
       for (const node of nodes) put(map, connectKey(profile, node), connectNode(node))
+    for (const { map, key, value } of saidEntries(profile, lowered)) put(map, key, value)
     lowered.syscalls.forEach(({ abi, outside, killMask }) => {
       put('syscall_rules', encodeMapSyscallKey({ profile, abi }), encodeMapSyscallRules({ outside, killMask }))
     })
@@ -198,6 +212,37 @@ export class KernelPolicy {
 
   #remove(written: readonly Written[]): void {
     for (const { map, key } of [...written].reverse()) this.#sensor.delete(map, key)
+  }
+}
+
+function* saidEntries(
+  profile: number,
+  { saidExact, saidBase, saidPrefix, saidNumbers, saidRules }: SaidMaps,
+): Generator<{ map: string; key: Uint8Array; value: Uint8Array }> {
+  const ownerOf = (what: number) => profile * SaidWhat.WHATS + what
+  for (const [map, texts] of [
+    ['said_exact', saidExact],
+    ['said_base', saidBase],
+  ] as const)
+    for (const { what, bytes, said } of texts) {
+      const key = encodeMapExecKey({ profile: ownerOf(what), lengthBytes: bytes.length, path: padded(bytes) })
+      yield { map, key, value: encodeU64(said) }
+    }
+  for (const { what, bytes, said } of saidPrefix) {
+    const prefix = { prefixBits: (4 + bytes.length) * 8, profile: ownerOf(what), path: padded(bytes) }
+    yield { map: 'said_prefix', key: encodeMapExecPrefixKey(prefix), value: encodeU64(said) }
+  }
+  for (const { what, number, said } of saidNumbers)
+    yield {
+      map: 'said_numbers',
+      key: encodeMapSaidNumber({ owner: ownerOf(what), number }),
+      value: encodeU64(said),
+    }
+  for (const { kind, entries, ...rules } of saidRules) {
+    const empty = { needed: 0n, rule: 0n, violated: 0n }
+    const padding = Array.from({ length: SAID_MAX - entries.length }, () => empty)
+    const value = { ...rules, entriesCount: entries.length, entries: [...entries, ...padding] }
+    yield { map: 'said_rules', key: encodeMapSaidKey({ profile, kind }), value: encodeMapSaidRules(value) }
   }
 }
 

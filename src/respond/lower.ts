@@ -20,7 +20,9 @@ import {
   FILE_ACCESSES,
   type FileRule,
   type ListenRule,
+  type MountRule,
   type Rule,
+  type SignalRule,
   type SyscallRule,
 } from '../policy/model.js'
 import type { Action } from '../record/model.js'
@@ -28,6 +30,7 @@ import { NO_REFUSALS, type Refusals } from '../sensor/refusals.js'
 import { type ConnectNode, lowerConnect, whyNotConnect } from './lower-connect.js'
 import { type ExecMaps, lowerExec, whyNotExec } from './lower-exec.js'
 import { accessesLeft, type FileMaps, lowerFile, violatingAccesses, whyNotFile } from './lower-file.js'
+import { type Accounts, lowerSaid, namesOnlyTargets, type SaidMaps, whyNotMount, whyNotSignal } from './lower-said.js'
 import { lowerSyscalls, type SyscallTable } from './lower-syscall.js'
 import { actionInForce } from './strength.js'
 import { type Urgency, urgencyOf } from './urgency.js'
@@ -37,6 +40,10 @@ export const LOWERED_RULES_MAX_COUNT = 64
 
 const BIND_ONLY =
   'this host can refuse the bind to a TCP port that the call names; where the kernel chooses the port the rule only alerts'
+const NO_MOUNT_HOOK = 'this host has no hook that can refuse a mount (BPF LSM): found after the act'
+const NO_SIGNAL_HOOK = 'this host has no hook that can refuse a signal (BPF LSM): found after the act'
+const MOVE_UNTOLD =
+  'of what move_mount(2) puts in place only the target is told beforehand: a rule that names source or type finds it after the act'
 const NO_FILE_HOOK = 'this host has no hook that can refuse what is done to files (BPF LSM): found after the act'
 
 export interface LowerOptions {
@@ -44,6 +51,8 @@ export interface LowerOptions {
   readonly isBlockPolicy: (policy: string) => boolean
   /** What this host can refuse; without it a rule with `action: deny` only alerts. Not given: connects alone. */
   readonly refuses?: Refusals
+  /** Numbers of this host's users and groups. Not given: rules that name some are left to user space. */
+  readonly accounts?: Accounts | undefined
 }
 
 export interface RuleNote {
@@ -52,7 +61,7 @@ export interface RuleNote {
 }
 
 /** Masks: bit i is ruleIds[i]. */
-export interface LoweredProfile extends ExecMaps, FileMaps {
+export interface LoweredProfile extends ExecMaps, FileMaps, SaidMaps {
   readonly profileId: number
   readonly ruleIds: readonly RuleId[]
   readonly execRules: bigint
@@ -94,14 +103,18 @@ export function lowerProfile(program: Program, profile: Profile, options: LowerO
     const rule = program.rules[id]
     if (rule === undefined) throw new RangeError(`no rule ${id}`)
     const action = actionInForce(rule.action, true, options.isBlockPolicy(rule.policy))
-    const reason = whyNot(rule, action, refuses)
+    const reason = whyNot(rule, action, options)
     if (reason !== undefined) notLowered.push({ rule: id, reason })
     else able.push({ id, rule, action })
   }
   const chosen = chooseRules(able, notLowered)
   const connect = lowerConnect(ofKind<ConnectRule>(chosen, 'connect'))
   const listen = lowerConnect(ofKind<ListenRule>(chosen, 'listen'))
-  const overfull = [...connect.dropped, ...listen.dropped]
+  const said = lowerSaid(
+    [...ofKind<MountRule>(chosen, 'mount'), ...ofKind<SignalRule>(chosen, 'signal')],
+    options.accounts,
+  )
+  const overfull = [...connect.dropped, ...listen.dropped, ...said.dropped]
   for (const { id, reason } of overfull) notLowered.push({ rule: id, reason })
   const dropped = new Set(overfull.map(({ id }) => id))
   const kept = chosen.filter(({ id }) => !dropped.has(id))
@@ -112,6 +125,8 @@ export function lowerProfile(program: Program, profile: Profile, options: LowerO
   const canDeny = ({ rule }: Candidate) =>
     rule.kind === 'connect' ||
     rule.kind === 'file' ||
+    rule.kind === 'mount' ||
+    rule.kind === 'signal' ||
     (rule.kind === 'listen' && refuses.listen !== 'none') ||
     (rule.kind === 'exec' && refuses.exec)
   const files = ofKind<FileRule>(kept, 'file')
@@ -132,6 +147,7 @@ export function lowerProfile(program: Program, profile: Profile, options: LowerO
     connectNodes: connect.nodesFor(bitOf),
     listenRules: mask(({ rule }) => rule.kind === 'listen'),
     listenNodes: listen.nodesFor(bitOf),
+    ...said.mapsFor(bitOf),
     syscalls: lowerSyscalls(ofKind<SyscallRule>(kept, 'syscall')),
     notLowered: notLowered.sort((a, b) => a.rule - b.rule),
     urgent: urgencyOf([
@@ -156,6 +172,7 @@ function weaknessOf({ rule, action }: Candidate, canDeny: boolean, refuses: Refu
     const left = accessesLeft(rule, refuses.fileAccess)
     return left === 0 ? undefined : `this host has no hook that can refuse ${namesOf(left)}: found after the act`
   }
+  if (rule.kind === 'mount') return namesOnlyTargets(rule) ? undefined : MOVE_UNTOLD
   if (rule.kind === 'listen' && action === 'deny' && refuses.listen === 'bind') return BIND_ONLY
   return action === 'deny' && !canDeny
     ? 'this host has no hook that can refuse the call: the rule only alerts'
@@ -173,7 +190,7 @@ function whyNotHere(rule: FileRule, action: Action, refuses: Refusals): string |
   return whyNotFile(rule)
 }
 
-function whyNot(rule: Rule, action: Action, refuses: Refusals): string | undefined {
+function whyNot(rule: Rule, action: Action, { refuses = NO_REFUSALS, accounts }: LowerOptions): string | undefined {
   switch (rule.kind) {
     case 'file':
       return whyNotHere(rule, action, refuses)
@@ -183,6 +200,12 @@ function whyNot(rule: Rule, action: Action, refuses: Refusals): string | undefin
       return whyNotConnect(rule)
     case 'listen':
       return action === 'alert' ? 'listen rules that only alert are judged in user space' : whyNotConnect(rule)
+    case 'mount':
+      if (action === 'alert') return 'mount rules that only alert are judged in user space'
+      return refuses.mount ? whyNotMount(rule) : NO_MOUNT_HOOK
+    case 'signal':
+      if (action === 'alert') return 'signal rules that only alert are judged in user space'
+      return refuses.signal ? whyNotSignal(rule, accounts) : NO_SIGNAL_HOOK
     case 'syscall':
       return rule.exceptions.some(({ condition }) => condition !== undefined)
         ? 'an exception of it is a condition'

@@ -1,5 +1,6 @@
 /** What this host can refuse before it happens, from the programs that its kernel has taken. */
 import { FILE_ACCESS, FILE_ACCESSES, type FileAccess } from '../policy/model.js'
+import { syscallName } from '../policy/syscalls.js'
 import { Access, Act, type EvCall } from './generated/abi.js'
 
 export interface Refusals {
@@ -8,15 +9,19 @@ export interface Refusals {
   readonly fileAccess: number
   /** `listen`: the call itself; `bind`: only the taking of a TCP port that the call names. */
   readonly listen: 'listen' | 'bind' | 'none'
+  readonly mount: boolean
+  readonly signal: boolean
 }
 
-export const NO_REFUSALS: Refusals = { exec: false, fileAccess: 0, listen: 'none' }
+export const NO_REFUSALS: Refusals = { exec: false, fileAccess: 0, listen: 'none', mount: false, signal: false }
 /** What a kernel with BPF LSM and fexit programs can. */
-export const ALL_REFUSALS: Refusals = { exec: true, fileAccess: 0xff, listen: 'listen' }
+export const ALL_REFUSALS: Refusals = { exec: true, fileAccess: 0xff, listen: 'listen', mount: true, signal: true }
 
 export const EXEC_DECISION = 'on_bprm_check'
 const LISTEN_DECISION = 'on_socket_listen'
 const BIND_DECISIONS = ['on_bind4', 'on_bind6']
+export const MOUNT_DECISIONS: readonly string[] = ['on_sb_mount', 'on_move_mount']
+export const SIGNAL_DECISION = 'on_task_kill'
 
 /** Programs that refuse an access; without one of `all` of them the access is not refused whole. */
 const FILE_DECISIONS: Readonly<Record<FileAccess, { all: readonly string[]; some: readonly string[] }>> = {
@@ -40,6 +45,8 @@ export function refusalsOf(has: (program: string) => boolean): Refusals {
       0,
     ),
     listen: has(LISTEN_DECISION) ? 'listen' : BIND_DECISIONS.every(has) ? 'bind' : 'none',
+    mount: MOUNT_DECISIONS.every(has),
+    signal: has(SIGNAL_DECISION),
   }
 }
 
@@ -65,11 +72,19 @@ const DECISIONS: ReadonlyMap<number, string> = new Map([
   [Act.CHMOD, 'on_path_chmod'],
   [Act.CHOWN, 'on_path_chown'],
   [Act.LISTEN, LISTEN_DECISION],
+  [Act.SIGNAL, SIGNAL_DECISION],
 ])
 const AF_INET = 2
 
 /** The program that decided about a call. Of an open `access` says whether that was about the making of the file. */
-export function decisionOf({ act, access, family }: Pick<EvCall, 'act' | 'access' | 'family'>): string {
+export function decisionOf({
+  act,
+  access,
+  family,
+  nr,
+  abi,
+}: Pick<EvCall, 'act' | 'access' | 'family' | 'nr' | 'abi'>): string {
+  if (act === Act.MOUNT) return MOUNT_DECISIONS[syscallName(nr, abi) === 'move_mount' ? 1 : 0] ?? ''
   if (act === Act.BIND) return family === AF_INET ? 'on_bind4' : 'on_bind6'
   return (access & Access.CREATE) !== 0 ? 'on_path_mknod' : (DECISIONS.get(act) ?? '')
 }

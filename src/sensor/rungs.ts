@@ -77,7 +77,16 @@ function fileRow(program: string, hook: string, event: string, note = ''): RungR
   })
 }
 
-const TO_REFUSE_FILES = `${ON_DEMAND} to refuse it`
+/** A decision of the LSM about another call. */
+function decisionRow(program: string, hook: string, event: string, note = ''): RungRow {
+  return row(program, hook, event, {
+    ...{ role: 'decision', deny: true, kill: true, isOptional: true },
+    lacks: ['evt.res', 'evt.rawres'],
+    note,
+  })
+}
+
+const TO_REFUSE = `${ON_DEMAND} to refuse it`
 
 const CONNECT_LACKS = ['evt.res', 'evt.rawres', 'fd.num', 'fd.lport', 'fd.lip'] as const
 const names = {
@@ -150,20 +159,23 @@ export const RUNGS: readonly RungRow[] = [
     note: 'TCP ports that the call names, killed through a pidfd',
   }),
   row('on_bind6', 'cgroup/bind6', 'listen, bind (refuse)', bind),
-  fileRow('on_file_open', 'lsm/file_open', 'open (refuse)', TO_REFUSE_FILES),
-  fileRow('on_path_truncate', 'lsm/path_truncate', 'truncate (refuse)', TO_REFUSE_FILES),
+  fileRow('on_file_open', 'lsm/file_open', 'open (refuse)', TO_REFUSE),
+  fileRow('on_path_truncate', 'lsm/path_truncate', 'truncate (refuse)', TO_REFUSE),
   fileRow('on_file_truncate', 'lsm/file_truncate', 'truncate (refuse)'),
-  fileRow('on_path_mknod', 'lsm/path_mknod', 'open (refuse to create)', TO_REFUSE_FILES),
+  fileRow('on_path_mknod', 'lsm/path_mknod', 'open (refuse to create)', TO_REFUSE),
   // tells, and ends the process for, what path_mknod refused before the name was looked up
   row('on_open_end', 'fexit/do_filp_open', 'open (refuse to create)', { isOptional: true }),
-  fileRow('on_path_mkdir', 'lsm/path_mkdir', 'mkdir, symlink (refuse)', TO_REFUSE_FILES),
+  fileRow('on_path_mkdir', 'lsm/path_mkdir', 'mkdir, symlink (refuse)', TO_REFUSE),
   fileRow('on_path_symlink', 'lsm/path_symlink', 'mkdir, symlink (refuse)'),
-  fileRow('on_path_unlink', 'lsm/path_unlink', 'unlink, rmdir (refuse)', TO_REFUSE_FILES),
+  fileRow('on_path_unlink', 'lsm/path_unlink', 'unlink, rmdir (refuse)', TO_REFUSE),
   fileRow('on_path_rmdir', 'lsm/path_rmdir', 'unlink, rmdir (refuse)'),
-  fileRow('on_path_rename', 'lsm/path_rename', 'rename, link (refuse)', TO_REFUSE_FILES),
+  fileRow('on_path_rename', 'lsm/path_rename', 'rename, link (refuse)', TO_REFUSE),
   fileRow('on_path_link', 'lsm/path_link', 'rename, link (refuse)'),
-  fileRow('on_path_chmod', 'lsm/path_chmod', 'chmod, chown (refuse)', TO_REFUSE_FILES),
+  fileRow('on_path_chmod', 'lsm/path_chmod', 'chmod, chown (refuse)', TO_REFUSE),
   fileRow('on_path_chown', 'lsm/path_chown', 'chmod, chown (refuse)'),
+  decisionRow('on_sb_mount', 'lsm/sb_mount', 'mount (refuse)', TO_REFUSE),
+  decisionRow('on_move_mount', 'lsm/move_mount', 'mount (refuse)', 'move_mount: by its target alone'),
+  decisionRow('on_task_kill', 'lsm/task_kill', 'signal (refuse)', TO_REFUSE),
 ]
 
 /** They show whom a process asks for by name, both or neither. */

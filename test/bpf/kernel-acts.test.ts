@@ -55,6 +55,7 @@ describe('the table of acts on this kernel', { skip }, () => {
       assert.deepEqual(verifierFaults('development machine', countsOf(said)), [])
     } finally {
       await removeCgroup(`/${cgroup}`)
+      await removeCgroup(`/${cgroup}-calls`)
       removeDir(dir)
     }
   })

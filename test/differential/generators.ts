@@ -160,35 +160,37 @@ const fileEntryOf = (path: fc.Arbitrary<PathPattern>): fc.Arbitrary<FilePattern>
       namedCount: mask === 0 ? 0 : [...mask.toString(2)].filter((bit) => bit === '1').length,
     }))
 const account = fc.constantFrom<AccountName>({ id: 0 }, { id: 7 }, { name: 'root' }, { name: 'ops' })
-const senderEntry: fc.Arbitrary<SenderPattern> = fc
-  .record({
-    user: fc.option(account, { nil: undefined }),
-    group: fc.option(account, { nil: undefined }),
-    exe: fc.option(pathEntry, { nil: undefined }),
-  })
-  .filter(({ user, group, exe }) => user !== undefined || group !== undefined || exe !== undefined)
-  .map(({ user, group, exe }) => ({
-    text: '',
-    span: SPAN,
-    ...(user && { user }),
-    ...(group && { group }),
-    ...(exe && { exe }),
-  }))
+const senderEntryOf = (path: fc.Arbitrary<PathPattern>): fc.Arbitrary<SenderPattern> =>
+  fc
+    .record({
+      user: fc.option(account, { nil: undefined }),
+      group: fc.option(account, { nil: undefined }),
+      exe: fc.option(path, { nil: undefined }),
+    })
+    .filter(({ user, group, exe }) => user !== undefined || group !== undefined || exe !== undefined)
+    .map(({ user, group, exe }) => ({
+      text: '',
+      span: SPAN,
+      ...(user && { user }),
+      ...(group && { group }),
+      ...(exe && { exe }),
+    }))
 const word = fc.constantFrom('tmpfs', 'nfs*', '/dev/*', '/dev/s?', 'nfs4', '*')
-const mountEntry: fc.Arbitrary<MountPattern> = fc
-  .record({
-    source: fc.option(word, { nil: undefined }),
-    target: fc.option(pathEntry, { nil: undefined }),
-    fstype: fc.option(word, { nil: undefined }),
-  })
-  .filter(({ source, target, fstype }) => source !== undefined || target !== undefined || fstype !== undefined)
-  .map(({ source, target, fstype }) => ({
-    text: '',
-    span: SPAN,
-    ...(source && { source }),
-    ...(target && { target }),
-    ...(fstype && { fstype }),
-  }))
+const mountEntryOf = (path: fc.Arbitrary<PathPattern>, word: fc.Arbitrary<string>): fc.Arbitrary<MountPattern> =>
+  fc
+    .record({
+      source: fc.option(word, { nil: undefined }),
+      target: fc.option(path, { nil: undefined }),
+      fstype: fc.option(word, { nil: undefined }),
+    })
+    .filter(({ source, target, fstype }) => source !== undefined || target !== undefined || fstype !== undefined)
+    .map(({ source, target, fstype }) => ({
+      text: '',
+      span: SPAN,
+      ...(source && { source }),
+      ...(target && { target }),
+      ...(fstype && { fstype }),
+    }))
 const capability = fc.integer({ min: 0, max: 63 })
 
 /** Rules that are judged on calls. */
@@ -197,8 +199,12 @@ export const callRule: fc.Arbitrary<Rule> = fc.oneof(
     .tuple(common, lists(fileEntryOf(pathEntry), 6))
     .map(([base, part]) => ({ ...base, ...part, kind: 'file' as const })),
   fc.tuple(common, lists(netEntry, 6)).map(([base, part]) => ({ ...base, ...part, kind: 'listen' as const })),
-  fc.tuple(common, lists(senderEntry, 5)).map(([base, part]) => ({ ...base, ...part, kind: 'signal' as const })),
-  fc.tuple(common, lists(mountEntry, 5)).map(([base, part]) => ({ ...base, ...part, kind: 'mount' as const })),
+  fc
+    .tuple(common, lists(senderEntryOf(pathEntry), 5))
+    .map(([base, part]) => ({ ...base, ...part, kind: 'signal' as const })),
+  fc
+    .tuple(common, lists(mountEntryOf(pathEntry, word), 5))
+    .map(([base, part]) => ({ ...base, ...part, kind: 'mount' as const })),
   fc.tuple(common, lists(capability, 12)).map(([base, { allow, deny, exceptions }]) => ({
     ...base,
     kind: 'capability' as const,
@@ -345,6 +351,35 @@ export const fileEvent = fc.record({
   other: fc.option(nameBytes, { nil: undefined }),
   access: fc.integer({ min: 1, max: 255 }),
 })
+/** Rules about mounts and senders, mostly of the forms that the kernel's maps hold. */
+const saidPath = fc.oneof(
+  { weight: 40, arbitrary: lowerablePath },
+  { weight: 4, arbitrary: fc.constant<PathPattern>({ text: '**', span: SPAN }) },
+  { weight: 1, arbitrary: pathEntry },
+)
+const wholeWord = fc.oneof(
+  { weight: 30, arbitrary: fc.constantFrom('tmpfs', 'nfs4', '/dev/sda', 'x/y') },
+  { weight: 1, arbitrary: word },
+)
+export const saidRule: fc.Arbitrary<Rule> = fc.oneof(
+  fc
+    .tuple(common, lists(senderEntryOf(saidPath), 5))
+    .map(([base, part]) => ({ ...base, ...part, kind: 'signal' as const })),
+  fc
+    .tuple(common, lists(mountEntryOf(saidPath, wholeWord), 5))
+    .map(([base, part]) => ({ ...base, ...part, kind: 'mount' as const })),
+)
+
+/** Numbers with the names that they have on one host. */
+const accountNames = ['root', '', '', '', '', '', '', 'ops']
+export const knownSender = fc
+  .record({ uid: fc.constantFrom(0, 7, 1000), gid: fc.constantFrom(0, 7, 1000), exe: nameBytes })
+  .map((sender) => ({ ...sender, user: accountNames[sender.uid] ?? '', group: accountNames[sender.gid] ?? '' }))
+export const knownAccounts = {
+  uidsOf: (name: string) => (name === '' ? [] : [accountNames.indexOf(name)].filter((uid) => uid >= 0)),
+  gidsOf: (name: string) => (name === '' ? [] : [accountNames.indexOf(name)].filter((gid) => gid >= 0)),
+}
+
 export const senderEvent = fc.record({
   uid: fc.constantFrom(0, 7, 1000),
   gid: fc.constantFrom(0, 7, 1000),

@@ -6,7 +6,8 @@
 import type { LoweredProfile } from '../../src/respond/lower.js'
 import type { ExecResult } from '../../src/respond/lower-exec.js'
 import type { FileResult } from '../../src/respond/lower-file.js'
-import type { OracleConnect, OracleExec, OracleFile, OracleListen } from './oracle.js'
+import { SaidKind, SaidWhat } from '../../src/sensor/generated/abi.js'
+import type { OracleConnect, OracleExec, OracleFile, OracleListen, OracleMount, OracleSender } from './oracle.js'
 
 const KEY_PATH_BYTES = 240
 
@@ -79,6 +80,73 @@ function kernelPath(lowered: LoweredProfile, text: string, access: number): bigi
     violated |= (lowered.fileDefault[bit] ?? 0n) & ~decided
   }
   return violated
+}
+
+/** As said__judge() of bpf/programs/said.bpf.c. `texts` and `numbers`: by what they are. */
+function kernelSaid(
+  { saidRules, saidExact, saidBase, saidPrefix, saidNumbers }: LoweredProfile,
+  kind: number,
+  texts: readonly { what: number; bytes: Uint8Array; isPath: boolean }[],
+  numbers: readonly { what: number; number: number }[],
+): KernelVerdict {
+  const own = saidRules.find((rules) => rules.kind === kind)
+  if (own === undefined) return { decided: 0n, violated: 0n }
+  let held = 0n
+  const add = (found: { said: bigint } | undefined) => {
+    held |= found?.said ?? 0n
+  }
+  for (const { what, bytes, isPath } of texts) {
+    const text = latin1(bytes)
+    if (text === '') continue
+    const key = text.slice(0, KEY_PATH_BYTES)
+    const of = <Entry extends { what: number; bytes: Uint8Array }>(entries: readonly Entry[], wanted: string) =>
+      entries.find((entry) => entry.what === what && latin1(entry.bytes) === wanted)
+    if (text.length < KEY_PATH_BYTES) add(of(saidExact, text))
+    if (!isPath) continue
+    const prefixes = saidPrefix.filter((entry) => entry.what === what && key.startsWith(latin1(entry.bytes)))
+    add(prefixes.sort((a, b) => b.bytes.length - a.bytes.length)[0])
+    const tail = text.slice(-KEY_PATH_BYTES)
+    const start = tail.lastIndexOf('/') + 1
+    if (start > 0 && start < tail.length) add(of(saidBase, tail.slice(start)))
+  }
+  for (const { what, number } of numbers)
+    add(saidNumbers.find((entry) => entry.what === what && entry.number === number))
+  let decided = 0n
+  let violated = 0n
+  for (const { needed, rule, violated: denied } of own.entries) {
+    if ((needed & ~held) !== 0n || (rule & decided) !== 0n) continue
+    decided |= rule
+    violated |= denied
+  }
+  return { decided: own.rules, violated: violated | (own.byDefault & ~decided) }
+}
+
+export function kernelMount(lowered: LoweredProfile, { source, target, fstype }: OracleMount, setup: boolean): bigint {
+  const { decided, violated } = kernelSaid(
+    lowered,
+    SaidKind.MOUNT,
+    [
+      { what: SaidWhat.TARGET, bytes: target, isPath: true },
+      { what: SaidWhat.SOURCE, bytes: Buffer.from(source), isPath: false },
+      { what: SaidWhat.FSTYPE, bytes: Buffer.from(fstype), isPath: false },
+    ],
+    [],
+  )
+  return violated & (setup ? decided & lowered.setup : decided)
+}
+
+export function kernelSignal(lowered: LoweredProfile, { uid, gid, exe }: OracleSender, setup: boolean): bigint {
+  const numbers = [
+    { what: SaidWhat.USER, number: uid },
+    { what: SaidWhat.GROUP, number: gid },
+  ]
+  const { decided, violated } = kernelSaid(
+    lowered,
+    SaidKind.SIGNAL,
+    [{ what: SaidWhat.EXE, bytes: exe, isPath: true }],
+    numbers,
+  )
+  return violated & (setup ? decided & lowered.setup : decided)
 }
 
 export function kernelListen(lowered: LoweredProfile, { address, port }: OracleListen, setup: boolean): bigint {

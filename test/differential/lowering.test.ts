@@ -11,8 +11,24 @@ import { type LoweredProfile, lowerProfile } from '../../src/respond/lower.js'
 import { ALL_REFUSALS, NO_REFUSALS, type Refusals } from '../../src/sensor/refusals.js'
 import { seedOf } from '../support/seed.js'
 import * as generate from './generators.js'
-import { kernelConnect, kernelExec, kernelFile, kernelListen, kernelSyscallOutside } from './kernel-simulation.js'
-import { oracleConnect, oracleExec, oracleFile, oracleListen, oracleSyscall } from './oracle.js'
+import {
+  kernelConnect,
+  kernelExec,
+  kernelFile,
+  kernelListen,
+  kernelMount,
+  kernelSignal,
+  kernelSyscallOutside,
+} from './kernel-simulation.js'
+import {
+  oracleConnect,
+  oracleExec,
+  oracleFile,
+  oracleListen,
+  oracleMount,
+  oracleSignal,
+  oracleSyscall,
+} from './oracle.js'
 
 function lower(
   policies: Policy[],
@@ -24,7 +40,7 @@ function lower(
 } {
   const program = compileProgram(policies, generate.NOW_MS)
   const blocking = new Set(policies.flatMap(({ name, mode }) => (mode === 'block' ? [name] : [])))
-  const options = { isBlockPolicy: (policy: string) => blocking.has(policy), refuses }
+  const options = { isBlockPolicy: (policy: string) => blocking.has(policy), refuses, accounts: generate.knownAccounts }
   return { program, lowered: lowerProfile(program, program.profileFor(container), options) }
 }
 
@@ -196,6 +212,42 @@ test('listen: every rule that the kernel answers gets the oracle’s answer', ()
     ),
     seedOf(400),
   )
+})
+
+test('mount and signal: every rule that the kernel answers gets the oracle’s answer', () => {
+  let loweredCount = 0
+  let violatedCount = 0
+  fc.assert(
+    fc.property(
+      generate.policiesOf(generate.saidRule, 10),
+      generate.container,
+      fc.array(fc.tuple(generate.mountEvent, generate.knownSender, fc.boolean()), { minLength: 10, maxLength: 10 }),
+      (policies, container, events) => {
+        const { program, lowered } = lower(policies, container, ALL_REFUSALS)
+        loweredCount += lowered.ruleIds.length
+        for (const [mount, sender, setup] of events) {
+          const judged = (rule: Rule) => !setup || rule.setup
+          if (tellable(mount.target)) {
+            const answer = kernelMount(lowered, mount, setup)
+            const expected = maskOf(
+              program,
+              lowered,
+              (rule) => rule.kind === 'mount' && judged(rule) && oracleMount(rule, mount),
+            )
+            assert.equal(answer, expected)
+            if (answer !== 0n) violatedCount++
+          }
+          if (tellable(sender.exe))
+            assert.equal(
+              kernelSignal(lowered, sender, setup),
+              maskOf(program, lowered, (rule) => rule.kind === 'signal' && judged(rule) && oracleSignal(rule, sender)),
+            )
+        }
+      },
+    ),
+    seedOf(800),
+  )
+  assert.ok(loweredCount > 100 && violatedCount > 100, `${loweredCount} lowered, ${violatedCount} violated`)
 })
 
 test('every rule of the profile is lowered or named with a reason, never both, and at most 64 are', () => {

@@ -47,7 +47,7 @@ export async function arm64Files(dir: string): Promise<GuestFiles> {
 }
 
 const APPLETS =
-  'sh mount mkdir poweroff ip unshare nc wget sleep tail cat true head id httpd touch rm mv ln rmdir chmod chown'.split(
+  'sh mount sleep mkdir poweroff ip unshare nc wget tail cat true head id httpd touch rm mv ln rmdir chmod chown'.split(
     ' ',
   )
 /** Of the packages' libraries: conversions of character sets, and what only linking needs. */

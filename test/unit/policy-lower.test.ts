@@ -7,7 +7,7 @@ import { loadPolicies } from '../../src/policy/load.js'
 import { FILE_ACCESS } from '../../src/policy/model.js'
 import { HOST } from '../../src/record/model.js'
 import { type LoweredProfile, type LowerOptions, lowerProfile } from '../../src/respond/lower.js'
-import { Want } from '../../src/sensor/generated/abi.js'
+import { SaidKind, SaidWhat, Want } from '../../src/sensor/generated/abi.js'
 import { ALL_REFUSALS } from '../../src/sensor/refusals.js'
 
 function lower(rules: string, options: Partial<LowerOptions> = {}): LoweredProfile {
@@ -212,6 +212,99 @@ test('listen rules that act become nodes of their own, and what a bind hook leav
   )
   const blind = lower(rules)
   assert.deepEqual([blind.deny, blind.kill], [0n, 2n])
+})
+
+const ACCOUNTS = {
+  uidsOf: (name: string) => (name === 'root' ? [0] : name === 'twice' ? [7, 8] : []),
+  gidsOf: (name: string) => (name === 'ops' ? [9] : []),
+}
+
+test('mount and signal rules that act become sets of facts and entries in their order; others stay, with the reason', () => {
+  const rules =
+    rule(
+      'mounts',
+      'mount: { deny: [{ fstype: tmpfs }, /proc], allow: [{ fstype: tmpfs, target: /tmp/** }] }',
+      'action: deny',
+    ) +
+    rule('targets', 'mount: { deny: ["/tmp/**"] }', 'action: kill') +
+    rule('senders', 'signal: { allow: [{ user: root }, { user: twice, group: ops }] }', 'action: deny') +
+    rule('unknown', 'signal: { deny: [{ group: nobody-here }] }', 'action: deny') +
+    rule('glob', 'mount: { deny: [{ source: "/dev/sd?" }] }', 'action: deny') +
+    rule('path', 'signal: { deny: [{ exe: "/bin/k*" }] }', 'action: kill') +
+    rule('told', 'mount: { deny: [/etc] }')
+  const lowered = lower(rules, { refuses: ALL_REFUSALS, accounts: ACCOUNTS })
+  assert.deepEqual([lowered.ruleIds, lowered.deny, lowered.kill], [[0, 1, 2], 0b101n, 0b010n])
+  assert.deepEqual(
+    lowered.notLowered.map(({ rule: id, reason }) => [id, reason]),
+    [
+      [3, 'this host has no group `nobody-here`'],
+      [4, "the kernel's maps hold whole words as source and type, not `/dev/sd?`"],
+      [5, "the kernel's maps hold literal paths, `DIR/**` and program names only, not `/bin/k*`"],
+      [6, 'mount rules that only alert are judged in user space'],
+    ],
+  )
+  const [mount, signal, ...none] = lowered.saidRules
+  assert.equal(none.length, 0)
+  // facts: 1 fstype tmpfs, 2 target /tmp/**, 4 target /proc
+  assert.deepEqual(
+    [lowered.saidExact, lowered.saidPrefix].map((texts) =>
+      texts.map(({ what, bytes, said }) => [what, text(bytes), said]),
+    ),
+    [
+      [
+        [SaidWhat.FSTYPE, 'tmpfs', 1n],
+        [SaidWhat.TARGET, '/tmp', 2n],
+        [SaidWhat.TARGET, '/proc', 4n],
+      ],
+      [[SaidWhat.TARGET, '/tmp/', 2n]],
+    ],
+  )
+  assert.deepEqual(mount, {
+    ...{ kind: SaidKind.MOUNT, rules: 0b011n, byDefault: 0b001n, byTarget: 0b010n },
+    entries: [
+      { needed: 3n, rule: 1n, violated: 0n },
+      { needed: 4n, rule: 1n, violated: 1n },
+      { needed: 2n, rule: 2n, violated: 2n },
+      { needed: 1n, rule: 1n, violated: 1n },
+    ],
+  })
+  assert.deepEqual(
+    lowered.saidNumbers.map(({ what, number, said }) => [what, number, said]),
+    [
+      [SaidWhat.USER, 0, 1n],
+      [SaidWhat.USER, 7, 2n],
+      [SaidWhat.USER, 8, 2n],
+      [SaidWhat.GROUP, 9, 4n],
+    ],
+  )
+  assert.deepEqual(signal, {
+    ...{ kind: SaidKind.SIGNAL, rules: 0b100n, byDefault: 0b100n, byTarget: 0n },
+    entries: [
+      { needed: 6n, rule: 4n, violated: 0n },
+      { needed: 1n, rule: 4n, violated: 0n },
+    ],
+  })
+  assert.deepEqual(
+    lowered.weakened.map(({ rule: id }) => id),
+    [0],
+  )
+  const blind = lower(rules, { accounts: ACCOUNTS })
+  assert.deepEqual([blind.ruleIds, blind.saidRules, blind.saidExact], [[], [], []])
+  assert.match(blind.notLowered[0]?.reason ?? '', /no hook that can refuse a mount/)
+  assert.match(blind.notLowered[2]?.reason ?? '', /no hook that can refuse a signal/)
+})
+
+test('a rule for whose entries there is no room stays in user space, the next smaller one does not', () => {
+  const senders = (from: number, count: number) =>
+    Array.from({ length: count }, (_, at) => `{ user: ${from + at} }`).join(', ')
+  const lowered = lower(
+    rule('many', `signal: { deny: [${senders(0, 60)}] }`, 'action: deny') +
+      rule('more', `signal: { deny: [${senders(100, 5)}] }`, 'action: deny') +
+      rule('few', `signal: { deny: [${senders(0, 4)}] }`, 'action: deny'),
+    { refuses: ALL_REFUSALS },
+  )
+  assert.deepEqual(lowered.ruleIds, [0, 2])
+  assert.equal(lowered.notLowered[0]?.reason, 'the kernel holds 64 entries of signal rules of a container')
 })
 
 test('beyond 64 rules those that act are lowered first, and the others are named', () => {

@@ -31,6 +31,17 @@ export class UserNames implements NameSource {
     return this.#groups.get(gid) ?? ''
   }
 
+  /** None: the host has no such user. */
+  uidsOf(name: string): number[] {
+    this.#refresh()
+    return numbersOf(this.#names, name)
+  }
+
+  gidsOf(name: string): number[] {
+    this.#refresh()
+    return numbersOf(this.#groups, name)
+  }
+
   #refresh(): void {
     const nowMs = performance.now()
     if (nowMs - this.#readAtMs <= REFRESH_MS) return
@@ -38,6 +49,10 @@ export class UserNames implements NameSource {
     this.#names = readNames(`${this.#folder}/passwd`)
     this.#groups = readNames(`${this.#folder}/group`)
   }
+}
+
+function numbersOf(names: ReadonlyMap<number, string>, wanted: string): number[] {
+  return [...names].flatMap(([number, name]) => (name === wanted ? [number] : []))
 }
 
 /** Lines of `name:password:number:…`. */

@@ -151,6 +151,8 @@ export class Verdicts {
       }
       default:
         if (action !== 'deny') return NOTHING
+        // hooks that run before an exec leave no mark of what they spared
+        if (breaker.isTripped(rule.policy)) return { outcome: 'spared', hook: '', reason: BREAKER_TRIPPED }
         return {
           outcome: 'failed',
           hook: '',

@@ -4,7 +4,7 @@
  * script do it and add a row; acts that are system calls stand in call-acts.ts and are done by a static program.
  */
 import type { CallKind } from '../../../src/record/model.js'
-import { Action, Kind } from '../../../src/sensor/generated/abi.js'
+import { Act, Action, Kind } from '../../../src/sensor/generated/abi.js'
 import { CALL_ROWS } from './call-acts.js'
 
 export interface Seen {
@@ -117,6 +117,20 @@ export const ACTS: readonly ActRow[] = [
     act: 'kill an open',
     upperHook: 'lsm/file_open',
     isEvent: ({ kind, object }) => kind === 'call' && object.endsWith('/tmp/fatal/file'),
+  },
+  {
+    ...call,
+    event: 'mount',
+    act: 'deny a mount',
+    upperHook: 'lsm/sb_mount',
+    isEvent: ({ kind, object }) => kind === 'call' && object.endsWith('/tmp/mounts/bare/one'),
+  },
+  {
+    event: 'signal',
+    act: 'deny a signal',
+    hook: 'tp_btf/signal_generate',
+    upperHook: 'lsm/task_kill',
+    isEvent: ({ kind, code, row }) => kind === 'call' && code === Act.SIGNAL && row >= CALL_ROWS.length,
   },
   { ...connect, act: 'connect', isEvent: ({ kind, text }) => kind === 'connect' && text.endsWith(':82') },
   { ...connect, act: 'deny a connect', isEvent: ({ kind, text }) => kind === 'connect' && text.endsWith(':81') },

@@ -36,6 +36,7 @@ import { decodeText } from '../../../src/sensor/text.js'
 import { Counters } from '../../../src/telemetry/counters.js'
 import { ACT_SCRIPT, ACTS, DENIED_ACTS, hookOf, KEPT_FILES, KEPT_FOLDERS, outcomeOf, type Seen } from './act-table.js'
 import { callScript } from './call-acts.js'
+import { checkRefusedCalls } from './refused-calls.js'
 
 /** The guest's own root is the root of its mount namespace; elsewhere the acts run in a folder. */
 const ROOT = process.env.GUEST_ROOT ?? ''
@@ -261,6 +262,10 @@ async function main(): Promise<void> {
       run.stderr,
     )
   }
+  await checkRefusedCalls({
+    ...{ sensor, kernelPolicy, seen, check, root: ROOT, isRefused: refusesExec },
+    cgroup: `${cgroup}-calls`,
+  })
   for (const row of ACTS) {
     if (row.needsNetworkHooks === true && !hasNetworkHooks) continue
     const event = seen.find((one) => one.isRefused && row.isEvent(one)) ?? seen.find((one) => row.isEvent(one))

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Signals that end a process, refused before they are sent: attached while a signal rule denies or kills.
+ *   task_kill  check_kill_permission(), once for each process that a call reaches, after the kernel itself has found that the sender
+ *              may; not for signals that the kernel sends
+ * The rules are those of the target's container. The sender can be any process of the host but its init and the agent; it is killed
+ * only where it is in a container itself, else refused alone.
+ * May hold the lock of the list of tasks (kill(-1)): nothing here sleeps.
+ */
+
+/* Those that end no process by default (docs/policy-language.md, src/agent/event/signals.ts). Numbers of x86-64 and arm64. */
+static __always_inline bool signal__is_terminating(int sig)
+{
+	const __u64 sparing = 1ULL << 17 /* CHLD */ | 1ULL << 18 /* CONT */ | 1ULL << 19 /* STOP */ |
+			      1ULL << 20 /* TSTP */ | 1ULL << 21 /* TTIN */ | 1ULL << 22 /* TTOU */ |
+			      1ULL << 23 /* URG */ | 1ULL << 28 /* WINCH */;
+
+	return sig > 0 && (sig > 63 || !(sparing >> sig & 1));
+}
+
+/* Is the task in a call that sends signals? Whatever else makes them comes from the kernel. */
+static __always_inline bool signal__is_call(struct ev_call *call, const struct task_struct *task)
+{
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs((struct task_struct *)task);
+	__u32 nr = syscall__nr(regs), index;
+	struct map_recipe *recipe;
+
+	call->abi = syscall__abi(task, &nr);
+	call->nr = nr;
+	if (nr >= HG_SYSCALLS_MAX)
+		return false;
+	index = call->abi * HG_SYSCALLS_MAX + nr;
+	recipe = bpf_map_lookup_elem(&recipes, &index);
+	if (!recipe || recipe->act != HG_ACT_SIGNAL)
+		return false;
+	syscall__read_args(regs, call->abi, call->args);
+	return true;
+}
+
+/* What the entries say of the sender: user, group, executable. */
+static __always_inline void signal__gather(__u32 slot, struct scratch *scratch, const struct task_struct *task,
+					   __u32 profile)
+{
+	struct file *exe = BPF_CORE_READ(task, mm, exe_file);
+	__u32 length;
+
+	scratch->said = said__number(said__owner(profile, HG_SAID_USER), BPF_CORE_READ(task, cred, euid.val)) |
+			said__number(said__owner(profile, HG_SAID_GROUP), BPF_CORE_READ(task, cred, egid.val));
+	if (!exe)
+		return;
+	length = file__append_path(slot, &scratch->call, 0, (__u64)BPF_CORE_READ(exe, f_path.dentry),
+				   (__u64)BPF_CORE_READ(exe, f_path.mnt));
+	said__text(slot, said__owner(profile, HG_SAID_EXE), 0, length, true);
+}
+
+/* What becomes of a signal whose sender may not be killed here: it is refused at most. */
+static __always_inline __u8 signal__refuse_only(const struct map_profile *rules, __u32 profile, __u64 violated,
+						__u64 root_id)
+{
+	__u64 acting = violated & (rules->deny | rules->kill);
+
+	if (!acting)
+		return HG_ACTION_NONE;
+	return verdict__within_budget(rules, profile, acting, root_id) ? HG_ACTION_DENIED : HG_ACTION_SPARED;
+}
+
+/* Is this signal refused? Then it is reported. scratch->call was begun and has its target; `root_id`: of the target's container. */
+__noinline int signal__judge(__u32 slot, __u64 root_id, __u32 may_kill)
+{
+	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
+	struct task_struct *task = bpf_get_current_task_btf();
+	const struct map_said_rules *said;
+	struct map_profile *rules;
+	struct ev_call *call;
+	__u64 judged;
+	__u32 profile;
+
+	if (!scratch)
+		return 0;
+	call = &scratch->call;
+	profile = call->header.profile;
+	rules = bpf_map_lookup_elem(&profiles, &profile);
+	said = said__rules(profile, HG_SAID_SIGNAL);
+	if (!rules || !said)
+		return 0;
+	signal__gather(slot, scratch, task, profile);
+	if (call->flags & HG_CALL_PATH_TRUNCATED)
+		return 0;
+	said__judge(slot, profile, HG_SAID_SIGNAL);
+	judged = verdict__judged(rules, said->rules, call->header.phase);
+	call->header.rung = HG_RUNG_LSM;
+	call->header.decided = judged;
+	call->header.violated = scratch->result.violated & judged;
+	call->flags |= HG_CALL_DECISION;
+	call->header.action = may_kill ? verdict__refuse(rules, profile, call->header.violated, root_id) :
+					 signal__refuse_only(rules, profile, call->header.violated, root_id);
+	if (call->header.action == HG_ACTION_SPARED)
+		file__note_spared(call);
+	if (!verdict__is_refusal(call->header.action))
+		return 0;
+	call__output(scratch, task, 0, rules);
+	return 1;
+}
+
+SEC("lsm/task_kill")
+int BPF_PROG(on_task_kill, struct task_struct *target, struct kernel_siginfo *info, int sig, const struct cred *cred,
+	     int ret)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct map_control *settings = emit__control();
+	struct task_state *state, *target_state;
+	const struct map_said_rules *said;
+	struct map_cgroup *entry = NULL, *target_entry;
+	__u32 profile, slot, version;
+	struct map_profile *rules;
+	struct scratch *scratch;
+	int is_refused = 0;
+
+	/* With credentials it is sent for another: of a driver's doing. */
+	if (ret || cred || !settings || !signal__is_terminating(sig) || target->tgid == task->tgid)
+		return ret;
+	target_state = task__state(target->group_leader);
+	if (!target_state)
+		return 0;
+	target_entry = task__cgroup_entry(target_state->home);
+	/* The sender may be refused, the target's container is a confirmed one. */
+	if (!target_entry || !verdict__may_act(settings, target_entry, task->tgid))
+		return 0;
+	state = task__state(task->group_leader);
+	if (state)
+		entry = task__cgroup_entry(state->home);
+	version = settings->version;
+	profile = task__profile(target_entry, version);
+	rules = bpf_map_lookup_elem(&profiles, &profile);
+	said = said__rules(profile, HG_SAID_SIGNAL);
+	if (!rules || !said ||
+	    !(verdict__judged(rules, said->rules, state ? state->phase : HG_PHASE_RUN) & (rules->deny | rules->kill)))
+		return 0;
+	slot = lsm__claim(HG_KIND_CALL);
+	if (!slot)
+		return 0;
+	scratch = bpf_map_lookup_elem(&scratches, &slot);
+	if (scratch) {
+		call__begin(scratch, task, state, profile, version);
+		scratch->call.act = HG_ACT_SIGNAL;
+		scratch->call.fd = -1;
+		scratch->call.facts[0] = sig;
+		scratch->call.target_pid = target->tgid;
+		scratch->call.target_start_ns = BPF_CORE_READ(target, group_leader, start_boottime);
+		scratch->call.target_cgroup_id = target_state->home;
+		if (signal__is_call(&scratch->call, task))
+			is_refused = signal__judge(slot, target_entry->root_id,
+						   verdict__may_act(settings, entry, task->tgid));
+	}
+	lsm__release(slot);
+	return is_refused ? -EPERM : 0;
+}
