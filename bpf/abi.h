@@ -27,6 +27,7 @@
 #define HG_PACKET_MEDIUM_BYTES 2048 /* … most client hellos */
 #define HG_PACKET_MAX_BYTES 4096    /* kept of a DNS message, and of each direction of a connection */
 #define HG_FILE_ACCESSES 8	    /* bits of enum hg_file_access */
+#define HG_CAPABILITIES_MAX 64	    /* bits of the kernel's sets of capabilities */
 #define HG_SAID_MAX 64 /* distinct things that the entries of mount, or of signal, rules say; and such entries */
 
 enum hg_kind {
@@ -608,6 +609,12 @@ struct map_file_result {
 struct map_said_number {
 	__u32 owner;
 	__u32 number;
+};
+
+/* Value of `capability_rules`, key: profile id. Rules that act. */
+struct map_capability_rules {
+	__u64 gain;			     /* rules about what a process comes to hold */
+	__u64 violated[HG_CAPABILITIES_MAX]; /* by capability: the rules that it violates */
 };
 
 /* Key of `said_rules`. */

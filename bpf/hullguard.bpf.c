@@ -35,6 +35,7 @@
 #include "programs/said.bpf.c"
 #include "programs/lsm_mount.bpf.c"
 #include "programs/lsm_signal.bpf.c"
+#include "programs/lsm_capable.bpf.c"
 
 const volatile struct abi_anchor cfg_abi_anchor = {};
 

@@ -336,6 +336,7 @@ struct task_struct {
 
 struct linux_binprm {
 	struct file *file;
+	struct cred *cred; /* of the new program */
 	const char *filename;
 	const char *interp;
 };

@@ -126,6 +126,14 @@ struct {
 	__type(value, struct map_file_result);
 } file_prefix SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 2048);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct map_capability_rules);
+} capability_rules SEC(".maps");
+
 /* Of mount and signal rules: text or number -> set of what entries say of it, and the entries (programs/said.bpf.c). */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -82,6 +82,24 @@ static __always_inline void lsm__report_exec(struct ev_exec *event, struct task_
 	emit__output(&event->header, size_bytes, true);
 }
 
+/* Makes scratch->event and its names of an exec that is being prepared. Returns the length of the names. */
+static __always_inline __u32 lsm__begin_exec(__u32 slot, struct scratch *scratch, struct task_struct *task,
+					     struct linux_binprm *bprm, const struct map_cgroup *entry, __u64 home,
+					     __u32 phase, __u32 version)
+{
+	struct ev_exec *event = &scratch->event;
+
+	__builtin_memset(event, 0, sizeof(*event));
+	event->flags = HG_EXEC_REFUSED;
+	event->header.cgroup_id = home;
+	event->header.phase = phase;
+	event->header.program_version = version;
+	event->header.profile = task__profile(entry, version);
+	event->header.pid = bpf_get_current_pid_tgid() >> 32;
+	process__fill_facts(event, task, bprm, entry, phase);
+	return process__put_names(slot, scratch, task, bprm);
+}
+
 static __always_inline int lsm__check_exec(__u32 slot, struct task_struct *task, struct linux_binprm *bprm,
 					   const struct map_cgroup *entry, __u64 home, __u32 phase, __u32 version)
 {
@@ -92,15 +110,7 @@ static __always_inline int lsm__check_exec(__u32 slot, struct task_struct *task,
 	if (!scratch)
 		return 0;
 	event = &scratch->event;
-	__builtin_memset(event, 0, sizeof(*event));
-	event->flags = HG_EXEC_REFUSED;
-	event->header.cgroup_id = home;
-	event->header.phase = phase;
-	event->header.program_version = version;
-	event->header.profile = task__profile(entry, version);
-	event->header.pid = bpf_get_current_pid_tgid() >> 32;
-	process__fill_facts(event, task, bprm, entry, phase);
-	strings_bytes = process__put_names(slot, scratch, task, bprm);
+	strings_bytes = lsm__begin_exec(slot, scratch, task, bprm, entry, home, phase, version);
 	process__judge(slot, event->invoked_bytes);
 	if (!verdict__is_refusal(event->header.action))
 		return 0;

@@ -20,6 +20,7 @@ import { hostRefusals } from '../sensor/capability.js'
 import {
   ALL_REFUSALS,
   fileDecisions,
+  gainDecisions,
   listenDecisions,
   MOUNT_DECISIONS,
   type Refusals,
@@ -112,6 +113,8 @@ function hooksOf(rule: Rule, refuses: Refusals): string {
       return fileDecisions(violatingAccesses(rule) & refuses.fileAccess, () => true)
         .map(hookOf)
         .join(', ')
+    case 'capability':
+      return gainDecisions(refuses).map(hookOf).join(', ')
     case 'mount':
       return MOUNT_DECISIONS.map(hookOf).join(', ')
     case 'signal':
@@ -176,6 +179,10 @@ function guaranteeOf({ kind }: Rule, action: string, isKernel: boolean, here: Re
       if (action === 'deny')
         return `the act is refused (EPERM)${here === undefined ? ` ${WITH_LSM}, elsewhere it alerts only` : ''}`
       return `refuses the act, then kills${here === undefined ? ` ${WITH_LSM}, elsewhere it kills after the fact, through a pidfd` : ''}`
+    case 'capability':
+      if (action === 'deny')
+        return `the exec, or the making of the user namespace, is refused (EPERM)${here === undefined ? ` ${WITH_LSM}, elsewhere it alerts only` : ''}`
+      return `refuses the exec, or the making of the user namespace, then kills${here === undefined ? ` ${WITH_LSM}, elsewhere it kills after the fact, through a pidfd` : ''}`
     case 'mount':
     case 'signal': {
       const elsewhere = here === undefined ? ` ${WITH_LSM}, elsewhere it ` : ''

@@ -283,7 +283,6 @@ function checkAction(kind: RuleKind, action: Action, field: Field | undefined, r
   else if (kind === 'condition')
     refuse('a condition is judged after the act: there is no call left to deny', '`alert` or `kill`')
   else if (kind === 'syscall') notYet(reader, field.span, '`deny` of a system call')
-  else if (kind === 'capability') notYet(reader, field.span, `\`deny\` of a ${kind} rule`)
   else if (DENY_NEEDS[kind] !== undefined)
     reader.warning('policy_doubtful', field.span, DENY_NEEDS[kind].needs, DENY_NEEDS[kind].help)
 }
@@ -296,6 +295,10 @@ const DENY_NEEDS: Partial<Record<RuleKind, { needs: string; help: string }>> = {
   },
   file: {
     needs: '`deny` of what is done to files needs a kernel with the BPF LSM; on others the rule only alerts',
+    help: '`hullguard doctor` says what this host can refuse; `action: kill` ends the process after the act',
+  },
+  capability: {
+    needs: '`deny` of what a process gains needs a kernel with the BPF LSM; on others the rule only alerts',
     help: '`hullguard doctor` says what this host can refuse; `action: kill` ends the process after the act',
   },
   mount: {

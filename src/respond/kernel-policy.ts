@@ -5,6 +5,7 @@
  */
 import type { Profile, Program } from '../match/types.js'
 import {
+  encodeMapCapabilityRules,
   encodeMapConnectKey,
   encodeMapConnectNode,
   encodeMapExecKey,
@@ -25,7 +26,14 @@ import {
   SaidKind,
   SaidWhat,
 } from '../sensor/generated/abi.js'
-import { EXEC_DECISION, fileDecisions, listenDecisions, MOUNT_DECISIONS, SIGNAL_DECISION } from '../sensor/refusals.js'
+import {
+  EXEC_DECISION,
+  fileDecisions,
+  gainDecisions,
+  listenDecisions,
+  MOUNT_DECISIONS,
+  SIGNAL_DECISION,
+} from '../sensor/refusals.js'
 import { encodeU32, encodeU64, type Sensor } from '../sensor/sensor.js'
 import { HullguardError, messageOf } from '../telemetry/errors.js'
 import type { CircuitBreaker } from './breaker.js'
@@ -105,6 +113,7 @@ export class KernelPolicy {
       ...((lowered.execRules & acting) === 0n ? [] : [EXEC_DECISION].filter(has)),
       ...fileDecisions(lowered.fileAccess, has),
       ...((lowered.listenRules & acting) === 0n ? [] : listenDecisions(this.#sensor.refusals)),
+      ...((lowered.capabilities.gain & acting) === 0n ? [] : gainDecisions(this.#sensor.refusals)),
       ...(isSaid(SaidKind.MOUNT) ? MOUNT_DECISIONS : []),
       ...(isSaid(SaidKind.SIGNAL) ? [SIGNAL_DECISION] : []),
     ]
@@ -167,6 +176,8 @@ export class KernelPolicy {
       ['end_nodes', ends.nodes],
     ] as const)
       for (const node of nodes) put(map, connectKey(profile, node), connectNode(node))
+    if (lowered.capabilities.gain !== 0n)
+      put('capability_rules', encodeU32(profile), encodeMapCapabilityRules(lowered.capabilities))
     for (const { map, key, value } of saidEntries(profile, lowered)) put(map, key, value)
     lowered.syscalls.forEach(({ abi, outside, killMask }) => {
       put('syscall_rules', encodeMapSyscallKey({ profile, abi }), encodeMapSyscallRules({ outside, killMask }))

@@ -14,6 +14,7 @@
 import { hitsByDefault } from '../match/compile.js'
 import type { Profile, Program, RuleId } from '../match/types.js'
 import {
+  type CapabilityRule,
   type ConnectRule,
   type ExecRule,
   FILE_ACCESS,
@@ -27,6 +28,7 @@ import {
 } from '../policy/model.js'
 import type { Action } from '../record/model.js'
 import { NO_REFUSALS, type Refusals } from '../sensor/refusals.js'
+import { type CapabilityTable, lowerCapabilities, whyNotCapability } from './lower-capability.js'
 import { type ConnectNode, lowerConnect, whyNotConnect } from './lower-connect.js'
 import { type ExecMaps, lowerExec, whyNotExec } from './lower-exec.js'
 import { accessesLeft, type FileMaps, lowerFile, violatingAccesses, whyNotFile } from './lower-file.js'
@@ -44,6 +46,7 @@ const NO_MOUNT_HOOK = 'this host has no hook that can refuse a mount (BPF LSM): 
 const NO_SIGNAL_HOOK = 'this host has no hook that can refuse a signal (BPF LSM): found after the act'
 const MOVE_UNTOLD =
   'of what move_mount(2) puts in place only the target is told beforehand: a rule that names source or type finds it after the act'
+const NO_GAIN_HOOK = 'this host has no hook that can refuse what a process gains (BPF LSM): found after the act'
 const NO_FILE_HOOK = 'this host has no hook that can refuse what is done to files (BPF LSM): found after the act'
 
 export interface LowerOptions {
@@ -79,6 +82,7 @@ export interface LoweredProfile extends ExecMaps, FileMaps, SaidMaps {
   readonly listenRules: bigint
   /** What they say of TCP counts. */
   readonly listenNodes: readonly ConnectNode[]
+  readonly capabilities: CapabilityTable
   /** One table per ABI of this machine; empty without syscall rules. */
   readonly syscalls: readonly SyscallTable[]
   readonly notLowered: readonly RuleNote[]
@@ -126,6 +130,7 @@ export function lowerProfile(program: Program, profile: Profile, options: LowerO
     rule.kind === 'connect' ||
     rule.kind === 'file' ||
     rule.kind === 'mount' ||
+    rule.kind === 'capability' ||
     rule.kind === 'signal' ||
     (rule.kind === 'listen' && refuses.listen !== 'none') ||
     (rule.kind === 'exec' && refuses.exec)
@@ -148,6 +153,7 @@ export function lowerProfile(program: Program, profile: Profile, options: LowerO
     listenRules: mask(({ rule }) => rule.kind === 'listen'),
     listenNodes: listen.nodesFor(bitOf),
     ...said.mapsFor(bitOf),
+    capabilities: lowerCapabilities(ofKind<CapabilityRule>(kept, 'capability'), bitOf),
     syscalls: lowerSyscalls(ofKind<SyscallRule>(kept, 'syscall')),
     notLowered: notLowered.sort((a, b) => a.rule - b.rule),
     urgent: urgencyOf([
@@ -172,11 +178,22 @@ function weaknessOf({ rule, action }: Candidate, canDeny: boolean, refuses: Refu
     const left = accessesLeft(rule, refuses.fileAccess)
     return left === 0 ? undefined : `this host has no hook that can refuse ${namesOf(left)}: found after the act`
   }
+  if (rule.kind === 'capability') return gainsLeft(refuses)
   if (rule.kind === 'mount') return namesOnlyTargets(rule) ? undefined : MOVE_UNTOLD
   if (rule.kind === 'listen' && action === 'deny' && refuses.listen === 'bind') return BIND_ONLY
   return action === 'deny' && !canDeny
     ? 'this host has no hook that can refuse the call: the rule only alerts'
     : undefined
+}
+
+/** What no hook tells of before it is gained. */
+function gainsLeft({ gain }: Refusals): string {
+  const left = [
+    ...(gain.includes('exec') ? [] : ['by executing a program']),
+    ...(gain.includes('namespace') ? [] : ['by making a user namespace']),
+    'by entering a user namespace (setns)',
+  ]
+  return `this host has no hook that can refuse what is gained ${left.join(', ')}: found after the act`
 }
 
 function namesOf(access: number): string {
@@ -206,6 +223,9 @@ function whyNot(rule: Rule, action: Action, { refuses = NO_REFUSALS, accounts }:
     case 'signal':
       if (action === 'alert') return 'signal rules that only alert are judged in user space'
       return refuses.signal ? whyNotSignal(rule, accounts) : NO_SIGNAL_HOOK
+    case 'capability':
+      if (action === 'alert') return 'capability rules that only alert are judged in user space'
+      return refuses.gain.length > 0 ? whyNotCapability(rule) : NO_GAIN_HOOK
     case 'syscall':
       return rule.exceptions.some(({ condition }) => condition !== undefined)
         ? 'an exception of it is a condition'
@@ -218,8 +238,6 @@ function whyNot(rule: Rule, action: Action, { refuses = NO_REFUSALS, accounts }:
       return 'the time a container runs is measured in user space'
     case 'condition':
       return 'conditions are judged in user space'
-    default:
-      return `${rule.kind} rules are judged in user space`
   }
 }
 

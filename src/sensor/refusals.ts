@@ -11,17 +11,35 @@ export interface Refusals {
   readonly listen: 'listen' | 'bind' | 'none'
   readonly mount: boolean
   readonly signal: boolean
+  /** How a process gains capabilities, of the ways that can be refused. */
+  readonly gain: readonly ('exec' | 'namespace')[]
 }
 
-export const NO_REFUSALS: Refusals = { exec: false, fileAccess: 0, listen: 'none', mount: false, signal: false }
+export const NO_REFUSALS: Refusals = {
+  exec: false,
+  fileAccess: 0,
+  listen: 'none',
+  mount: false,
+  signal: false,
+  gain: [],
+}
 /** What a kernel with BPF LSM and fexit programs can. */
-export const ALL_REFUSALS: Refusals = { exec: true, fileAccess: 0xff, listen: 'listen', mount: true, signal: true }
+export const ALL_REFUSALS: Refusals = {
+  exec: true,
+  fileAccess: 0xff,
+  listen: 'listen',
+  mount: true,
+  signal: true,
+  gain: ['exec', 'namespace'],
+}
 
 export const EXEC_DECISION = 'on_bprm_check'
 const LISTEN_DECISION = 'on_socket_listen'
 const BIND_DECISIONS = ['on_bind4', 'on_bind6']
 export const MOUNT_DECISIONS: readonly string[] = ['on_sb_mount', 'on_move_mount']
 export const SIGNAL_DECISION = 'on_task_kill'
+export const GAIN_EXEC_DECISION = 'on_bprm_creds'
+const GAIN_DECISIONS = { exec: GAIN_EXEC_DECISION, namespace: 'on_userns_create' } as const
 
 /** Programs that refuse an access; without one of `all` of them the access is not refused whole. */
 const FILE_DECISIONS: Readonly<Record<FileAccess, { all: readonly string[]; some: readonly string[] }>> = {
@@ -47,6 +65,7 @@ export function refusalsOf(has: (program: string) => boolean): Refusals {
     listen: has(LISTEN_DECISION) ? 'listen' : BIND_DECISIONS.every(has) ? 'bind' : 'none',
     mount: MOUNT_DECISIONS.every(has),
     signal: has(SIGNAL_DECISION),
+    gain: (['exec', 'namespace'] as const).filter((way) => has(GAIN_DECISIONS[way])),
   }
 }
 
@@ -54,6 +73,10 @@ export function refusalsOf(has: (program: string) => boolean): Refusals {
 export function fileDecisions(access: number, has: (program: string) => boolean): string[] {
   const wanted = FILE_ACCESSES.filter((name) => (access & FILE_ACCESS[name]) !== 0)
   return [...new Set(wanted.flatMap((name) => [...FILE_DECISIONS[name].all, ...FILE_DECISIONS[name].some]))].filter(has)
+}
+
+export function gainDecisions({ gain }: Refusals): string[] {
+  return gain.map((way) => GAIN_DECISIONS[way])
 }
 
 export function listenDecisions({ listen }: Refusals): readonly string[] {
@@ -73,8 +96,14 @@ const DECISIONS: ReadonlyMap<number, string> = new Map([
   [Act.CHOWN, 'on_path_chown'],
   [Act.LISTEN, LISTEN_DECISION],
   [Act.SIGNAL, SIGNAL_DECISION],
+  [Act.UNSHARE, GAIN_DECISIONS.namespace],
 ])
 const AF_INET = 2
+
+/** The program that refused an exec; `gained`: what the exec would have given the process. */
+export function decisionOfExec(gained: bigint): string {
+  return gained === 0n ? EXEC_DECISION : GAIN_EXEC_DECISION
+}
 
 /** The program that decided about a call. Of an open `access` says whether that was about the making of the file. */
 export function decisionOf({

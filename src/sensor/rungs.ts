@@ -173,6 +173,8 @@ export const RUNGS: readonly RungRow[] = [
   fileRow('on_path_link', 'lsm/path_link', 'rename, link (refuse)'),
   fileRow('on_path_chmod', 'lsm/path_chmod', 'chmod, chown (refuse)', TO_REFUSE),
   fileRow('on_path_chown', 'lsm/path_chown', 'chmod, chown (refuse)'),
+  decisionRow('on_bprm_creds', 'lsm/bprm_creds_from_file', 'capability gained (refuse)', TO_REFUSE),
+  decisionRow('on_userns_create', 'lsm/userns_create', 'capability gained (refuse)'),
   decisionRow('on_sb_mount', 'lsm/sb_mount', 'mount (refuse)', TO_REFUSE),
   decisionRow('on_move_mount', 'lsm/move_mount', 'mount (refuse)', 'move_mount: by its target alone'),
   decisionRow('on_task_kill', 'lsm/task_kill', 'signal (refuse)', TO_REFUSE),

@@ -294,6 +294,31 @@ test('mount and signal rules that act become sets of facts and entries in their 
   assert.match(blind.notLowered[2]?.reason ?? '', /no hook that can refuse a signal/)
 })
 
+test('capability rules that act become a table by capability; how a host cannot refuse a gain is said', () => {
+  const rules =
+    rule('only', 'capability: { allow: [NET_RAW, CHOWN], deny: [CHOWN] }', 'action: deny') +
+    rule('admin', 'capability: { deny: [SYS_ADMIN] }', 'action: kill') +
+    rule('told', 'capability: { deny: [SYS_TIME] }')
+  const lowered = lower(rules, { refuses: ALL_REFUSALS })
+  assert.deepEqual([lowered.ruleIds, lowered.deny, lowered.kill], [[0, 1], 1n, 2n])
+  const { gain, violated } = lowered.capabilities
+  assert.deepEqual(
+    [gain, violated.length, violated[0], violated[13], violated[21], violated[25]],
+    [3n, 64, 1n, 0n, 3n, 1n],
+  )
+  assert.deepEqual(lowered.weakened[0], {
+    rule: 0,
+    reason:
+      'this host has no hook that can refuse what is gained by entering a user namespace (setns): found after the act',
+  })
+  const older = lower(rules, { refuses: { ...ALL_REFUSALS, gain: ['exec'] } })
+  assert.match(older.weakened[1]?.reason ?? '', /by making a user namespace, by entering/)
+  assert.equal(lowered.notLowered[0]?.reason, 'capability rules that only alert are judged in user space')
+  const blind = lower(rules)
+  assert.deepEqual([blind.ruleIds, blind.capabilities.gain], [[], 0n])
+  assert.match(blind.notLowered[0]?.reason ?? '', /no hook that can refuse what a process gains/)
+})
+
 test('a rule for whose entries there is no room stays in user space, the next smaller one does not', () => {
   const senders = (from: number, count: number) =>
     Array.from({ length: count }, (_, at) => `{ user: ${from + at} }`).join(', ')

@@ -32,6 +32,7 @@ import {
   SyscallFlag,
 } from '../../sensor/generated/abi.js'
 import { type FoundName, NameStreams } from '../../sensor/names/streams.js'
+import { decisionOfExec } from '../../sensor/refusals.js'
 import { decodeText } from '../../sensor/text.js'
 import { Connections } from '../event/connections.js'
 import type { Draft } from '../event/drafts.js'
@@ -126,7 +127,7 @@ export class Pipeline implements EventHandler {
       set.program.matchExec(profile, { ...names, verified: true }, isSetup, this.#hits)
     }
     const gained = this.#gained.match(set, identity.ref, event, this.#hits)
-    const hook = hookName(event.rung === Rung.LSM ? 'on_bprm_check' : 'on_exec')
+    const hook = hookName(event.rung === Rung.LSM ? decisionOfExec(gained) : 'on_exec')
     this.#finish(header, draft, identity, set, hook, EXEC_TYPE, gained)
   }
 

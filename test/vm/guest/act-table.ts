@@ -16,6 +16,8 @@ export interface Seen {
   code: number
   signal: number
   isRefused: boolean
+  /** Capabilities; bit n: capability n. */
+  gained: bigint
   /** Done by an io_uring. */
   isRing: boolean
   /** Of the process that does this row of call-acts.ts; -1: of another. */
@@ -124,6 +126,19 @@ export const ACTS: readonly ActRow[] = [
     act: 'deny a mount',
     upperHook: 'lsm/sb_mount',
     isEvent: ({ kind, object }) => kind === 'call' && object.endsWith('/tmp/mounts/bare/one'),
+  },
+  {
+    ...exec,
+    act: 'deny a set-user-id program',
+    upperHook: 'lsm/bprm_creds_from_file',
+    isEvent: ({ kind, text }) => kind === 'exec' && text.endsWith('/tmp/mounts/suid'),
+  },
+  {
+    ...call,
+    event: 'unshare',
+    act: 'deny a user namespace',
+    upperHook: 'lsm/userns_create',
+    isEvent: ({ kind, code, gained }) => kind === 'call' && code === Act.UNSHARE && gained !== 0n,
   },
   {
     event: 'signal',

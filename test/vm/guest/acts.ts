@@ -83,7 +83,18 @@ const CALLS = '/bin/calls'
 const rowPids: number[] = []
 const note = (kind: string, rest: Partial<Seen>) =>
   seen.push({
-    ...{ kind, text: '', object: '', action: 0, code: 0, signal: 0, isRefused: false, isRing: false, row: -1 },
+    ...{
+      kind,
+      text: '',
+      object: '',
+      action: 0,
+      code: 0,
+      signal: 0,
+      isRefused: false,
+      gained: 0n,
+      isRing: false,
+      row: -1,
+    },
     ...rest,
   })
 
@@ -96,6 +107,7 @@ const handler: EventHandler = {
       text,
       action: event.action,
       isRefused: (event.flags & ExecFlag.REFUSED) !== 0 && event.rung === Rung.LSM,
+      gained: event.capGained,
     })
   },
   fork: () => note('fork', {}),
@@ -117,6 +129,7 @@ const handler: EventHandler = {
       object: objectOf(event),
       action: event.action,
       isRefused: (event.flags & CallFlag.DECISION) !== 0 && event.rung === Rung.LSM,
+      gained: event.capGained,
       isRing: (event.flags & CallFlag.IO_URING) !== 0,
       row: rowPids.indexOf(event.pid),
     }),
@@ -136,7 +149,11 @@ function objectOf(event: EvCall): string {
 }
 
 function check(name: string, ok: boolean, detail: unknown = ''): void {
-  console.log(JSON.stringify({ check: name, ok, detail }))
+  console.log(
+    JSON.stringify({ check: name, ok, detail }, (_, value: unknown) =>
+      typeof value === 'bigint' ? String(value) : value,
+    ),
+  )
 }
 
 async function settle(): Promise<void> {

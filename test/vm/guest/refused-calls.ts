@@ -1,9 +1,9 @@
 /**
- * Mounts and signals that a rule refuses, done in a container of their own: what is refused has not happened, what no rule is about
+ * Mounts, signals and capabilities that a rule refuses, done in a container of their own: what is refused has not happened, what no rule is about
  * has, and of each refusal there is one event. Where the kernel runs no BPF LSM programs all of it happens.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { compileProgram } from '../../../src/match/program.js'
@@ -46,6 +46,9 @@ rules:
   - rule: calls ends nobody
     signal: { deny: [{ exe: "${root}${CALLS}" }] }
     action: deny
+  - rule: nobody comes to administer
+    capability: { deny: [SYS_ADMIN] }
+    action: deny
 ---
 policy: spent
 containers: all
@@ -64,6 +67,11 @@ const mountOver = (folder: string, args: string) =>
   `mount ${args} /tmp/mounts/${folder}; echo "mount ${folder} $?"; [ -e /tmp/mounts/${folder}/kept ]; echo "kept ${folder} $?"`
 const FOLDERS = ['bare/one', 'bare/two', 'free', 'ram', 'spared']
 
+/** A user without capabilities; which of them the kernel takes away at setuid. */
+const asApp = `${CALLS} sys ${nr('setuid')} 4711`
+const SUID = '/tmp/mounts/suid'
+const [CLONE_NEWUSER, SIGCHLD] = [0x10000000, 17]
+
 const SCRIPT = [
   mountOver('bare/one', '-t tmpfs none'),
   mountOver('free', '-t tmpfs none'),
@@ -78,6 +86,10 @@ const SCRIPT = [
   'sleep 1000 & pid=$!',
   `${CALLS} sys ${nr('kill')} $pid 15 sys ${nr('kill')} $pid 0; kill -0 $pid; echo "alive $?"`,
   'kill -9 $pid; wait $pid; echo "ended $?"',
+  `${asApp} sys ${nr('execve')} s:${SUID} 0 0`,
+  `${asApp} sys ${nr('execve')} s:${CALLS} 0 0; echo "plain $?"`,
+  `${asApp} sys ${nr('unshare')} ${CLONE_NEWUSER}`,
+  `${asApp} sys ${nr('clone')} ${CLONE_NEWUSER + SIGCHLD} 0 0 0 0`,
 ].join('\n')
 
 export async function checkRefusedCalls(stage: RefusedCallsStage): Promise<void> {
@@ -100,6 +112,8 @@ export async function checkRefusedCalls(stage: RefusedCallsStage): Promise<void>
   const change = sensor.prepareHooks(new Set([...hooksOfActs(ALL_ACTS), ...kernelPolicy.hooksOf(profile.id)]))
   change.commit()
 
+  copyFileSync(join(root, CALLS), join(root, SUID))
+  chmodSync(join(root, SUID), 0o4755)
   const script = join(root, '/tmp/refused.sh')
   writeFileSync(script, SCRIPT)
   const enter = `echo $$ > ${cgroup}/cgroup.procs; exec unshare -m ${root === '' ? '' : `chroot ${root} `}/bin/sh`
@@ -136,6 +150,28 @@ export async function checkRefusedCalls(stage: RefusedCallsStage): Promise<void>
     'of each refusal there is one event',
     [...counts, signals.length].every((count) => count === (isRefused ? 1 : 0)),
     [counts, signals, ...detail],
+  )
+  const gains = (call: string) =>
+    own.filter(({ text, isRefused: one, gained }) => one && gained !== 0n && text.endsWith(call)).length
+  check(
+    isRefused
+      ? 'a set-user-id program is refused before it runs'
+      : 'a set-user-id program that no hook can refuse runs',
+    said(`${nr('execve')} -1`) === isRefused && gains(SUID) === (isRefused ? 1 : 0),
+    detail,
+  )
+  check(
+    'a program that gives nothing runs',
+    said('plain 0') && run.stdout.split(`${nr('execve')} -1`).length < 3,
+    detail,
+  )
+  const namespaces = [`${nr('unshare')} -1`, `${nr('clone')} -1`].map(said)
+  const canRefuseNamespaces = isRefused && sensor.refusals.gain.includes('namespace')
+  check(
+    canRefuseNamespaces ? 'a user namespace is refused, by unshare and by clone' : 'a user namespace is made',
+    namespaces.every((one) => one === canRefuseNamespaces) &&
+      [gains(' unshare'), gains(' clone')].every((count) => count === (canRefuseNamespaces ? 1 : 0)),
+    [namespaces, ...detail],
   )
   const spared = own.filter(({ action }) => action === Action.SPARED)
   check('what was spared says so', spared.length === (isRefused ? 2 : 0), [spared, ...detail])
