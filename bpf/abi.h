@@ -73,6 +73,7 @@ enum hg_rung {
 	HG_RUNG_LSM = 1,	/* before the act, and may refuse it */
 	HG_RUNG_CGROUP = 2,	/* before the act, and may refuse it */
 	HG_RUNG_SYSCALL = 3,	/* at the entry or the end of the call */
+	HG_RUNG_FUNCTION = 4,	/* fexit: at the end of a function of the kernel */
 };
 
 /* Why an attempt was lost or cut; the index of `drops` and a label of the exported counter. */
@@ -138,7 +139,8 @@ enum hg_act {
 	HG_ACT_DUP = 35,
 	HG_ACT_IPC = 36,	  /* memory, queues and semaphores that processes share by a key or name */
 	HG_ACT_UNIX_CONNECT = 37, /* connects of other sockets come from their own hooks */
-	HG_ACT_MAX = 38,
+	HG_ACT_CAPABLE = 38,	  /* no call of its own: the kernel asked whether the process has a capability */
+	HG_ACT_MAX = 39,
 };
 
 /* Opcodes of an io_uring that do what an act of that name does: ev_call.nr with HG_CALL_IO_URING. Values: include/uapi/linux/io_uring.h. */
@@ -450,7 +452,8 @@ struct ev_call {
 	__u64 args[6]; /* as the call had them; 32 bits each through ia32 and aarch32 */
 	__u64 facts
 		[4]; /* after the call. setuid: real, effective, saved, fs user; setgid: groups; capset: effective, permitted,
-			  * inheritable, ambient; open: flags, mode, resolve, and of a device its numbers (new_encode_dev form) */
+			  * inheritable, ambient; open: flags, mode, resolve, and of a device its numbers (new_encode_dev form);
+			  * capable: the capability, and the inode number of the user namespace that it is asked in */
 	__u64 inode;
 	__u64 target_start_ns;
 	__u64 target_cgroup_id; /* of the process acted on; of a unix socket, its peer's */
@@ -614,6 +617,7 @@ struct map_said_number {
 /* Value of `capability_rules`, key: profile id. Rules that act. */
 struct map_capability_rules {
 	__u64 gain;			     /* rules about what a process comes to hold */
+	__u64 use;			     /* … about what it uses */
 	__u64 violated[HG_CAPABILITIES_MAX]; /* by capability: the rules that it violates */
 };
 

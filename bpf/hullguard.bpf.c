@@ -36,6 +36,7 @@
 #include "programs/lsm_mount.bpf.c"
 #include "programs/lsm_signal.bpf.c"
 #include "programs/lsm_capable.bpf.c"
+#include "programs/capable.bpf.c"
 
 const volatile struct abi_anchor cfg_abi_anchor = {};
 

@@ -75,4 +75,10 @@ int BPF_PROG(trial_ring_overflow)
 	return 0;
 }
 
+SEC("tp_btf/cap_capable")
+int BPF_PROG(trial_cap_capable)
+{
+	return 0;
+}
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

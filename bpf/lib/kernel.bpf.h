@@ -298,6 +298,10 @@ struct cred {
 	kernel_cap_t cap_ambient;
 };
 
+struct user_namespace {
+	struct ns_common ns;
+};
+
 struct thread_info {
 	unsigned long flags; /* arm64: TIF_32BIT */
 	__u32 status;	     /* x86: TS_COMPAT */
@@ -326,6 +330,7 @@ struct task_struct {
 	struct list_head ptrace_entry;
 	struct nsproxy *nsproxy;
 	struct signal_struct *signal;
+	const struct cred *real_cred;
 	const struct cred *cred;
 	struct css_set *cgroups;
 	void *worker_private;

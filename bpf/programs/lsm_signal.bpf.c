@@ -102,6 +102,16 @@ __noinline int signal__judge(__u32 slot, __u64 root_id, __u32 may_kill)
 	return 1;
 }
 
+/* Is it sent with another's credentials, as drivers do? The argument is read as a number: newer verifiers take a pointer of a hook for
+ * one that is never NULL, and drop the test of it. */
+static __always_inline bool signal__has_cred(const unsigned long long *args)
+{
+	__u64 cred = 0;
+
+	bpf_probe_read_kernel(&cred, sizeof(cred), &args[3]);
+	return cred != 0;
+}
+
 SEC("lsm/task_kill")
 int BPF_PROG(on_task_kill, struct task_struct *target, struct kernel_siginfo *info, int sig, const struct cred *cred,
 	     int ret)
@@ -116,8 +126,7 @@ int BPF_PROG(on_task_kill, struct task_struct *target, struct kernel_siginfo *in
 	struct scratch *scratch;
 	int is_refused = 0;
 
-	/* With credentials it is sent for another: of a driver's doing. */
-	if (ret || cred || !settings || !signal__is_terminating(sig) || target->tgid == task->tgid)
+	if (ret || !settings || !signal__is_terminating(sig) || target->tgid == task->tgid || signal__has_cred(ctx))
 		return ret;
 	target_state = task__state(target->group_leader);
 	if (!target_state)

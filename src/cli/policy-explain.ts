@@ -11,7 +11,7 @@ import { FALCO_POLICY } from '../agent/rules/verdicts.js'
 import { findHierarchy } from '../container/cgroup-fs.js'
 import type { BoundSources } from '../match/conditions/bounds.js'
 import { compileProgram } from '../match/program.js'
-import type { Policy, Rule } from '../policy/model.js'
+import type { CapabilityRule, Policy, Rule } from '../policy/model.js'
 import { type ContainerRef, HOST } from '../record/model.js'
 import { visible } from '../record/visible.js'
 import { lowerProfile } from '../respond/lower.js'
@@ -25,6 +25,7 @@ import {
   MOUNT_DECISIONS,
   type Refusals,
   SIGNAL_DECISION,
+  USE_DECISION,
 } from '../sensor/refusals.js'
 import { hookOf } from '../sensor/rungs.js'
 import { HullguardError } from '../telemetry/errors.js'
@@ -114,6 +115,7 @@ function hooksOf(rule: Rule, refuses: Refusals): string {
         .map(hookOf)
         .join(', ')
     case 'capability':
+      if (rule.when === 'use') return hookOf(USE_DECISION)
       return gainDecisions(refuses).map(hookOf).join(', ')
     case 'mount':
       return MOUNT_DECISIONS.map(hookOf).join(', ')
@@ -164,11 +166,11 @@ function explain(policy: Policy, here: Refusals | undefined): Explanation[] {
 const WITH_LSM = 'where the kernel runs BPF LSM programs (`hullguard doctor` says)'
 
 /** `here`: undefined when no host is meant. */
-function guaranteeOf({ kind }: Rule, action: string, isKernel: boolean, here: Refusals | undefined): string {
+function guaranteeOf(rule: Rule, action: string, isKernel: boolean, here: Refusals | undefined): string {
   if (action === 'alert') return 'alerts only'
   if (!isKernel)
     return action === 'deny' ? 'alerts only: no hook can refuse it' : 'kills after the fact, through a pidfd'
-  switch (kind) {
+  switch (rule.kind) {
     case 'exec':
       if (action === 'kill') return "kills before the new program's first instruction"
       if (here === undefined) return `the exec is refused (EPERM) ${WITH_LSM}, elsewhere it alerts only`
@@ -180,21 +182,26 @@ function guaranteeOf({ kind }: Rule, action: string, isKernel: boolean, here: Re
         return `the act is refused (EPERM)${here === undefined ? ` ${WITH_LSM}, elsewhere it alerts only` : ''}`
       return `refuses the act, then kills${here === undefined ? ` ${WITH_LSM}, elsewhere it kills after the fact, through a pidfd` : ''}`
     case 'capability':
-      if (action === 'deny')
-        return `the exec, or the making of the user namespace, is refused (EPERM)${here === undefined ? ` ${WITH_LSM}, elsewhere it alerts only` : ''}`
-      return `refuses the exec, or the making of the user namespace, then kills${here === undefined ? ` ${WITH_LSM}, elsewhere it kills after the fact, through a pidfd` : ''}`
+      return guaranteeOfCapability(rule, action, here)
     case 'mount':
     case 'signal': {
       const elsewhere = here === undefined ? ` ${WITH_LSM}, elsewhere it ` : ''
-      if (action === 'deny') return `the ${kind} is refused (EPERM)${elsewhere && `${elsewhere}alerts only`}`
-      const killed = kind === 'mount' ? 'kills' : 'kills the sender if it is in a container'
-      return `refuses the ${kind}, then ${killed}${elsewhere && `${elsewhere}kills after the fact, through a pidfd`}`
+      if (action === 'deny') return `the ${rule.kind} is refused (EPERM)${elsewhere && `${elsewhere}alerts only`}`
+      const killed = rule.kind === 'mount' ? 'kills' : 'kills the sender if it is in a container'
+      return `refuses the ${rule.kind}, then ${killed}${elsewhere && `${elsewhere}kills after the fact, through a pidfd`}`
     }
     case 'listen':
       return guaranteeOfListen(action, here)
     default:
       return 'kills at the entry of the call; the call itself may still take effect'
   }
+}
+
+function guaranteeOfCapability({ when }: CapabilityRule, action: string, here: Refusals | undefined): string {
+  const what = when === 'use' ? 'the use' : 'the exec, or the making of the user namespace,'
+  const elsewhere = here === undefined ? ` ${WITH_LSM}, elsewhere it ` : ''
+  if (action === 'deny') return `${what} is refused (EPERM)${elsewhere && `${elsewhere}alerts only`}`
+  return `refuses ${what.replace(/,$/, '')}, then kills${elsewhere && `${elsewhere}kills after the fact, through a pidfd`}`
 }
 
 function guaranteeOfListen(action: string, here: Refusals | undefined): string {

@@ -10,6 +10,7 @@ export function kindsNeeded(rule: Rule): readonly string[] {
     case 'file':
       return kindsOfAccess(accessesOf(rule))
     case 'capability':
+      if (rule.when === 'use') return ['capable']
       // more is held by exec, clone, setns and unshare; what was held before is known where the acts that lessen it are seen
       return ['exec', 'fork', 'setns', 'unshare', 'setuid', 'capset']
     case 'memory':

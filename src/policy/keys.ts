@@ -3,7 +3,7 @@
  * it, `policy fmt` orders keys as it does, and a test holds the documentation against it.
  */
 import { PRIORITIES } from '../record/model.js'
-import { FILE_ACCESSES, type RuleKind } from './model.js'
+import { CAPABILITY_WHENS, FILE_ACCESSES, type RuleKind } from './model.js'
 
 export type Shape =
   /** One readable line. */
@@ -53,7 +53,7 @@ export const PROTOCOLS = ['tcp', 'udp', 'any'] as const
 
 /** What an event of a test may be: the kinds of records that rules are judged on. */
 export const TEST_EVENT_KINDS: readonly string[] =
-  'exec fork exit connect syscall oom open unlink rename link symlink chmod chown mkdir rmdir truncate signal setuid setgid capset ptrace setns unshare mount umount pivot_root chroot bpf module memfd mmap mprotect prctl userfaultfd socket bind listen accept send recv dup close dns tls http'.split(
+  'exec fork exit connect syscall oom open unlink rename link symlink chmod chown mkdir rmdir truncate signal setuid setgid capset capable ptrace setns unshare mount umount pivot_root chroot bpf module memfd mmap mprotect prctl userfaultfd socket bind listen accept send recv dup close dns tls http'.split(
     ' ',
   )
 
@@ -80,7 +80,7 @@ const KIND_KEYS: Record<RuleKind, KeySpec> = {
   signal: { shape: map('signal'), note: 'Who may end processes of the container.' },
   syscall: { shape: map('syscall'), note: 'System calls that may or may not be made.' },
   mount: { shape: map('mount'), note: 'What may be mounted where.' },
-  capability: { shape: map('capability'), note: 'Capabilities that a process may gain.' },
+  capability: { shape: map('capability'), note: 'Capabilities that a process may gain, or use.' },
   memory: { shape: map('memory'), note: 'A bound of the memory in use.' },
   cpu: { shape: map('cpu'), note: 'A bound of the processor time in use.' },
   pids: { shape: map('pids'), note: 'A bound of the number of processes and threads.' },
@@ -152,7 +152,13 @@ const TABLE = {
   signal: lists({ is: 'one or list', of: map('signal entry') }, 'Senders'),
   syscall: lists(TEXTS, 'System calls'),
   mount: lists(entries('mount entry'), 'Mounts'),
-  capability: lists(TEXTS, 'Capabilities'),
+  capability: {
+    ...lists(TEXTS, 'Capabilities'),
+    when: {
+      shape: oneOf(CAPABILITY_WHENS),
+      note: '`gain` (when not given): that a process comes to hold one; `use`: that it uses one.',
+    },
+  },
   memory: {
     max: { shape: SIZE, note: 'Usage above it violates the rule.', isRequired: true },
     for: { shape: DURATION, note: 'How long it must stay above; nothing: at the first sample.' },

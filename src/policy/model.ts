@@ -167,9 +167,14 @@ export interface SyscallRule extends RuleBase {
   exceptions: readonly RuleException<number>[]
 }
 
+/** What of capabilities a rule is about: that a process comes to hold one, or that it uses one. */
+export const CAPABILITY_WHENS = ['gain', 'use'] as const
+export type CapabilityWhen = (typeof CAPABILITY_WHENS)[number]
+
 /** Capability numbers (CAP_*). */
 export interface CapabilityRule extends RuleBase {
   kind: 'capability'
+  when: CapabilityWhen
   allow?: ReadonlySet<number>
   deny: ReadonlySet<number>
   exceptions: readonly RuleException<number>[]

@@ -30,12 +30,14 @@ export function readLists<Entry extends Keyed>(
   field: Field,
   context: RuleContext,
   read: ReadEntry<Entry>,
+  otherKeys: readonly string[] = [],
 ): Lists<Entry> | undefined {
   const { reader } = context
+  const keys = [...LIST_KEYS, ...otherKeys]
   const kind = `\`${field.key}\``
   const fields = reader.map(field.value, kind)
   if (fields === undefined) return undefined
-  for (const other of fields.values()) if (!LIST_KEYS.includes(other.key)) reader.unknownKey(other, kind, LIST_KEYS)
+  for (const other of fields.values()) if (!keys.includes(other.key)) reader.unknownKey(other, kind, keys)
   const allowField = fields.get('allow')
   const denyField = fields.get('deny')
   if (allowField === undefined && denyField === undefined) {

@@ -2,7 +2,14 @@
 import { type Action, PRIORITIES, type Priority } from '../record/model.js'
 import { type LinkedCondition, readOutputText } from './conditions.js'
 import { ACTIONS, keysOf, RULE_KINDS } from './keys.js'
-import type { Rule, RuleException, RuleKind, SourceSpan } from './model.js'
+import {
+  CAPABILITY_WHENS,
+  type CapabilityWhen,
+  type Rule,
+  type RuleException,
+  type RuleKind,
+  type SourceSpan,
+} from './model.js'
 import { didYouMean } from './nearest.js'
 import type { Field, Node, NodeReader } from './node-reader.js'
 import * as entries from './parse-entries.js'
@@ -104,8 +111,12 @@ function readPart(
 ): Part | undefined {
   const { reader } = context
   /** A kind with entries of its own type. */
-  const listed = <Entry extends Keyed, Kept>(read: ReadEntry<Entry>, keep: (entry: Entry) => Kept) => {
-    const lists = readLists(field, context, read)
+  const listed = <Entry extends Keyed, Kept>(
+    read: ReadEntry<Entry>,
+    keep: (entry: Entry) => Kept,
+    otherKeys: readonly string[] = [],
+  ) => {
+    const lists = readLists(field, context, read, otherKeys)
     const exceptions = readExceptions(exceptionsField, kind, rule, context, read)
     if (lists === undefined) return undefined
     const allow = lists.allow?.map(keep)
@@ -130,8 +141,16 @@ function readPart(
       return finish(listed(readMount, entries.withoutKey), (base, part) => ({ ...base, ...part, kind }))
     case 'syscall':
       return finish(listed(entries.readSyscall, numberOf), (base, part) => ({ ...base, ...inSets(part), kind }))
-    case 'capability':
-      return finish(listed(entries.readCapability, numberOf), (base, part) => ({ ...base, ...inSets(part), kind }))
+    case 'capability': {
+      const when = readWhen(field, reader)
+      if (when === undefined) return undefined
+      return finish(listed(entries.readCapability, numberOf, ['when']), (base, part) => ({
+        ...base,
+        ...inSets(part),
+        kind,
+        when,
+      }))
+    }
     case 'memory':
       return threshold(readMemory(field, reader), withoutEntries(), (base, part) => ({ ...base, ...part, kind }))
     case 'cpu':
@@ -179,6 +198,19 @@ function readConditionPart(
     const live = putInExceptions(exceptions, linked, (entry) => entry)
     return own && live && { ...base, ...own, kind: 'condition', exceptions: live }
   }
+}
+
+/** Undefined: it is neither. */
+function readWhen(field: Field, reader: NodeReader): CapabilityWhen | undefined {
+  const node = reader.isMap(field.value) ? reader.map(field.value, '`capability`')?.get('when') : undefined
+  if (node === undefined) return 'gain'
+  const text = reader.text(node.value, '`when`')
+  if (text === undefined) return undefined
+  const found = CAPABILITY_WHENS.find((when) => when === text.text)
+  if (found !== undefined) return found
+  const help = didYouMean(text.text, CAPABILITY_WHENS) ?? 'one of `gain`, `use`'
+  reader.error('policy_bad_value', text.span, `${quoted(text.text)} is not what a capability rule can be about`, help)
+  return undefined
 }
 
 function numberOf({ number }: entries.NumberEntry): number {
@@ -298,7 +330,7 @@ const DENY_NEEDS: Partial<Record<RuleKind, { needs: string; help: string }>> = {
     help: '`hullguard doctor` says what this host can refuse; `action: kill` ends the process after the act',
   },
   capability: {
-    needs: '`deny` of what a process gains needs a kernel with the BPF LSM; on others the rule only alerts',
+    needs: '`deny` of capabilities needs a kernel with the BPF LSM; on others the rule only alerts',
     help: '`hullguard doctor` says what this host can refuse; `action: kill` ends the process after the act',
   },
   mount: {

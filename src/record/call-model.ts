@@ -46,6 +46,7 @@ export const CALL_KINDS = [
   'dup',
   'ipc',
   'unix_connect',
+  'capable',
 ] as const
 export type CallKind = (typeof CALL_KINDS)[number]
 
@@ -240,6 +241,11 @@ export const CALL_SHAPES: Readonly<Record<CallKind, CallShape>> = {
   send: { what: 'data was sent by sendto or sendmsg', parts: SOCKET, args: ['flags'] },
   recv: { what: 'data was received by recvfrom or recvmsg', parts: SOCKET, args: ['flags'] },
   unix_connect: { what: 'a unix socket was connected, or could not be', parts: SOCKET, args: [] },
+  capable: {
+    what: 'the kernel asked whether the process has a capability; `result` is its answer',
+    parts: [],
+    args: ['capability', 'user_ns'],
+  },
   dup: { what: 'a descriptor was duplicated', parts: SOCKET, args: ['old_fd', 'flags'] },
   ipc: {
     what: 'memory, a queue or semaphores that processes share were got by their key or name, or attached',

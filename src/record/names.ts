@@ -29,6 +29,7 @@ const ROW_COUNT = Kind.DUP - Kind.OPEN + 1
 const LATER_CALL_KINDS: Readonly<Partial<Record<CallKind, number>>> = {
   ipc: Kind.IPC,
   unix_connect: Kind.UNIX_CONNECT,
+  capable: Kind.CAPABLE,
 }
 export const CALL_KIND_NUMBERS = Object.fromEntries(
   CALL_KINDS.map((name, index) => [name, index < ROW_COUNT ? Kind.OPEN + index : laterNumber(name)]),

@@ -33,6 +33,7 @@ import {
   listenDecisions,
   MOUNT_DECISIONS,
   SIGNAL_DECISION,
+  USE_DECISION,
 } from '../sensor/refusals.js'
 import { encodeU32, encodeU64, type Sensor } from '../sensor/sensor.js'
 import { HullguardError, messageOf } from '../telemetry/errors.js'
@@ -114,6 +115,7 @@ export class KernelPolicy {
       ...fileDecisions(lowered.fileAccess, has),
       ...((lowered.listenRules & acting) === 0n ? [] : listenDecisions(this.#sensor.refusals)),
       ...((lowered.capabilities.gain & acting) === 0n ? [] : gainDecisions(this.#sensor.refusals)),
+      ...((lowered.capabilities.use & acting) === 0n ? [] : [USE_DECISION]),
       ...(isSaid(SaidKind.MOUNT) ? MOUNT_DECISIONS : []),
       ...(isSaid(SaidKind.SIGNAL) ? [SIGNAL_DECISION] : []),
     ]
@@ -176,7 +178,7 @@ export class KernelPolicy {
       ['end_nodes', ends.nodes],
     ] as const)
       for (const node of nodes) put(map, connectKey(profile, node), connectNode(node))
-    if (lowered.capabilities.gain !== 0n)
+    if ((lowered.capabilities.gain | lowered.capabilities.use) !== 0n)
       put('capability_rules', encodeU32(profile), encodeMapCapabilityRules(lowered.capabilities))
     for (const { map, key, value } of saidEntries(profile, lowered)) put(map, key, value)
     lowered.syscalls.forEach(({ abi, outside, killMask }) => {

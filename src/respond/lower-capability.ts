@@ -6,6 +6,8 @@ import { CAPABILITIES_MAX } from '../sensor/generated/abi.js'
 export interface CapabilityTable {
   /** Rules about what a process comes to hold. */
   readonly gain: bigint
+  /** … about what it uses. */
+  readonly use: bigint
   /** By capability. */
   readonly violated: readonly bigint[]
 }
@@ -24,7 +26,8 @@ export function lowerCapabilities(
   const mask = (wanted: (rule: CapabilityRule) => boolean) =>
     rules.reduce((sum, { id, rule }) => (wanted(rule) ? sum | bitOf(id) : sum), 0n)
   return {
-    gain: mask(() => true),
+    gain: mask(({ when }) => when === 'gain'),
+    use: mask(({ when }) => when === 'use'),
     violated: Array.from({ length: CAPABILITIES_MAX }, (_, number) =>
       mask(({ allow, deny }) => deny.has(number) || (allow !== undefined && !allow.has(number))),
     ),

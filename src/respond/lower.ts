@@ -47,6 +47,8 @@ const NO_SIGNAL_HOOK = 'this host has no hook that can refuse a signal (BPF LSM)
 const MOVE_UNTOLD =
   'of what move_mount(2) puts in place only the target is told beforehand: a rule that names source or type finds it after the act'
 const NO_GAIN_HOOK = 'this host has no hook that can refuse what a process gains (BPF LSM): found after the act'
+const NO_USES = 'this host has no hook that tells of the use of a capability: nothing can violate it here'
+const NO_USE_HOOK = 'this host has no hook that can refuse the use of a capability (BPF LSM): found after the act'
 const NO_FILE_HOOK = 'this host has no hook that can refuse what is done to files (BPF LSM): found after the act'
 
 export interface LowerOptions {
@@ -178,7 +180,7 @@ function weaknessOf({ rule, action }: Candidate, canDeny: boolean, refuses: Refu
     const left = accessesLeft(rule, refuses.fileAccess)
     return left === 0 ? undefined : `this host has no hook that can refuse ${namesOf(left)}: found after the act`
   }
-  if (rule.kind === 'capability') return gainsLeft(refuses)
+  if (rule.kind === 'capability') return rule.when === 'gain' ? gainsLeft(refuses) : undefined
   if (rule.kind === 'mount') return namesOnlyTargets(rule) ? undefined : MOVE_UNTOLD
   if (rule.kind === 'listen' && action === 'deny' && refuses.listen === 'bind') return BIND_ONLY
   return action === 'deny' && !canDeny
@@ -224,7 +226,9 @@ function whyNot(rule: Rule, action: Action, { refuses = NO_REFUSALS, accounts }:
       if (action === 'alert') return 'signal rules that only alert are judged in user space'
       return refuses.signal ? whyNotSignal(rule, accounts) : NO_SIGNAL_HOOK
     case 'capability':
+      if (rule.when === 'use' && refuses.areUsesUnseen && (action === 'alert' || !refuses.use)) return NO_USES
       if (action === 'alert') return 'capability rules that only alert are judged in user space'
+      if (rule.when === 'use') return refuses.use ? whyNotCapability(rule) : NO_USE_HOOK
       return refuses.gain.length > 0 ? whyNotCapability(rule) : NO_GAIN_HOOK
     case 'syscall':
       return rule.exceptions.some(({ condition }) => condition !== undefined)

@@ -101,6 +101,8 @@ const RECIPES: Readonly<Record<CallKind, Readonly<Record<string, Recipe>>>> = {
   recv: { recvfrom: { fdArg: 1, addressArg: 5 }, recvmsg: { fdArg: 1, addressArg: 2, flags: MESSAGE } },
   // other sockets' connects are seen by their own hooks
   unix_connect: { connect: fd1 },
+  // no call: whatever needs a capability asks for it
+  capable: {},
   dup: {
     dup: { flags: RESULT_FD, fdArg: 1 },
     dup2: { flags: RESULT_FD, fdArg: 1 },
@@ -236,7 +238,9 @@ const RING_MASK = RING_ACTS.reduce((mask, act) => mask | actBit(act), 0n)
 
 /** The programs that show acts: attached only while somebody wants one, since the tracepoint costs every syscall of the host. */
 const PROGRAMS: readonly { program: string; acts: bigint }[] = [
-  { program: 'on_sys_exit', acts: ALL_ACTS },
+  { program: 'on_sys_exit', acts: ALL_ACTS & ~actBit('capable') },
+  { program: 'on_capability_used', acts: actBit('capable') },
+  { program: 'on_capability_asked', acts: actBit('capable') },
   { program: 'on_signal', acts: actBit('signal') },
   ...['on_ring_submit_req', 'on_ring_submit_sqe', 'on_ring_complete', 'on_ring_overflow'].map((program) => ({
     program,

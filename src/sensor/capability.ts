@@ -85,6 +85,8 @@ export function reportHost(hierarchy: SensorHierarchy): HostReport {
       const ring = sensor.whyRingsAreUnseen
       if (ring !== '')
         report.blindSpots.push(`io_uring: what a ring does is not seen on this kernel, but for connects: ${ring}`)
+      const uses = sensor.whyUsesAreUnseen
+      if (uses !== '') report.blindSpots.push(`uses of capabilities are not seen on this kernel: ${uses}`)
     } finally {
       sensor.close()
     }

@@ -23,6 +23,7 @@ const TRACEPOINT_TRIALS: Readonly<Record<string, string>> = {
   on_ring_submit_sqe: 'trial_ring_submit_sqe',
   on_ring_complete: 'trial_ring_complete',
   on_ring_overflow: 'trial_ring_overflow',
+  on_capability_asked: 'trial_cap_capable',
 }
 const ALL_TRIALS = [...TRIALS.map(({ program }) => program), ...Object.values(TRACEPOINT_TRIALS)]
 const LSM_LIST = '/sys/kernel/security/lsm'
@@ -108,6 +109,8 @@ export function loadByTrying(make: (skip: readonly string[]) => NativeSensor): L
     const reason = tried === 'lsm' || tried === 'fentry' ? rungs.get(tried) : undefined
     if (reason !== undefined) missing.set(program, reason)
   }
+  // both would tell the same question; the first knows more of it
+  if (!missing.has('on_capability_used')) missing.set('on_capability_asked', 'fexit/security_capable is there')
   for (;;) {
     const native = make([...missing.keys()])
     try {

@@ -11,6 +11,10 @@ export interface Refusals {
   readonly listen: 'listen' | 'bind' | 'none'
   readonly mount: boolean
   readonly signal: boolean
+  /** The use of a capability. */
+  readonly use: boolean
+  /** No hook tells of uses. */
+  readonly areUsesUnseen: boolean
   /** How a process gains capabilities, of the ways that can be refused. */
   readonly gain: readonly ('exec' | 'namespace')[]
 }
@@ -21,6 +25,8 @@ export const NO_REFUSALS: Refusals = {
   listen: 'none',
   mount: false,
   signal: false,
+  use: false,
+  areUsesUnseen: false,
   gain: [],
 }
 /** What a kernel with BPF LSM and fexit programs can. */
@@ -30,6 +36,8 @@ export const ALL_REFUSALS: Refusals = {
   listen: 'listen',
   mount: true,
   signal: true,
+  use: true,
+  areUsesUnseen: false,
   gain: ['exec', 'namespace'],
 }
 
@@ -38,6 +46,8 @@ const LISTEN_DECISION = 'on_socket_listen'
 const BIND_DECISIONS = ['on_bind4', 'on_bind6']
 export const MOUNT_DECISIONS: readonly string[] = ['on_sb_mount', 'on_move_mount']
 export const SIGNAL_DECISION = 'on_task_kill'
+export const USE_DECISION = 'on_capable'
+const USE_RESULTS = ['on_capability_used', 'on_capability_asked']
 export const GAIN_EXEC_DECISION = 'on_bprm_creds'
 const GAIN_DECISIONS = { exec: GAIN_EXEC_DECISION, namespace: 'on_userns_create' } as const
 
@@ -65,6 +75,8 @@ export function refusalsOf(has: (program: string) => boolean): Refusals {
     listen: has(LISTEN_DECISION) ? 'listen' : BIND_DECISIONS.every(has) ? 'bind' : 'none',
     mount: MOUNT_DECISIONS.every(has),
     signal: has(SIGNAL_DECISION),
+    use: has(USE_DECISION),
+    areUsesUnseen: !USE_RESULTS.some(has),
     gain: (['exec', 'namespace'] as const).filter((way) => has(GAIN_DECISIONS[way])),
   }
 }
@@ -96,6 +108,7 @@ const DECISIONS: ReadonlyMap<number, string> = new Map([
   [Act.CHOWN, 'on_path_chown'],
   [Act.LISTEN, LISTEN_DECISION],
   [Act.SIGNAL, SIGNAL_DECISION],
+  [Act.CAPABLE, USE_DECISION],
   [Act.UNSHARE, GAIN_DECISIONS.namespace],
 ])
 const AF_INET = 2

@@ -175,6 +175,15 @@ export const RUNGS: readonly RungRow[] = [
   fileRow('on_path_chown', 'lsm/path_chown', 'chmod, chown (refuse)'),
   decisionRow('on_bprm_creds', 'lsm/bprm_creds_from_file', 'capability gained (refuse)', TO_REFUSE),
   decisionRow('on_userns_create', 'lsm/userns_create', 'capability gained (refuse)'),
+  row('on_capability_used', 'fexit/security_capable', 'capability used', {
+    ...{ ...ring, cost: 'one lookup', alternative: 'on_capability_asked' },
+  }),
+  row('on_capability_asked', 'tp_btf/cap_capable', 'capability used', {
+    ...{ ...ring, cost: 'one lookup', alternative: 'on_capability_used' },
+    note: `${ON_DEMAND}; SYS_ADMIN in calls that ask for memory is left out`,
+  }),
+  // asked behind the capability LSM: what a process has not is refused without it
+  decisionRow('on_capable', 'lsm/capable', 'capability used (refuse)', TO_REFUSE),
   decisionRow('on_sb_mount', 'lsm/sb_mount', 'mount (refuse)', TO_REFUSE),
   decisionRow('on_move_mount', 'lsm/move_mount', 'mount (refuse)', 'move_mount: by its target alone'),
   decisionRow('on_task_kill', 'lsm/task_kill', 'signal (refuse)', TO_REFUSE),

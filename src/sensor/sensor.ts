@@ -251,6 +251,14 @@ export class Sensor {
     return (submits.includes('') ? '' : (submits[0] ?? '')) || (this.missing.get('on_ring_complete') ?? '')
   }
 
+  /** '' when uses of capabilities are seen. */
+  get whyUsesAreUnseen(): string {
+    const [used, asked] = ['on_capability_used', 'on_capability_asked'].map(
+      (program) => this.missing.get(program) ?? '',
+    )
+    return used === '' || asked === '' ? '' : (used ?? '')
+  }
+
   /** The syscall tracepoint costs every syscall of the host: it is attached only while something asks for it. */
   setSyscallsWanted(isWanted: boolean): void {
     const wanted = new Set(this.#hooks.onDemand)

@@ -208,6 +208,7 @@ export const callRule: fc.Arbitrary<Rule> = fc.oneof(
   fc.tuple(common, lists(capability, 12)).map(([base, { allow, deny, exceptions }]) => ({
     ...base,
     kind: 'capability' as const,
+    when: 'gain' as const,
     deny: new Set(deny),
     exceptions,
     ...(allow === undefined ? {} : { allow: new Set(allow) }),

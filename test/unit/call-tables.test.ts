@@ -11,6 +11,8 @@ import { FILE_ACCESSES as FILE_ACCESS_COUNT, FileAccess } from '../../src/sensor
 const toldAs = (name: string) => name.replace(/(?<=\D)(?:32|64)$/, '')
 /** Other sockets' connects are an event of their own, so a type of this one's own tells it apart. */
 const OWN_TYPE = 'unix_connect'
+/** Whatever needs a capability asks for it. */
+const WITHOUT_CALL = 'capable'
 const isAct = (kind: string): boolean => CALL_KINDS.some((act) => act === kind)
 
 test('each call that a rule can name and that the probes report is the same act to the sensor', () => {
@@ -18,6 +20,7 @@ test('each call that a rule can name and that the probes report is the same act 
   for (const { name, kind } of EVENT_TYPES) {
     if (kind === undefined)
       assert.equal(actOfCall(name), undefined, `${name} is reported, yet rules are told it is not`)
+    else if (kind === WITHOUT_CALL) assert.deepEqual(callNames(kind), [])
     else if (isAct(kind)) {
       assert.equal(actOfCall(name === OWN_TYPE ? 'connect' : name), kind, name)
       count++

@@ -319,6 +319,25 @@ test('capability rules that act become a table by capability; how a host cannot 
   assert.match(blind.notLowered[0]?.reason ?? '', /no hook that can refuse what a process gains/)
 })
 
+test('rules about uses of capabilities stand in a mask of their own; where no hook tells of uses they say so', () => {
+  const rules =
+    rule('used', 'capability: { deny: [SYS_CHROOT], when: use }', 'action: deny') +
+    rule('gained', 'capability: { deny: [SYS_CHROOT], when: gain }', 'action: kill') +
+    rule('told', 'capability: { deny: [SYS_CHROOT], when: use }')
+  const lowered = lower(rules, { refuses: ALL_REFUSALS })
+  const { gain, use, violated } = lowered.capabilities
+  assert.deepEqual([lowered.ruleIds, gain, use, violated[18]], [[0, 1], 2n, 1n, 3n])
+  assert.deepEqual(
+    lowered.weakened.map(({ rule: id }) => id),
+    [1],
+  )
+  const refusing = lower(rules, { refuses: { ...ALL_REFUSALS, areUsesUnseen: true } })
+  assert.deepEqual(refusing.ruleIds, [0, 1])
+  assert.match(refusing.notLowered[0]?.reason ?? '', /no hook that tells of the use of a capability/)
+  const telling = lower(rules, { refuses: { ...ALL_REFUSALS, use: false } })
+  assert.match(telling.notLowered[0]?.reason ?? '', /no hook that can refuse the use of a capability/)
+})
+
 test('a rule for whose entries there is no room stays in user space, the next smaller one does not', () => {
   const senders = (from: number, count: number) =>
     Array.from({ length: count }, (_, at) => `{ user: ${from + at} }`).join(', ')

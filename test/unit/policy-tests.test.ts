@@ -248,3 +248,32 @@ test('`policy test --events` runs both: the tests, and the trial on the capture'
     /^web: no shells\n {2}\d+ hits?\n[\s\S]*FAILED web: a\n[\s\S]*1 test of 1 policy: 0 passed, 1 failed\n$/,
   )
 })
+
+test('what a process uses is another thing than what it gains', () => {
+  const outcomes = outcomesOf(`policy: uses
+containers: all
+rules:
+  - rule: not gained
+    capability: { deny: [SYS_ADMIN] }
+  - rule: not used
+    capability: { deny: [SYS_ADMIN, SYS_CHROOT], when: use }
+  - rule: asked
+    condition: evt.type = capable and evt.res = EPERM
+tests:
+  - { test: used, event: { capable: { capability: SYS_ADMIN } }, expect: not used }
+  - { test: gained, event: { exec: { path: /bin/su, gains: [SYS_ADMIN] } }, expect: not gained }
+  - { test: another, event: { capable: { capability: CHOWN, call: chown } }, expect: none }
+  - { test: not granted, event: { capable: { capability: SYS_CHROOT, result: -1 } }, expect: asked }
+  - { test: misspelt, event: { capable: { capability: SYS_ROOT } }, expect: none }
+`)
+  assert.deepEqual(
+    outcomes.map(({ test: { name }, passed, hits }) => [name, passed, hits]),
+    [
+      ['used', true, ['not used']],
+      ['gained', true, ['not gained']],
+      ['another', true, []],
+      ['not granted', true, ['asked']],
+      ['misspelt', false, []],
+    ],
+  )
+})

@@ -2,6 +2,7 @@
  * Arguments of calls as text: flags by name, modes in octal, requests by name. By name and not by number, since that is how a
  * person and a rule speak of them; what has no name here stays a hexadecimal number.
  */
+import { capabilityName } from '../../policy/capabilities.js'
 import { ABI_32_BITS, ABI_NAMES } from '../../policy/syscalls.js'
 import type { CallKind } from '../../record/call-model.js'
 import { IA32_IPC } from '../../sensor/call-recipes.js'
@@ -187,6 +188,7 @@ const READERS: Readonly<Record<CallKind, Reader>> = {
   umount: (event) => ({ flags: flagNames(UMOUNT_FLAGS, low32(event.args(1))) }),
   pivot_root: () => ({}),
   unix_connect: () => ({}),
+  capable: (event) => ({ capability: capabilityName(low32(event.facts(0))), user_ns: String(event.facts(1)) }),
   chroot: () => ({}),
   bpf: (event) => ({ cmd: BPF_COMMANDS[low32(event.args(0))] ?? String(low32(event.args(0))) }),
   module: (event, call, { raw }) => ({

@@ -1,6 +1,6 @@
 /** What an event is to conditions (`evt.type`, by its place in TOLD_TYPES), and the hook by which records name where it came from. */
 import { TOLD_TYPES } from '../../record/fields/events.js'
-import { Act, CallFlag, type EvCall } from '../../sensor/generated/abi.js'
+import { Act, CallFlag, type EvCall, Rung } from '../../sensor/generated/abi.js'
 import type { NameKind } from '../../sensor/names/streams.js'
 import { decisionOf } from '../../sensor/refusals.js'
 import { RUNGS } from '../../sensor/rungs.js'
@@ -19,11 +19,16 @@ export const NAME_TYPES: Readonly<Record<NameKind, number>> = {
 }
 /** A call that no rule can name. */
 const UNTOLD_TYPE = -1
+/** Acts that are not told by the name of their call. */
+const OWN_TYPES: ReadonlyMap<number, string> = new Map([
+  [Act.UNIX_CONNECT, 'unix_connect'],
+  [Act.CAPABLE, 'capable'],
+])
 /** By the name of a call. */
 const CALL_TYPES: ReadonlyMap<string, number> = new Map(TOLD_TYPES.map((name, index) => [name, index]))
 
 export function callType(event: EvCall): number {
-  return CALL_TYPES.get(event.act === Act.UNIX_CONNECT ? 'unix_connect' : callName(event)) ?? UNTOLD_TYPE
+  return CALL_TYPES.get(OWN_TYPES.get(event.act) ?? callName(event)) ?? UNTOLD_TYPE
 }
 
 /** Of a program its hook, without the family where that is a tracepoint. */
@@ -37,5 +42,7 @@ export function hookName(program: string): string {
 
 export function callHook(event: EvCall): string {
   if ((event.flags & CallFlag.DECISION) !== 0) return hookName(decisionOf(event))
+  if (event.act === Act.CAPABLE)
+    return hookName(event.rung === Rung.FUNCTION ? 'on_capability_used' : 'on_capability_asked')
   return event.act === Act.SIGNAL ? 'signal_generate' : 'sys_exit'
 }

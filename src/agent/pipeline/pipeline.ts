@@ -263,6 +263,7 @@ export class Pipeline implements EventHandler {
     const call = { event, entry, identity, target: target?.ref.state === 'container' ? target : undefined }
     const judgedFor = matchCall(set, call, context.sources.users, this.#hits)
     const gained = this.#gained.match(set, identity.ref, event, this.#hits)
+    this.#gained.matchUse(set, identity.ref, event, this.#hits)
     const isHit = this.#hits.count > 0 || this.#conditionHits > 0 || event.action !== Action.NONE
     if (!isHit && !this.#options.isActRecorded(event.act)) return
     const draft = this.#options.drafts.call(event, identity.ref, entry, (id) => this.#options.table.lookup(id)?.ref)

@@ -129,11 +129,13 @@ function execEvent(values: TestValues, header: Record<string, FieldInput>, actor
 
 /** Names of capabilities that the process comes to hold. */
 function gainsOf(values: TestValues): bigint {
-  return values.texts('gains', []).reduce((set, name) => {
-    const number = capabilityNumber(name)
-    if (number === undefined) throw new TestFault(`there is no capability \`${name}\``)
-    return set | (1n << BigInt(number))
-  }, 0n)
+  return values.texts('gains', []).reduce((set, name) => set | (1n << BigInt(numberOfCapability(name))), 0n)
+}
+
+function numberOfCapability(name: string): number {
+  const number = capabilityNumber(name)
+  if (number === undefined) throw new TestFault(`there is no capability \`${name}\``)
+  return number
 }
 
 const PROTOS: Readonly<Record<string, number>> = { tcp: 6, udp: 17, other: 132 }
@@ -211,6 +213,7 @@ const CALLS: Readonly<Record<CallKind, string>> = {
   ipc: 'shmget',
   dup: 'dup3',
   unix_connect: 'connect',
+  capable: 'mount',
 }
 
 /** Descriptor that an open returns in a test: the first after the standard ones. */
@@ -283,6 +286,8 @@ function argumentsOf(act: CallKind, values: TestValues): Record<string, FieldInp
       return { args: [wordOf(act, 'request', values, 'PTRACE_ATTACH')] }
     case 'socket':
       return domainOf(values)
+    case 'capable':
+      return { facts: [BigInt(numberOfCapability(values.text('capability', '')))] }
     case 'mount':
       return { tag: text(values.text('type', '')) }
     default:

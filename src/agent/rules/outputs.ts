@@ -13,7 +13,7 @@ export interface Found {
 }
 
 export function describe(rule: Rule, draft: RecordDraft, { reading, gained = 0n }: Found = {}): string {
-  const act = rule.kind === 'capability' ? gainOf(draft, gained) : actOf(draft)
+  const act = rule.kind === 'capability' && draft.call?.act !== 'capable' ? gainOf(draft, gained) : actOf(draft)
   return `${rule.name}: ${reading ?? act} in ${whereOf(draft)}`
 }
 
@@ -33,7 +33,7 @@ function whoOf({ process }: RecordDraft): string {
 }
 
 function actOf(draft: RecordDraft): string {
-  const { exec, connect, syscall, sample, process } = draft
+  const { exec, connect, syscall, sample, call, process } = draft
   const who = whoOf(draft)
   if (exec !== undefined) {
     const via = exec.file === exec.path ? '' : ` (${exec.script === '' ? 'is' : 'run by'} ${exec.file})`
@@ -43,6 +43,7 @@ function actOf(draft: RecordDraft): string {
     const host = connect.family === 'ipv6' ? `[${connect.ip}]` : connect.ip
     return `${who} connected to ${host}:${connect.port}/${connect.proto}`
   }
+  if (call?.act === 'capable') return `${who} used ${call.args.capability} in ${call.call || 'no call'}`
   if (syscall !== undefined) return `${who} called ${syscall.name}`
   if (sample !== undefined) {
     const usedBytes = sample.memoryCurrentBytes - sample.memoryInactiveFileBytes

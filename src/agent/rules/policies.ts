@@ -120,7 +120,9 @@ export class Policies {
 
   /** Some rule is about what processes come to hold. */
   get followsCapabilities(): boolean {
-    return this.#current.program.rules.some(({ kind, enabled }) => kind === 'capability' && enabled)
+    return this.#current.program.rules.some(
+      (rule) => rule.kind === 'capability' && rule.when === 'gain' && rule.enabled,
+    )
   }
 
   /** Names in DNS, TLS and HTTP, by anyone. */

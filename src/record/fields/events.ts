@@ -56,12 +56,14 @@ const CALLS: Readonly<Record<CallKind, readonly string[]>> = {
   send: ['sendto', 'sendmsg'],
   recv: ['recvfrom', 'recvmsg'],
   unix_connect: ['unix_connect'],
+  capable: ['capable'],
   dup: ['dup', 'dup2', 'dup3'],
   ipc: ['shmget', 'shmat', 'msgget', 'semget', 'mq_open'],
 }
 
 /** Where there is more to say of a kind. */
 const NOTES: Readonly<Partial<Record<CallKind, string>>> = {
+  capable: 'a use of a capability, when the kernel asks for it, not on the quiet; of this system alone',
   unix_connect: 'a connect of a unix socket, when the call has returned; of this system alone',
 }
 

@@ -66,6 +66,7 @@ export const Kind = {
   HTTP: 51,
   IPC: 52,
   UNIX_CONNECT: 53,
+  CAPABLE: 54,
 } as const
 
 export const ContainerState = {

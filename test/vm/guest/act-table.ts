@@ -4,7 +4,7 @@
  * script do it and add a row; acts that are system calls stand in call-acts.ts and are done by a static program.
  */
 import type { CallKind } from '../../../src/record/model.js'
-import { Act, Action, Kind } from '../../../src/sensor/generated/abi.js'
+import { Act, Action, Kind, Rung } from '../../../src/sensor/generated/abi.js'
 import { CALL_ROWS } from './call-acts.js'
 
 export interface Seen {
@@ -18,6 +18,7 @@ export interface Seen {
   isRefused: boolean
   /** Capabilities; bit n: capability n. */
   gained: bigint
+  rung: number
   /** Done by an io_uring. */
   isRing: boolean
   /** Of the process that does this row of call-acts.ts; -1: of another. */
@@ -30,9 +31,13 @@ export interface ActRow {
   hook: string
   /** A row that stands in for the hook where it refused. */
   upperHook?: string
+  /** What stands in for the hook where the kernel takes programs at its functions. */
+  functionHook?: string
   isEvent(seen: Seen): boolean
   /** Not where no unified cgroup hierarchy is. */
   needsNetworkHooks?: boolean
+  /** Not where uses of capabilities are not seen. */
+  needsUses?: boolean
 }
 
 /** Done in a folder in which a rule refuses everything: each leaves the folder as it was where the kernel can refuse. */
@@ -138,7 +143,7 @@ export const ACTS: readonly ActRow[] = [
     event: 'unshare',
     act: 'deny a user namespace',
     upperHook: 'lsm/userns_create',
-    isEvent: ({ kind, code, gained }) => kind === 'call' && code === Act.UNSHARE && gained !== 0n,
+    isEvent: ({ kind, code, row }) => kind === 'call' && code === Act.UNSHARE && row >= CALL_ROWS.length,
   },
   {
     event: 'signal',
@@ -146,6 +151,16 @@ export const ACTS: readonly ActRow[] = [
     hook: 'tp_btf/signal_generate',
     upperHook: 'lsm/task_kill',
     isEvent: ({ kind, code, row }) => kind === 'call' && code === Act.SIGNAL && row >= CALL_ROWS.length,
+  },
+  {
+    event: 'capable',
+    act: 'deny a use of a capability',
+    hook: 'tp_btf/cap_capable',
+    upperHook: 'lsm/capable',
+    functionHook: 'fexit/security_capable',
+    needsUses: true,
+    isEvent: ({ kind, code, row, text }) =>
+      kind === 'call' && code === Act.CAPABLE && row >= CALL_ROWS.length && text.endsWith(' chroot'),
   },
   { ...connect, act: 'connect', isEvent: ({ kind, text }) => kind === 'connect' && text.endsWith(':82') },
   { ...connect, act: 'deny a connect', isEvent: ({ kind, text }) => kind === 'connect' && text.endsWith(':81') },
@@ -209,5 +224,6 @@ export function outcomeOf(event: Seen | undefined): string {
 }
 
 export function hookOf(row: ActRow, event: Seen | undefined): string {
+  if (event?.rung === Rung.FUNCTION && row.functionHook !== undefined) return row.functionHook
   return event?.isRefused === true && row.upperHook !== undefined ? row.upperHook : row.hook
 }

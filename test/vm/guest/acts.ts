@@ -92,6 +92,7 @@ const note = (kind: string, rest: Partial<Seen>) =>
       signal: 0,
       isRefused: false,
       gained: 0n,
+      rung: 0,
       isRing: false,
       row: -1,
     },
@@ -129,6 +130,7 @@ const handler: EventHandler = {
       object: objectOf(event),
       action: event.action,
       isRefused: (event.flags & CallFlag.DECISION) !== 0 && event.rung === Rung.LSM,
+      rung: event.rung,
       gained: event.capGained,
       isRing: (event.flags & CallFlag.IO_URING) !== 0,
       row: rowPids.indexOf(event.pid),
@@ -285,6 +287,7 @@ async function main(): Promise<void> {
   })
   for (const row of ACTS) {
     if (row.needsNetworkHooks === true && !hasNetworkHooks) continue
+    if (row.needsUses === true && sensor.whyUsesAreUnseen !== '') continue
     const event = seen.find((one) => one.isRefused && row.isEvent(one)) ?? seen.find((one) => row.isEvent(one))
     check(`act: ${row.act}`, event !== undefined, run.stderr)
     console.log(JSON.stringify({ act: row.act, event: row.event, rung: hookOf(row, event), outcome: outcomeOf(event) }))

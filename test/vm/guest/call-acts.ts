@@ -84,6 +84,7 @@ const ROWS: Readonly<Record<CallKind, CallRow>> = {
   },
   dup: { act: 'duplicate a descriptor', words: sys('dup', 1) },
   ipc: { act: 'get shared memory', words: sys('shmget', 0x48474d, 4096, 0o1600) },
+  capable: { act: 'use a capability', words: sys('chroot', 's:/') },
   unix_connect: {
     act: 'connect to a unix socket',
     words: [...sys('socket', 1, STREAM, 0), ...sys('connect', '$0', 'un:/tmp/act-none', 110)],
@@ -106,6 +107,10 @@ const RING_ROWS: readonly (CallRow & { event: CallKind })[] = [
 const RING_CONNECT: Words = [...sys('socket', INET, STREAM, 0), 'ring', 16, '$0', 'in:127.0.0.1:83', 0, BYTES]
 
 const SYSCALL_HOOK = 'tp_btf/sys_exit'
+const HOOKS: Readonly<Partial<Record<CallKind, string>>> = {
+  signal: 'tp_btf/signal_generate',
+  capable: 'tp_btf/cap_capable',
+}
 
 const actOf = (kind: CallKind): number => CALL_KINDS.indexOf(kind === 'rmdir' && !HAS_RMDIR ? 'unlink' : kind) + 1
 
@@ -113,7 +118,8 @@ export const CALL_ROWS: readonly (ActRow & { words: Words })[] = [
   ...CALL_KINDS.map((kind, index) => ({
     event: kind,
     ...ROWS[kind],
-    hook: kind === 'signal' ? 'tp_btf/signal_generate' : SYSCALL_HOOK,
+    hook: HOOKS[kind] ?? SYSCALL_HOOK,
+    ...(kind === 'capable' ? { functionHook: 'fexit/security_capable', needsUses: true } : {}),
     isEvent: ({ kind: of, code, isRing, row }: Seen) =>
       of === 'call' && code === actOf(kind) && !isRing && row === index,
   })),

@@ -12,7 +12,7 @@ import { syscallNumber } from '../../../src/policy/syscalls.js'
 import { HOST } from '../../../src/record/model.js'
 import type { KernelPolicy } from '../../../src/respond/kernel-policy.js'
 import { ALL_ACTS, hooksOfActs } from '../../../src/sensor/call-recipes.js'
-import { Action, CgroupState, Want } from '../../../src/sensor/generated/abi.js'
+import { Act, Action, CgroupState, Want } from '../../../src/sensor/generated/abi.js'
 import type { Sensor } from '../../../src/sensor/sensor.js'
 import type { Seen } from './act-table.js'
 
@@ -49,6 +49,12 @@ rules:
   - rule: nobody comes to administer
     capability: { deny: [SYS_ADMIN] }
     action: deny
+  - rule: nobody changes the root
+    capability: { deny: [SYS_CHROOT], when: use }
+    action: deny
+  - rule: nobody gets ahead
+    capability: { deny: [SYS_NICE], when: use }
+    action: kill
 ---
 policy: spent
 containers: all
@@ -88,6 +94,8 @@ const SCRIPT = [
   'kill -9 $pid; wait $pid; echo "ended $?"',
   `${asApp} sys ${nr('execve')} s:${SUID} 0 0`,
   `${asApp} sys ${nr('execve')} s:${CALLS} 0 0; echo "plain $?"`,
+  `${CALLS} sys ${nr('chroot')} s:/ sys ${nr('chroot')} s:/ sys ${nr('setpriority')} 0 0 5`,
+  `${CALLS} sys ${nr('setpriority')} 0 0 -5; echo "ahead $?"`,
   `${asApp} sys ${nr('unshare')} ${CLONE_NEWUSER}`,
   `${asApp} sys ${nr('clone')} ${CLONE_NEWUSER + SIGCHLD} 0 0 0 0`,
 ].join('\n')
@@ -140,7 +148,7 @@ export async function checkRefusedCalls(stage: RefusedCallsStage): Promise<void>
   check('a tripped breaker spares a mount', said('mount spared 0') && said('kept spared 1'), detail)
   check(
     isRefused ? 'a denied signal is refused, and its target lives' : 'a signal that no hook can refuse is sent',
-    said(`alive ${isRefused ? 0 : 1}`) && said(`${nr('kill')} ${isRefused ? -1 : 0}`),
+    said(`${nr('kill')} ${isRefused ? -1 : 0}`) && (said('alive 0') || !isRefused),
     detail,
   )
   check('a signal of another program is sent', said(isRefused ? 'ended 137' : 'ended 143'), detail)
@@ -166,12 +174,28 @@ export async function checkRefusedCalls(stage: RefusedCallsStage): Promise<void>
     detail,
   )
   const namespaces = [`${nr('unshare')} -1`, `${nr('clone')} -1`].map(said)
+  // the kernel makes none for who has changed its root
+  const isChrooted = root !== ''
   const canRefuseNamespaces = isRefused && sensor.refusals.gain.includes('namespace')
   check(
     canRefuseNamespaces ? 'a user namespace is refused, by unshare and by clone' : 'a user namespace is made',
-    namespaces.every((one) => one === canRefuseNamespaces) &&
+    namespaces.every((one) => one === (canRefuseNamespaces || isChrooted)) &&
       [gains(' unshare'), gains(' clone')].every((count) => count === (canRefuseNamespaces ? 1 : 0)),
     [namespaces, ...detail],
+  )
+  const uses = own.filter(({ code: act, isRefused: one }) => one && act === Act.CAPABLE).map(({ text }) => text)
+  check(
+    isRefused ? 'the use of a capability is refused each time, and told once' : 'what needs a capability is done',
+    run.stdout.split(`${nr('chroot')} ${isRefused ? -1 : 0}\n`).length === 3 &&
+      uses.filter((text) => text.endsWith(' chroot')).length === (isRefused ? 1 : 0),
+    [uses, ...detail],
+  )
+  check(
+    isRefused ? 'who uses what a kill rule denies is refused, and killed' : 'what a kill rule denies is done',
+    said(`ahead ${isRefused ? 137 : 0}`) &&
+      said(`${nr('setpriority')} 0`) &&
+      uses.filter((text) => text.endsWith(' setpriority')).length === (isRefused ? 1 : 0),
+    [uses, ...detail],
   )
   const spared = own.filter(({ action }) => action === Action.SPARED)
   check('what was spared says so', spared.length === (isRefused ? 2 : 0), [spared, ...detail])
