@@ -75,7 +75,9 @@ export interface RunningAgent {
 
 /** A cgroup is decided within 2 s; events that have waited longer are released as they are. */
 const HELD_MAX_MS = 3_000
+/** While there is something to look after, and else: a process that wakes costs more than what it then does. */
 const HOUSEKEEPING_MS = 1_000
+const IDLE_HOUSEKEEPING_MS = 10_000
 /** Several containers are often identified at once. */
 const READ_TASKS_PAUSE_MS = 20
 /** How often records that wait for a connection's result are looked at, while there are any. */
@@ -117,6 +119,7 @@ class Agent implements RunningAgent {
   #control: Server | undefined
   #recording: Recording | undefined
   #housekeeping: NodeJS.Timeout | undefined
+  #isHouseIdle = false
   #tasksTimer: NodeJS.Timeout | undefined
   #expireTimer: NodeJS.Timeout | undefined
   /** The last replacement of the rules in force; never rejects. */
@@ -194,6 +197,7 @@ class Agent implements RunningAgent {
     this.#kernel?.refillBudgets()
     if (mode === this.#mode) return
     this.#mode = mode
+    this.#keepHouseSoon()
     this.#options.log.info({ mode }, 'mode changed')
     this.#report('mode', `mode is now ${mode}`)
   }
@@ -290,7 +294,9 @@ class Agent implements RunningAgent {
     })
     this.#pipeline = pipeline
     this.#followTable()
-    sensor.start(pipeline, () => {})
+    sensor.start(pipeline, () => {
+      if (this.#isHouseIdle && this.#hasHousework) this.#keepHouseSoon()
+    })
     if (this.#table.hierarchy.kind === 'v1')
       this.#degraded(
         'connects are not seen: no unified cgroup hierarchy is mounted (mount -t cgroup2 none /sys/fs/cgroup/unified)',
@@ -318,9 +324,9 @@ class Agent implements RunningAgent {
       processes: this.#processes,
       counters,
     })
-    this.#resources.start()
+    this.#resources.follow()
     await this.#openDoor()
-    this.#housekeeping = setInterval(() => this.#keepHouse(), HOUSEKEEPING_MS)
+    this.#keepHouseSoon()
     this.#isStarted = true
     for (const identity of this.#table.containers()) this.#containerRecord('update', identity)
     this.#report('start', `watching in mode ${this.#mode}`)
@@ -384,6 +390,11 @@ class Agent implements RunningAgent {
     const wasHostWanted = policies.isHostWanted
     policies.activate(next)
     this.#hostNames.follow(policies.current.conditions.hostNames)
+    if (this.#isStarted) {
+      this.#memory?.follow()
+      this.#resources?.follow()
+      this.#keepHouseSoon()
+    }
     const whyNoNames = this.#sensor?.whyNoNames ?? ''
     if (policies.areNamesWanted && whyNoNames !== '')
       this.#degraded(`names in DNS, TLS and HTTP are not seen: ${whyNoNames}`)
@@ -477,6 +488,24 @@ class Agent implements RunningAgent {
     }
     this.#kernel?.refillBudgets()
     if (this.#pipeline?.hasOpenGaps === true && this.#sensor?.stats().waitingBytes === 0) this.#pipeline.flushGaps()
+    this.#scheduleHousekeeping(this.#hasHousework ? HOUSEKEEPING_MS : IDLE_HOUSEKEEPING_MS)
+  }
+
+  /** Something has to be looked after within a second. */
+  get #hasHousework(): boolean {
+    const isActing = this.#mode === 'block' && this.#kernel?.hasBudgets === true
+    const hasDeadline = this.#policies?.current.program.validUntilMs !== undefined
+    return isActing || hasDeadline || !this.#held.isEmpty || this.#pipeline?.hasOpenGaps === true
+  }
+
+  #keepHouseSoon(): void {
+    if (!this.#isStopping) this.#scheduleHousekeeping(HOUSEKEEPING_MS)
+  }
+
+  #scheduleHousekeeping(delayMs: number): void {
+    clearTimeout(this.#housekeeping)
+    this.#isHouseIdle = delayMs > HOUSEKEEPING_MS
+    this.#housekeeping = setTimeout(() => this.#keepHouse(), delayMs)
   }
 
   /** What is counted in the kernel and as plain numbers. After the end all stands as it was then. */
@@ -530,7 +559,7 @@ class Agent implements RunningAgent {
 
   async #stop(): Promise<CloseReport> {
     this.#isStopping = true
-    clearInterval(this.#housekeeping)
+    clearTimeout(this.#housekeeping)
     clearTimeout(this.#tasksTimer)
     this.#hostNames.close()
     clearTimeout(this.#expireTimer)

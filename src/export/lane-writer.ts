@@ -37,6 +37,8 @@ export interface LaneWriterHooks {
   onFault(lane: SpoolLane, error: unknown): Promise<boolean>
   /** A write succeeded. */
   onGood(lane: SpoolLane): void
+  /** A write waits for syncTick(), and none before it does. */
+  onDirty(): void
   /** So many bytes no longer wait in memory. */
   onTaken(bytes: number): void
   /** Records were given up before they reached a file; a gap record says so. */
@@ -172,7 +174,7 @@ export class LaneWriter {
     return this.#syncDue || this.#waiters.some(({ synced }) => synced)
   }
 
-  /** The activity lane's timer. */
+  /** The time of what onDirty() told of is up. */
   syncTick(): void {
     if (!this.#dirty) return
     this.#syncDue = true
@@ -223,6 +225,7 @@ export class LaneWriter {
     segment.lastSeq = lastSeq
     segment.hash = frame.hash
     this.#hash = frame.hash
+    if (!this.#dirty && !this.#syncEachFlush) this.#hooks.onDirty()
     this.#dirty = true
     this.lane.writtenSeq = lastSeq
     this.lane.onBytes(bytes.length)

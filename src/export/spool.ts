@@ -36,7 +36,8 @@ export class Spool {
   readonly #dir: string
   readonly #unlock: () => Promise<void>
   readonly #writers: Record<Lane, LaneWriter>
-  readonly #syncTimer: NodeJS.Timeout
+  /** Runs only while something waits to be synced. */
+  #syncTimer: NodeJS.Timeout | undefined
   /** Of earlier epochs, in the order to send. */
   #old: SpoolLane[] = []
   #totalBytes = 0
@@ -66,8 +67,6 @@ export class Spool {
       return new LaneWriter(spoolLane, lane === 'alert', segmentBytes, this.#hooks())
     }
     this.#writers = { alert: writer('alert'), activity: writer('activity') }
-    this.#syncTimer = setInterval(() => this.#writers.activity.syncTick(), options.syncMs)
-    this.#syncTimer.unref()
   }
 
   /** Throws data_dir_unusable or second_agent; nothing else stops an agent from starting. */
@@ -133,7 +132,7 @@ export class Spool {
   async close(): Promise<number> {
     if (this.#closed) return 0
     this.#closed = true
-    clearInterval(this.#syncTimer)
+    clearTimeout(this.#syncTimer)
     let lostCount = 0
     for (const name of LANES) {
       const count = await this.#writers[name].close()
@@ -193,6 +192,12 @@ export class Spool {
       },
       onLost: (lane, cause, count) => {
         this.#options.counters.add('delivery_records_lost_total', count, { lane: lane.lane, cause })
+      },
+      onDirty: () => {
+        this.#syncTimer ??= setTimeout(() => {
+          this.#syncTimer = undefined
+          this.#writers.activity.syncTick()
+        }, this.#options.syncMs).unref()
       },
       onGood: () => this.#setDegraded(false, 'the spool takes records again'),
       onFault: async (lane, error) => {

@@ -128,6 +128,12 @@ export class KernelPolicy {
     this.#lowered.delete(profileId)
   }
 
+  /** The kernel acts for some policy, and needs its allowance filled again. */
+  get hasBudgets(): boolean {
+    for (const { deny, kill } of this.#lowered.values()) if ((deny | kill) !== 0n) return true
+    return false
+  }
+
   /** Gives the kernel what the breaker still allows each policy. */
   refillBudgets(): void {
     for (const [policy, slot] of this.#slots) {

@@ -73,6 +73,10 @@ export class HeldEvents {
     return group.events.length
   }
 
+  get isEmpty(): boolean {
+    return this.#groups.size === 0
+  }
+
   cgroups(): bigint[] {
     return [...this.#groups.keys()]
   }

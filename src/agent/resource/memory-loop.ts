@@ -1,4 +1,7 @@
-/** The clock of memory readings: every second while a memory rule is in force, else every 10 s; samples every 10 s. */
+/**
+ * The clock of memory readings: every second while a memory rule is in force, else every 10 s; samples every 10 s. It wakes the
+ * process for nothing else.
+ */
 import { processesIn } from '../../container/cgroup-fs.js'
 import type { Identity } from '../../container/identity.js'
 import type { ContainerTable } from '../../container/table.js'
@@ -21,6 +24,10 @@ export interface MemoryLoopOptions {
   processes: ProcessTable
 }
 
+/** A timer may come this much early. */
+const TIMER_SLACK_MS = 50
+const FIRST_READING_MS = 1_000
+
 export class MemoryLoop {
   readonly #options: MemoryLoopOptions
   readonly #rules = new MemoryRules()
@@ -32,7 +39,12 @@ export class MemoryLoop {
   }
 
   start(): void {
-    this.#schedule()
+    this.#schedule(FIRST_READING_MS)
+  }
+
+  /** Other rules are in force. */
+  follow(): void {
+    this.#schedule(Math.min(this.#options.policies.memoryIntervalMs, FIRST_READING_MS))
   }
 
   stop(): void {
@@ -43,21 +55,18 @@ export class MemoryLoop {
     this.#rules.forget(containerId)
   }
 
-  #schedule(): void {
-    this.#timer = setTimeout(
-      () => {
-        this.#read()
-        this.#schedule()
-      },
-      Math.min(this.#options.policies.memoryIntervalMs, 1000),
-    )
+  #schedule(delayMs: number): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => {
+      this.#read()
+      this.#schedule(this.#options.policies.memoryIntervalMs)
+    }, delayMs)
   }
 
   #read(): void {
     const { sensor, table, policies, append, clock } = this.#options
     const nowMs = performance.now()
-    const isSampleDue = nowMs - this.#sampledAtMs >= SAMPLE_INTERVAL_MS
-    if (!isSampleDue && policies.memoryIntervalMs > 1000) return
+    const isSampleDue = nowMs - this.#sampledAtMs >= SAMPLE_INTERVAL_MS - TIMER_SLACK_MS
     if (isSampleDue) this.#sampledAtMs = nowMs
     for (const reading of sensor.readMemory()) {
       const identity = table.lookup(reading.cgroupId)

@@ -59,12 +59,16 @@ export class ResourceLoop {
     )
   }
 
-  start(): void {
-    this.#timer = setInterval(() => this.#look(), INTERVAL_MS)
+  /** Other rules are in force. */
+  follow(): void {
+    const isWanted = this.#options.policies.current.program.rules.some((rule) => isResourceRule(rule) && rule.enabled)
+    if (isWanted) this.#timer ??= setInterval(() => this.#look(), INTERVAL_MS)
+    else this.stop()
   }
 
   stop(): void {
     clearInterval(this.#timer)
+    this.#timer = undefined
   }
 
   forget(containerId: string): void {
@@ -74,10 +78,7 @@ export class ResourceLoop {
   }
 
   #look(): void {
-    const { table, policies } = this.#options
-    const { rules } = policies.current.program
-    if (!rules.some((rule) => isResourceRule(rule) && rule.enabled)) return
-    for (const identity of table.containers()) {
+    for (const identity of this.#options.table.containers()) {
       if (!identity.confirmed) continue
       const hits = this.#hitsOf(identity)
       if (hits.length > 0) this.#judge(identity, hits)
