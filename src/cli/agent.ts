@@ -8,6 +8,7 @@ import type { CommandSpec } from './command.js'
 import { makeLog } from './logging.js'
 import { rulebookOrExplain } from './rulebook.js'
 import { untilStopSignal } from './signals.js'
+import { boundYoungGeneration } from './young-generation.js'
 
 export const agentCommand: CommandSpec = {
   name: 'agent',
@@ -17,6 +18,7 @@ export const agentCommand: CommandSpec = {
     const collectors = settings.list('collector')
     if (collectors.length === 0)
       throw new HullguardError('usage', '--collector HOST:PORT is needed (or use `hullguard run`)')
+    boundYoungGeneration()
     const rulebook = await rulebookOrExplain(settings)
     if (rulebook === undefined) return 1
     const stopSignal = untilStopSignal()

@@ -11,6 +11,7 @@ import type { CommandSpec } from './command.js'
 import { makeLog } from './logging.js'
 import { rulebookOrExplain } from './rulebook.js'
 import { untilStopSignal } from './signals.js'
+import { boundYoungGeneration } from './young-generation.js'
 
 export const runCommand: CommandSpec = {
   name: 'run',
@@ -18,6 +19,7 @@ export const runCommand: CommandSpec = {
   options: [...AGENT_OPTIONS, 'retain-size', 'retain-days'],
   own: [{ flags: '--listen <HOST:PORT>', help: 'let other hosts connect to this collector too' }],
   async run(settings, { own }) {
+    boundYoungGeneration()
     const rulebook = await rulebookOrExplain(settings)
     if (rulebook === undefined) return 1
     const stopSignal = untilStopSignal()
