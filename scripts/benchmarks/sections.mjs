@@ -218,6 +218,7 @@ function memory(figures) {
     row(['of it without the ring, whose pages are mapped twice'], resident('agent', 'rss_without_ring')),
     row(['collector, resident'], resident('collector', 'rss')),
     row(['agent, CPU'], [share('agent'), ofAgent ?? NOT_RECORDED]),
+    row(['events it handled meanwhile'], [from([figures.value('agent', idle, 'events')], count) ?? NOT_RECORDED, '']),
     row(['collector, CPU'], [share('collector'), ofCollector ?? NOT_RECORDED]),
   ])
 }

@@ -227,7 +227,7 @@ export class LaneWriter {
     this.#hash = frame.hash
     if (!this.#dirty && !this.#syncEachFlush) this.#hooks.onDirty()
     this.#dirty = true
-    this.lane.writtenSeq = lastSeq
+    this.lane.wrote(segment, frame)
     this.lane.onBytes(bytes.length)
   }
 

@@ -47,12 +47,23 @@ interface Cursor {
   prevHash: Uint8Array
 }
 
+/** The end of a frame. */
+interface Place {
+  segment: Segment
+  offset: number
+  hash: Uint8Array
+}
+
 export class SpoolLane {
   readonly segments: Segment[] = []
   /** Highest that may be sent: it is in a file. */
   writtenSeq = 0n
   ackedSeq = 0n
   #cursor: Cursor | undefined
+  /** Written last and not sent yet: mostly that is next, and need not be read. */
+  #fresh: { frame: Frame; end: Place } | undefined
+  /** Where sending stands, while no cursor does. */
+  #passed: Place | undefined
   /** Next to send. */
   nextSeq = 1n
 
@@ -78,6 +89,12 @@ export class SpoolLane {
 
   get pendingCount(): bigint {
     return this.writtenSeq - this.ackedSeq
+  }
+
+  /** The frame is in the file, at its end. */
+  wrote(segment: Segment, frame: Frame): void {
+    this.writtenSeq = frame.lastSeq
+    this.#fresh = { frame, end: { segment, offset: segment.bytes, hash: frame.hash } }
   }
 
   /** Send again from the first that is not acknowledged. */
@@ -160,6 +177,13 @@ export class SpoolLane {
 
   async #read(segment: Segment): Promise<Frame | undefined> {
     if (segment.hole !== undefined || segment.firstSeq > this.nextSeq) return this.#gap(segment)
+    const fresh = this.#fresh
+    if (fresh?.end.segment === segment && fresh.frame.firstSeq === this.nextSeq) {
+      this.#fresh = undefined
+      await this.#closeCursor()
+      this.#passed = fresh.end
+      return fresh.frame
+    }
     const cursor = await this.#cursorIn(segment)
     const frame = cursor === undefined ? undefined : await readFrame(cursor)
     // While reading, the segment may have been given up or acknowledged: then look again.
@@ -189,7 +213,7 @@ export class SpoolLane {
       lastSeq,
       count: 1,
       replaces: true,
-      prevHash: this.#cursor?.prevHash ?? segment.prevHash,
+      prevHash: this.#cursor?.prevHash ?? this.#passed?.hash ?? segment.prevHash,
       hash,
       payload: gapPayload(place, 'spool', segment.hole ?? 'segment_missing', hash),
     }
@@ -197,10 +221,11 @@ export class SpoolLane {
 
   async #cursorIn(segment: Segment): Promise<Cursor | undefined> {
     if (this.#cursor?.segment === segment) return this.#cursor
+    const passed = this.#passed?.segment === segment ? this.#passed : undefined
     await this.#closeCursor()
     try {
       const handle = await open(segment.path, 'r')
-      this.#cursor = { segment, handle, offset: 0, prevHash: segment.prevHash }
+      this.#cursor = { segment, handle, offset: passed?.offset ?? 0, prevHash: passed?.hash ?? segment.prevHash }
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT') throw error
     }
@@ -210,6 +235,7 @@ export class SpoolLane {
   async #closeCursor(): Promise<void> {
     const cursor = this.#cursor
     this.#cursor = undefined
+    this.#passed = undefined
     await cursor?.handle.close()
   }
 

@@ -20,7 +20,7 @@ import { chainHash, type Frame, genesisHash } from '../../src/export/frame.js'
 import { Spool } from '../../src/export/spool.js'
 import type { SpoolLane } from '../../src/export/spool-lane.js'
 import type { DeliveryState, Exporter, ExporterOptions } from '../../src/export/types.js'
-import { decodeBatch } from '../../src/record/codec.js'
+import { BatchBuilder, decodeBatch } from '../../src/record/codec.js'
 import type { HullguardRecord } from '../../src/record/model.js'
 import { Counters } from '../../src/telemetry/counters.js'
 import { alertOf, hostActivity, SILENT, take, until } from '../support/delivery.js'
@@ -109,6 +109,71 @@ test('what one start spooled is found whole by the next, alerts first, and the c
       )
     }
   }
+})
+
+test('frames are given in order and chained, read again or as they were just written', async (t) => {
+  const dir = temporaryDir(t)
+  const spool = await openSpool(dir)
+  t.after(() => spool.close())
+  const lane = spool.lanes.find((each) => each.lane === 'activity')
+  assert.ok(lane)
+  let seq = 0n
+  const write = async (count: number) => {
+    for (let index = 0; index < count; index++) {
+      seq += 1n
+      const builder = new BatchBuilder('agent-1', spool.epoch, 'activity', seq)
+      for (const draft of take(hostActivity(Number(seq)), 1)) builder.add(draft)
+      spool.enqueue('activity', { firstSeq: seq, lastSeq: seq, count: 1, raw: builder.finish() })
+    }
+    await spool.reached('activity', seq, false)
+  }
+  const frames: Frame[] = []
+  const read = async (count: number) => {
+    for (let index = 0; index < count; index++) {
+      const frame = await lane.next()
+      assert.ok(frame)
+      frames.push(frame)
+    }
+  }
+  await write(1)
+  await read(1) // as written
+  await write(3)
+  await read(2) // from the file, behind what was never read
+  await read(1) // as written
+  await write(1)
+  await read(1)
+  await write(2)
+  await read(1)
+  await write(1) // the one before was not taken: it has to be read
+  await read(2)
+  assert.equal(await lane.next(), undefined)
+  let hash = genesisHash('agent-1', spool.epoch, 'activity')
+  for (const [index, frame] of frames.entries()) {
+    assert.equal(frame.firstSeq, BigInt(index + 1))
+    assert.deepEqual(Buffer.from(frame.prevHash), Buffer.from(hash))
+    hash = chainHash(hash, frame.payload)
+    assert.deepEqual(Buffer.from(frame.hash), Buffer.from(hash))
+  }
+  await lane.rewind()
+  assert.deepEqual(
+    (await readLane(lane)).frames.map(({ firstSeq, payload }) => [firstSeq, Buffer.from(payload)]),
+    frames.map(({ firstSeq, payload }) => [firstSeq, Buffer.from(payload)]),
+  )
+})
+
+test('what was just written is sent without being read from the disk', async (t) => {
+  const dir = temporaryDir(t)
+  const spool = await openSpool(dir)
+  t.after(() => spool.close())
+  const lane = spool.lanes.find((each) => each.lane === 'activity')
+  const builder = new BatchBuilder('agent-1', spool.epoch, 'activity', 1n)
+  for (const draft of take(hostActivity(1), 1)) builder.add(draft)
+  spool.enqueue('activity', { firstSeq: 1n, lastSeq: 1n, count: 1, raw: builder.finish() })
+  await spool.reached('activity', 1n, false)
+  const [segment] = lane?.segments ?? []
+  assert.ok(segment)
+  truncateSync(segment.path, 0)
+  assert.equal((await lane?.next())?.lastSeq, 1n)
 })
 
 test('an acknowledged lane of an earlier start leaves nothing behind', async (t) => {
