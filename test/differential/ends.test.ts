@@ -41,7 +41,9 @@ function passes({ byEnd, internet, nodes }: EndFilter, { act, isInternet, proto,
       .filter(({ address, prefixBits }) => bits.startsWith(bitsOf(address).slice(0, prefixBits)))
       .sort((a, b) => b.prefixBits - a.prefixBits)[0]
     const range = node?.ranges.find(({ from, to }) => from <= end.port && end.port <= to)
-    const masks = (proto === UDP && act !== 'listen' ? 0n : (range?.violatedTcp ?? 0n)) | (proto === TCP ? 0n : (range?.violatedUdp ?? 0n))
+    const masks =
+      (proto === UDP && act !== 'listen' ? 0n : (range?.violatedTcp ?? 0n)) |
+      (proto === TCP ? 0n : (range?.violatedUdp ?? 0n))
     return ((masks >> (shift + bit)) & 1n) === 1n
   }
   return isAt(local, 0n) || isAt(remote, 1n)

@@ -1,7 +1,7 @@
 // Generated from the BTF of dist/bpf/hullguard.bpf.o (bpf/abi.h) by scripts/generate-abi.mjs. Do not edit.
 
 /** Changes with every layout or number below: captures carry it. */
-export const ABI_HASH = '57450f8466fd2aa3'
+export const ABI_HASH = '9093cf942d9bd911'
 export const ABI_VERSION = 1
 export const PATH_MAX_BYTES = 4096
 export const ARGS_MAX_BYTES = 32768
@@ -18,6 +18,8 @@ export const PACKET_SMALL_BYTES = 512
 export const PACKET_MEDIUM_BYTES = 2048
 export const PACKET_MAX_BYTES = 4096
 export const FILE_ACCESSES = 8
+export const CAPABILITIES_MAX = 64
+export const SAID_MAX = 64
 export const RECIPES_MAX = 2048
 
 export const Access = {
@@ -66,7 +68,8 @@ export const Act = {
   DUP: 35,
   IPC: 36,
   UNIX_CONNECT: 37,
-  MAX: 38,
+  CAPABLE: 38,
+  MAX: 39,
 } as const
 export type Act = (typeof Act)[keyof typeof Act]
 
@@ -265,8 +268,26 @@ export const Rung = {
   LSM: 1,
   CGROUP: 2,
   SYSCALL: 3,
+  FUNCTION: 4,
 } as const
 export type Rung = (typeof Rung)[keyof typeof Rung]
+
+export const SaidKind = {
+  MOUNT: 0,
+  SIGNAL: 1,
+} as const
+export type SaidKind = (typeof SaidKind)[keyof typeof SaidKind]
+
+export const SaidWhat = {
+  TARGET: 0,
+  SOURCE: 1,
+  FSTYPE: 2,
+  EXE: 3,
+  USER: 4,
+  GROUP: 5,
+  WHATS: 8,
+} as const
+export type SaidWhat = (typeof SaidWhat)[keyof typeof SaidWhat]
 
 export const SocketFlag = {
   ESTABLISHED: 1,
@@ -1227,6 +1248,40 @@ function writeBytes(view: DataView, at: number, value: Uint8Array, countBytes: n
   new Uint8Array(view.buffer, view.byteOffset + at, countBytes).set(value.subarray(0, countBytes))
 }
 
+export interface MapCapabilityRules {
+  gain: bigint
+  use: bigint
+  violated: readonly bigint[]
+}
+
+export const MAP_CAPABILITY_RULES_BYTES = 528
+
+function writeMapCapabilityRules(view: DataView, at: number, value: MapCapabilityRules): void {
+  view.setBigUint64(at + 0, value.gain, true)
+  view.setBigUint64(at + 8, value.use, true)
+  value.violated.slice(0, 64).forEach((entry, index) => {
+    view.setBigUint64(at + 16 + index * 8, entry, true)
+  })
+}
+
+export function encodeMapCapabilityRules(value: MapCapabilityRules): Uint8Array {
+  const bytes = new Uint8Array(528)
+  writeMapCapabilityRules(new DataView(bytes.buffer), 0, value)
+  return bytes
+}
+
+function readMapCapabilityRules(view: DataView, at: number): MapCapabilityRules {
+  return {
+    gain: view.getBigUint64(at + 0, true),
+    use: view.getBigUint64(at + 8, true),
+    violated: Array.from({ length: 64 }, (_, index) => view.getBigUint64(at + 16 + index * 8, true)),
+  }
+}
+
+export function decodeMapCapabilityRules(bytes: Uint8Array): MapCapabilityRules {
+  return readMapCapabilityRules(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
+}
+
 export interface MapCgroup {
   rootId: bigint
   profile: readonly number[]
@@ -1780,6 +1835,136 @@ export function decodeMapRecipe(bytes: Uint8Array): MapRecipe {
   return readMapRecipe(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
 }
 
+export interface MapSaidEntry {
+  needed: bigint
+  rule: bigint
+  violated: bigint
+}
+
+export const MAP_SAID_ENTRY_BYTES = 24
+
+function writeMapSaidEntry(view: DataView, at: number, value: MapSaidEntry): void {
+  view.setBigUint64(at + 0, value.needed, true)
+  view.setBigUint64(at + 8, value.rule, true)
+  view.setBigUint64(at + 16, value.violated, true)
+}
+
+export function encodeMapSaidEntry(value: MapSaidEntry): Uint8Array {
+  const bytes = new Uint8Array(24)
+  writeMapSaidEntry(new DataView(bytes.buffer), 0, value)
+  return bytes
+}
+
+function readMapSaidEntry(view: DataView, at: number): MapSaidEntry {
+  return {
+    needed: view.getBigUint64(at + 0, true),
+    rule: view.getBigUint64(at + 8, true),
+    violated: view.getBigUint64(at + 16, true),
+  }
+}
+
+export function decodeMapSaidEntry(bytes: Uint8Array): MapSaidEntry {
+  return readMapSaidEntry(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
+}
+
+export interface MapSaidKey {
+  profile: number
+  kind: number
+}
+
+export const MAP_SAID_KEY_BYTES = 8
+
+function writeMapSaidKey(view: DataView, at: number, value: MapSaidKey): void {
+  view.setUint32(at + 0, value.profile, true)
+  view.setUint32(at + 4, value.kind, true)
+}
+
+export function encodeMapSaidKey(value: MapSaidKey): Uint8Array {
+  const bytes = new Uint8Array(8)
+  writeMapSaidKey(new DataView(bytes.buffer), 0, value)
+  return bytes
+}
+
+function readMapSaidKey(view: DataView, at: number): MapSaidKey {
+  return {
+    profile: view.getUint32(at + 0, true),
+    kind: view.getUint32(at + 4, true),
+  }
+}
+
+export function decodeMapSaidKey(bytes: Uint8Array): MapSaidKey {
+  return readMapSaidKey(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
+}
+
+export interface MapSaidNumber {
+  owner: number
+  number: number
+}
+
+export const MAP_SAID_NUMBER_BYTES = 8
+
+function writeMapSaidNumber(view: DataView, at: number, value: MapSaidNumber): void {
+  view.setUint32(at + 0, value.owner, true)
+  view.setUint32(at + 4, value.number, true)
+}
+
+export function encodeMapSaidNumber(value: MapSaidNumber): Uint8Array {
+  const bytes = new Uint8Array(8)
+  writeMapSaidNumber(new DataView(bytes.buffer), 0, value)
+  return bytes
+}
+
+function readMapSaidNumber(view: DataView, at: number): MapSaidNumber {
+  return {
+    owner: view.getUint32(at + 0, true),
+    number: view.getUint32(at + 4, true),
+  }
+}
+
+export function decodeMapSaidNumber(bytes: Uint8Array): MapSaidNumber {
+  return readMapSaidNumber(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
+}
+
+export interface MapSaidRules {
+  rules: bigint
+  byDefault: bigint
+  byTarget: bigint
+  entriesCount: number
+  entries: readonly MapSaidEntry[]
+}
+
+export const MAP_SAID_RULES_BYTES = 1568
+
+function writeMapSaidRules(view: DataView, at: number, value: MapSaidRules): void {
+  view.setBigUint64(at + 0, value.rules, true)
+  view.setBigUint64(at + 8, value.byDefault, true)
+  view.setBigUint64(at + 16, value.byTarget, true)
+  view.setUint32(at + 24, value.entriesCount, true)
+  value.entries.slice(0, 64).forEach((entry, index) => {
+    writeMapSaidEntry(view, at + 32 + index * 24, entry)
+  })
+}
+
+export function encodeMapSaidRules(value: MapSaidRules): Uint8Array {
+  const bytes = new Uint8Array(1568)
+  writeMapSaidRules(new DataView(bytes.buffer), 0, value)
+  return bytes
+}
+
+function readMapSaidRules(view: DataView, at: number): MapSaidRules {
+  return {
+    rules: view.getBigUint64(at + 0, true),
+    byDefault: view.getBigUint64(at + 8, true),
+    byTarget: view.getBigUint64(at + 16, true),
+    entriesCount: view.getUint32(at + 24, true),
+    entries: Array.from({ length: 64 }, (_, index) => readMapSaidEntry(view, at + 32 + index * 24)),
+  }
+}
+
+export function decodeMapSaidRules(bytes: Uint8Array): MapSaidRules {
+  return readMapSaidRules(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
+}
+
 export interface MapSyscallKey {
   profile: number
   abi: number
@@ -1886,7 +2071,7 @@ export const EVENT_LAYOUT: Readonly<Record<string, string>> = {
   ev_syscall: '96 nr@88+4 abi@92+2 flags@94+2',
   ev_task: '184 parent_start_ns@88+8 parent_pid@96+4 file_bytes@100+4 inode@104+8 flags@112+4 cap_permitted@120+8 cap_effective@128+8 cap_inheritable@136+8 loginuid@144+4 tty@148+4 vpid@152+4 vpgid@156+4 sid@160+4 comm@168+16',
   hg_access: 'HG_ACCESS_READ=1 HG_ACCESS_WRITE=2 HG_ACCESS_CREATE=4',
-  hg_act: 'HG_ACT_NONE=0 HG_ACT_OPEN=1 HG_ACT_UNLINK=2 HG_ACT_RENAME=3 HG_ACT_LINK=4 HG_ACT_SYMLINK=5 HG_ACT_CHMOD=6 HG_ACT_CHOWN=7 HG_ACT_MKDIR=8 HG_ACT_RMDIR=9 HG_ACT_TRUNCATE=10 HG_ACT_SIGNAL=11 HG_ACT_SETUID=12 HG_ACT_SETGID=13 HG_ACT_CAPSET=14 HG_ACT_PTRACE=15 HG_ACT_SETNS=16 HG_ACT_UNSHARE=17 HG_ACT_MOUNT=18 HG_ACT_UMOUNT=19 HG_ACT_PIVOT_ROOT=20 HG_ACT_CHROOT=21 HG_ACT_BPF=22 HG_ACT_MODULE=23 HG_ACT_MEMFD=24 HG_ACT_MMAP=25 HG_ACT_MPROTECT=26 HG_ACT_PRCTL=27 HG_ACT_USERFAULTFD=28 HG_ACT_SOCKET=29 HG_ACT_BIND=30 HG_ACT_LISTEN=31 HG_ACT_ACCEPT=32 HG_ACT_SEND=33 HG_ACT_RECV=34 HG_ACT_DUP=35 HG_ACT_IPC=36 HG_ACT_UNIX_CONNECT=37 HG_ACT_MAX=38',
+  hg_act: 'HG_ACT_NONE=0 HG_ACT_OPEN=1 HG_ACT_UNLINK=2 HG_ACT_RENAME=3 HG_ACT_LINK=4 HG_ACT_SYMLINK=5 HG_ACT_CHMOD=6 HG_ACT_CHOWN=7 HG_ACT_MKDIR=8 HG_ACT_RMDIR=9 HG_ACT_TRUNCATE=10 HG_ACT_SIGNAL=11 HG_ACT_SETUID=12 HG_ACT_SETGID=13 HG_ACT_CAPSET=14 HG_ACT_PTRACE=15 HG_ACT_SETNS=16 HG_ACT_UNSHARE=17 HG_ACT_MOUNT=18 HG_ACT_UMOUNT=19 HG_ACT_PIVOT_ROOT=20 HG_ACT_CHROOT=21 HG_ACT_BPF=22 HG_ACT_MODULE=23 HG_ACT_MEMFD=24 HG_ACT_MMAP=25 HG_ACT_MPROTECT=26 HG_ACT_PRCTL=27 HG_ACT_USERFAULTFD=28 HG_ACT_SOCKET=29 HG_ACT_BIND=30 HG_ACT_LISTEN=31 HG_ACT_ACCEPT=32 HG_ACT_SEND=33 HG_ACT_RECV=34 HG_ACT_DUP=35 HG_ACT_IPC=36 HG_ACT_UNIX_CONNECT=37 HG_ACT_CAPABLE=38 HG_ACT_MAX=39',
   hg_action: 'HG_ACTION_NONE=0 HG_ACTION_DENIED=1 HG_ACTION_KILLED=2 HG_ACTION_FAILED=3 HG_ACTION_SPARED=4 HG_ACTION_DENIED_KILL_PENDING=5',
   hg_call_flag: 'HG_CALL_HAS_RESULT=1 HG_CALL_UPPER_LAYER=2 HG_CALL_MEMFD=4 HG_CALL_PATH_TRUNCATED=8 HG_CALL_PATH_UNRESOLVED=16 HG_CALL_IO_URING=32 HG_CALL_DECISION=64 HG_CALL_CREATED=128 HG_CALL_USER_MEMORY=256 HG_CALL_DELETED=512',
   hg_cgroup_state: 'HG_CGROUP_PENDING=0 HG_CGROUP_CONTAINER=1',
@@ -1904,7 +2089,9 @@ export const EVENT_LAYOUT: Readonly<Record<string, string>> = {
   hg_place_class: 'HG_PLACE_DONE=20 HG_PLACE_FAILED=29 HG_PLACE_CLASSES=30',
   hg_recipe_flag: 'HG_RECIPE_RESULT_FD=1 HG_RECIPE_RAW2=2 HG_RECIPE_RAW=4 HG_RECIPE_ARGS_POINTER=8 HG_RECIPE_EMPTY_PATH=16 HG_RECIPE_MESSAGE=32 HG_RECIPE_OPEN_HOW=64',
   hg_ring_opcode: 'HG_RING_SENDMSG=9 HG_RING_RECVMSG=10 HG_RING_ACCEPT=13 HG_RING_OPENAT=18 HG_RING_SEND=26 HG_RING_RECV=27 HG_RING_OPENAT2=28 HG_RING_RENAMEAT=35 HG_RING_UNLINKAT=36 HG_RING_MKDIRAT=37 HG_RING_SYMLINKAT=38 HG_RING_LINKAT=39 HG_RING_SOCKET=45 HG_RING_SEND_ZC=47 HG_RING_SENDMSG_ZC=48 HG_RING_FTRUNCATE=55 HG_RING_BIND=56 HG_RING_LISTEN=57',
-  hg_rung: 'HG_RUNG_TRACEPOINT=0 HG_RUNG_LSM=1 HG_RUNG_CGROUP=2 HG_RUNG_SYSCALL=3',
+  hg_rung: 'HG_RUNG_TRACEPOINT=0 HG_RUNG_LSM=1 HG_RUNG_CGROUP=2 HG_RUNG_SYSCALL=3 HG_RUNG_FUNCTION=4',
+  hg_said_kind: 'HG_SAID_MOUNT=0 HG_SAID_SIGNAL=1',
+  hg_said_what: 'HG_SAID_TARGET=0 HG_SAID_SOURCE=1 HG_SAID_FSTYPE=2 HG_SAID_EXE=3 HG_SAID_USER=4 HG_SAID_GROUP=5 HG_SAID_WHATS=8',
   hg_socket_flag: 'HG_SOCKET_ESTABLISHED=1 HG_SOCKET_CLOSED_HERE=2 HG_SOCKET_CLOSED_THERE=4',
   hg_socket_role: 'HG_SOCKET_NONE=0 HG_SOCKET_LISTENER=1 HG_SOCKET_OUT=2 HG_SOCKET_IN=3 HG_SOCKET_DATAGRAM=4 HG_SOCKET_OTHER=5',
   hg_syscall_flag: 'HG_SYSCALL_FIRST=1 HG_SYSCALL_OUTSIDE=2',
