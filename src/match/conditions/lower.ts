@@ -52,6 +52,8 @@ const TESTS: Readonly<Record<string, number>> = {
   '>': TEST_MORE,
 }
 
+const encoder = new TextEncoder()
+
 export class Lowering {
   readonly atoms = new Atoms()
   readonly operands: Operands
@@ -63,9 +65,13 @@ export class Lowering {
   readonly #lists = new Map<string, readonly Uint8Array[] | undefined>()
   /** Predicates of a named list, by field, operator and list: long lists are read once. */
   readonly #ofLists = new Map<string, number>()
+  readonly #typeBytes: readonly Uint8Array[]
+  /** What is asked of the event's type: nearly every rule asks it, and few things are. */
+  readonly #ofTypes = new Map<string, number>()
 
   constructor(input: ConditionInput) {
     this.#input = input
+    this.#typeBytes = input.eventTypes.map((name) => encoder.encode(name))
     this.operands = new Operands((name) => input.fieldType(name))
     for (const [name, expression] of input.macros) this.#macros.set(name, this.nodes.macro(this.node(expression), name))
   }
@@ -170,7 +176,7 @@ export class Lowering {
       case 'value':
         return [right.bytes]
       case 'number':
-        return [new TextEncoder().encode(right.text)]
+        return [encoder.encode(right.text)]
       case 'list':
         return right.items.flatMap((item) => this.#item(item))
       case 'list_name':
@@ -192,11 +198,18 @@ export class Lowering {
 
   /** What is asked of the event's type is known for each type beforehand. */
   #typeCheck({ operator, modifier, right }: Check): number {
-    const { eventTypes } = this.#input
     if (operator === 'exists' || right === undefined) return this.nodes.always
     const values = this.#values(right)
-    const holds = Uint8Array.from(eventTypes, (name) => {
-      const type = new TextEncoder().encode(name)
+    const key = [operator, modifier ?? '', ...values.map(latin1)].join('\0')
+    const known = this.#ofTypes.get(key)
+    if (known !== undefined) return known
+    const node = this.#typeNode(operator, modifier, values)
+    this.#ofTypes.set(key, node)
+    return node
+  }
+
+  #typeNode(operator: Operator, modifier: Check['modifier'], values: readonly Uint8Array[]): number {
+    const holds = Uint8Array.from(this.#typeBytes, (type) => {
       const of = (value: Uint8Array) => holdsOfType(operator, type, value)
       const count = values.filter(of).length
       if (modifier === 'oneof') return Number(count === 1)
@@ -206,7 +219,7 @@ export class Lowering {
     })
     if (!holds.includes(1)) return this.nodes.never
     if (!holds.includes(0)) return this.nodes.always
-    const named = eventTypes.filter((_, type) => holds[type] === 1)
+    const named = this.#input.eventTypes.filter((_, type) => holds[type] === 1)
     return this.#predicate({ kind: 'type', holds, text: `evt.type in (${named.join(', ')})` })
   }
 }
