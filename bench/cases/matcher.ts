@@ -20,7 +20,7 @@ import { ClosureMatcher } from '../support/condition-closures.js'
 import { BenchReader, capturedEvents, type EventSet, type Field } from '../support/condition-events.js'
 import { cel, jsonRulesEngine, type Rival } from '../support/condition-rivals.js'
 import { generatedConditions, hostileConditions, inputOf, negatedConditions } from '../support/condition-rules.js'
-import { allocatedBytes, cpuNs, type Judge, made, type Timing, timed, timedSlow } from '../support/judging.js'
+import { allocatedBytes, cpuNs, type Judge, kept, made, type Timing, timed, timedSlow } from '../support/judging.js'
 import type { BenchOptions, Emit } from '../support/row.js'
 import { median } from '../support/statistics.js'
 import { run as runNative } from './matcher-native.js'
@@ -111,7 +111,7 @@ async function sweep(
 function judgeOf(program: ReturnType<typeof compileConditions>, set: EventSet) {
   const profile = program.profileOf([0])
   const hits = { rules: new Uint32Array(Math.max(1, program.rules.length)), count: 0 }
-  const reader = new BenchReader(program.operands, set)
+  const reader = kept(new BenchReader(program.operands, set))
   const types = Int32Array.from(set.events, ({ type }) => set.eventTypes.indexOf(type))
   const judge: Judge = (index) => {
     reader.index = index
@@ -126,7 +126,7 @@ function judgeOf(program: ReturnType<typeof compileConditions>, set: EventSet) {
 }
 
 function closures(input: ConditionInput, set: EventSet, hits: readonly (readonly number[])[], param: string): Timing {
-  const matcher = new ClosureMatcher(input, set)
+  const matcher = kept(new ClosureMatcher(input, set))
   const step = Math.ceil(set.events.length / CHECKED_EVENTS)
   for (let index = 0; index < set.events.length; index += step)
     assert.deepEqual(hits[index], matcher.hits(set.events[index] ?? raise(index)), `${param}: closures, event ${index}`)
