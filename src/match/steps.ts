@@ -1,9 +1,12 @@
 /**
  * Work that can be left between two steps: compiling thousands of rules takes a second, and who does it beside other work gives
- * that other work its turn at each `yield`. A step is a rule or a node, which is short, or one index: of thousands of entries it
- * takes tens of milliseconds, and nothing has its turn meanwhile.
+ * that other work its turn at each `yield`. A step is a rule, a node, or a run of entries of one index: what takes long is the
+ * table that grows at it, or the sorting of all entries of an index.
  */
 export type Steps<Result> = Generator<void, Result, void>
+
+/** Entries of an index, or of a table, that one step goes through: some tens of microseconds. */
+export const STEP_COUNT = 512
 
 /** All steps in one go. */
 export function atOnce<Result>(steps: Steps<Result>): Result {

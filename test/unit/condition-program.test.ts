@@ -7,6 +7,7 @@ import { compileConditions } from '../../src/match/conditions/compile.js'
 import { RegexSet } from '../../src/match/conditions/regex-set.js'
 import { Sieve } from '../../src/match/conditions/sieve.js'
 import type { MatchOptions } from '../../src/match/conditions/types.js'
+import { atOnce } from '../../src/match/steps.js'
 import { parseRegex } from '../../src/policy/condition/regex.js'
 import { findField } from '../../src/record/fields/table.js'
 import { expressionOf, hitsOf, TestReader } from '../support/condition-events.js'
@@ -192,8 +193,8 @@ test('a full cache of states of expressions starts over and the answer is the sa
 
 test('substrings are found alike by whole tables and by failure links', () => {
   const keys = ['he', 'she', 'his', 'hers', 'e', 'rs', 'abab', 'bab', 'h']
-  const small = new AhoCorasick(keys, false)
-  const large = new AhoCorasick(keys, false, 0)
+  const small = atOnce(AhoCorasick.of(keys, false))
+  const large = atOnce(AhoCorasick.of(keys, false, 0))
   for (const text of ['ushers', 'ababab', 'hishe', '', 'xyz', 'hehehers', 'shish\u0000ers']) {
     const bytes = Buffer.from(text)
     const found = [small, large].map((each) => {

@@ -1,11 +1,20 @@
 /**
  * All `contains` values of a field at once: one step a byte, whatever the number of values (Aho and Corasick, 1975). Small
- * automata are whole tables, large ones follow failure links over hashed edges: still at most two steps a byte.
+ * automata are whole tables, large ones follow failure links over hashed edges: still at most two steps a byte. Most texts hold
+ * no key: they are skimmed first, by pairs of bytes in strides of the shortest key (Wu and Manber, 1994), and walked only from
+ * where a key may start.
  */
+
+import { STEP_COUNT, type Steps } from '../steps.js'
 
 /** Entries of a whole table, 4 bytes each: it stays within the caches' reach. */
 const TABLE_MAX_COUNT = 1 << 20
 const HASH_FACTOR = 0x9e3779b1
+/** With a shorter key than this a text is walked as fast as it is skimmed. */
+const SKIMMED_MIN_BYTES = 3
+/** A skim never skips more. */
+const SKIP_MAX_BYTES = 64
+const BLOCKS_COUNT = 1 << 12
 
 export class AhoCorasick {
   /** Distinct keys in the last walk's text: the first `foundCount`. */
@@ -28,9 +37,20 @@ export class AhoCorasick {
   readonly #seen: Int32Array
   #walk = 0
   readonly #emptyKey: number
+  /** By pair of classes, hashed: how far the nearest key whose first `#windowBytes` hold it may end behind it; 0: here. */
+  readonly #skips: Uint8Array
+  /** 0: texts are not skimmed. */
+  readonly #windowBytes: number
 
   /** `keys` are distinct, a character a byte; folded: their ASCII letters are lower case. */
-  constructor(keys: readonly string[], isFolded: boolean, tableMaxCount = TABLE_MAX_COUNT) {
+  static *of(keys: readonly string[], isFolded: boolean, tableMaxCount = TABLE_MAX_COUNT): Steps<AhoCorasick> {
+    const made = new AhoCorasick(keys, isFolded)
+    yield
+    yield* made.#build(keys, tableMaxCount)
+    return made
+  }
+
+  private constructor(keys: readonly string[], isFolded: boolean) {
     this.found = new Int32Array(keys.length)
     this.#seen = new Int32Array(keys.length)
     this.#emptyKey = keys.indexOf('')
@@ -38,12 +58,13 @@ export class AhoCorasick {
       for (let at = 0; at < key.length; at++)
         if (this.#classes[key.charCodeAt(at)] === 0) this.#classes[key.charCodeAt(at)] = this.#classCount++
     if (isFolded) for (let byte = 0x41; byte <= 0x5a; byte++) this.#classes[byte] = this.#classes[byte + 0x20] as number
-    this.#build(keys, tableMaxCount)
+    this.#windowBytes = windowOf(keys)
+    this.#skips = this.#windowBytes === 0 ? new Uint8Array(0) : this.#skipsOf(keys)
   }
 
   get programBytes(): number {
     const words = this.#table.length + this.#edgeKeys.length * 2 + this.#key.length * 3 + this.found.length * 2
-    return words * 4 + 256
+    return words * 4 + 256 + this.#skips.length
   }
 
   walk(bytes: Uint8Array, start: number, end: number): void {
@@ -53,8 +74,23 @@ export class AhoCorasick {
       this.#walk = 1
     }
     if (this.#emptyKey !== -1) this.#report(this.#emptyKey)
-    if (this.#table.length > 0) this.#walkTable(bytes, start, end)
-    else this.#walkEdges(bytes, start, end)
+    const from = this.#windowBytes === 0 ? start : this.#skim(bytes, start, end)
+    if (from === end) return
+    if (this.#table.length > 0) this.#walkTable(bytes, from, end)
+    else this.#walkEdges(bytes, from, end)
+  }
+
+  /** Where the first key may start; `end`: there is none. */
+  #skim(bytes: Uint8Array, start: number, end: number): number {
+    const classes = this.#classes
+    const skips = this.#skips
+    const behind = this.#windowBytes - 1
+    for (let at = start + behind; at < end; ) {
+      const skip = skips[blockOf(classes[bytes[at - 1] as number] as number, classes[bytes[at] as number] as number)]
+      if (skip === 0) return at - behind
+      at += skip as number
+    }
+    return end
   }
 
   #walkTable(bytes: Uint8Array, start: number, end: number): void {
@@ -110,7 +146,19 @@ export class AhoCorasick {
     }
   }
 
-  #build(keys: readonly string[], tableMaxCount: number): void {
+  #skipsOf(keys: readonly string[]): Uint8Array {
+    const last = this.#windowBytes - 1
+    const skips = new Uint8Array(BLOCKS_COUNT).fill(last)
+    const classOf = (key: string, at: number) => this.#classes[key.charCodeAt(at)] as number
+    for (const key of keys)
+      for (let at = 1; at <= last; at++) {
+        const block = blockOf(classOf(key, at - 1), classOf(key, at))
+        skips[block] = Math.min(skips[block] as number, last - at)
+      }
+    return skips
+  }
+
+  *#build(keys: readonly string[], tableMaxCount: number): Steps<void> {
     const stateMax = keys.reduce((sum, key) => sum + key.length, 1)
     if (stateMax > 1 << 23) throw new RangeError('more bytes of `contains` values than a program holds')
     let size = 16
@@ -123,6 +171,7 @@ export class AhoCorasick {
     const depth = new Int32Array(stateMax)
     let count = 1
     for (const [index, text] of keys.entries()) {
+      if (index % STEP_COUNT === 0) yield
       let state = 0
       for (let at = 0; at < text.length; at++) {
         const byteClass = this.#classes[text.charCodeAt(at)] as number
@@ -142,17 +191,19 @@ export class AhoCorasick {
       if (state !== 0) key[state] = index
     }
     this.#key = key.slice(0, count)
+    yield
     const order = byDepth(depth, count)
-    this.#link(order, parent, entered)
-    if (count * this.#classCount <= tableMaxCount) this.#fillTable(order)
+    yield* this.#link(order, parent, entered)
+    if (count * this.#classCount <= tableMaxCount) yield* this.#fillTable(order)
     else this.#fillTop()
   }
 
-  #link(order: Int32Array, parent: Int32Array, entered: Uint8Array): void {
+  *#link(order: Int32Array, parent: Int32Array, entered: Uint8Array): Steps<void> {
     const count = order.length
     this.#fail = new Int32Array(count)
     this.#ending = new Int32Array(count)
-    for (const state of order) {
+    for (const [at, state] of order.entries()) {
+      if (at % (STEP_COUNT * 8) === 0) yield
       if (state === 0) continue
       const above = parent[state] as number
       const byteClass = entered[state] as number
@@ -167,18 +218,27 @@ export class AhoCorasick {
     }
   }
 
-  #fillTable(order: Int32Array): void {
+  *#fillTable(order: Int32Array): Steps<void> {
     const width = this.#classCount
     const next = new Int32Array(order.length * width)
-    for (const state of order)
+    for (const [at, state] of order.entries()) {
+      if (at % STEP_COUNT === 0) yield
       for (let byteClass = 1; byteClass < width; byteClass++) {
         const edge = this.#edge(state, byteClass)
         next[state * width + byteClass] =
           edge !== 0 || state === 0 ? edge : (next[(this.#fail[state] as number) * width + byteClass] as number)
       }
-    this.#table = next.map((state) =>
-      this.#key[state] !== -1 || this.#ending[state] !== 0 ? ~(state * width) : state * width,
-    )
+    }
+    const isEnding = Uint8Array.from(this.#key, (key, state) => Number(key !== -1 || this.#ending[state] !== 0))
+    for (let from = 0; from < next.length; from += STEP_COUNT * width) {
+      yield
+      const to = Math.min(next.length, from + STEP_COUNT * width)
+      for (let at = from; at < to; at++) {
+        const state = next[at] as number
+        next[at] = isEnding[state] === 1 ? ~(state * width) : state * width
+      }
+    }
+    this.#table = next
     this.#edgeKeys = new Int32Array(0)
     this.#edgeStates = new Int32Array(0)
   }
@@ -188,6 +248,15 @@ export class AhoCorasick {
       byteClass === 0 ? 0 : this.#edge(0, byteClass),
     )
   }
+}
+
+function windowOf(keys: readonly string[]): number {
+  const shortest = keys.reduce((least, key) => Math.min(least, key.length), SKIP_MAX_BYTES)
+  return shortest < SKIMMED_MIN_BYTES ? 0 : shortest
+}
+
+function blockOf(before: number, byteClass: number): number {
+  return ((before << 5) ^ byteClass) & (BLOCKS_COUNT - 1)
 }
 
 function slotOf(key: number, mask: number): number {

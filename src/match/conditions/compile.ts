@@ -2,7 +2,7 @@
  * Rules -> ConditionProgram. Time and memory are linear in the rules as written, lists and macros read once: what is equal is
  * stored once. Throws only on what the checker would have refused.
  */
-import { atOnce, type Steps } from '../steps.js'
+import { atOnce, STEP_COUNT, type Steps } from '../steps.js'
 import { TEST_MISSING } from './atoms.js'
 import { Code } from './code.js'
 import { Gates } from './gates.js'
@@ -48,6 +48,9 @@ export function* conditionSteps(input: ConditionInput, options: MatchOptions = {
   const { demands, ...segments } = yield* segmentTables(input, nodes, lowered, gates)
   const demandAsks = Int32Array.from(demands, ({ node }) => code.asked(node))
   const indexes = yield* indexesOf(lowered, segments)
+  const asks = yield* askTables(lowered.predicates.all)
+  const words = code.words
+  yield
   return new Program(
     {
       rules: input.rules,
@@ -57,9 +60,9 @@ export function* conditionSteps(input: ConditionInput, options: MatchOptions = {
       macroNames: code.macroNames,
       ruleNodes: Int32Array.from(nodes),
       ruleEntries,
-      code: code.words,
+      code: words,
       macroEntries: code.macroEntries,
-      ...askTables(lowered.predicates.all),
+      ...asks,
       indexes,
       ...segments,
       demandAsks,
@@ -74,14 +77,17 @@ function* indexesOf(
   { emitted }: Pick<SegmentTables, 'emitted'>,
 ): Steps<(OperandIndex | undefined)[]> {
   const byOperand = operands.all.map((): typeof atoms.all => [])
-  for (const atom of atoms.all) if (atom.test !== TEST_MISSING) byOperand[atom.operand]?.push(atom)
+  for (const atom of atoms.all) {
+    if (atom.id % STEP_COUNT === 0) yield
+    if (atom.test !== TEST_MISSING) byOperand[atom.operand]?.push(atom)
+  }
   const indexes: (OperandIndex | undefined)[] = []
   for (const [operand, own] of byOperand.entries())
     indexes.push(own.length === 0 ? undefined : yield* indexOf(own, kindOfType(operands.at(operand).type), emitted))
   return indexes
 }
 
-function askTables(predicates: readonly Predicate[]) {
+function* askTables(predicates: readonly Predicate[]) {
   const kinds = new Uint8Array(predicates.length)
   const operands = new Int32Array(predicates.length).fill(-1)
   const from = new Int32Array(predicates.length)
@@ -89,6 +95,7 @@ function askTables(predicates: readonly Predicate[]) {
   const lists: number[] = []
   const typeHolds: number[] = []
   for (const [id, predicate] of predicates.entries()) {
+    if (id % STEP_COUNT === 0) yield
     kinds[id] = ASKS[predicate.kind]
     if (predicate.kind !== 'type') operands[id] = predicate.operand
     switch (predicate.kind) {

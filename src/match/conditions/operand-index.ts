@@ -1,6 +1,6 @@
 /** Everything that one field is compared with: a walk over one of its values yields all comparisons that hold, each once. */
 import { IpTrie } from '../ip-trie.js'
-import type { Steps } from '../steps.js'
+import { STEP_COUNT, type Steps } from '../steps.js'
 import { AhoCorasick } from './aho-corasick.js'
 import {
   type Atom,
@@ -149,39 +149,38 @@ interface TextParts {
 }
 
 function* textParts(atoms: readonly Atom[], gates: ReadonlySet<number>): Steps<TextParts> {
-  const of = (...tests: number[]) => atoms.filter(({ test }) => tests.includes(test))
-  const fronts = [...new Set(of(TEST_EQUALS, TEST_PREFIX).map(({ value }) => value))]
-  const equals = new Map(of(TEST_EQUALS).map(({ id, value }) => [value, id]))
-  const prefixes = new Map(of(TEST_PREFIX).map(({ id, value }) => [value, id]))
-  yield
-  const front = fronts.length === 0 ? undefined : new RadixTrie(fronts, false)
-  yield
+  const byTest = new Map<number, Atom[]>()
+  const fronts = new Map<string, { equal: number; prefix: number }>()
+  for (const [index, atom] of atoms.entries()) {
+    if (index % STEP_COUNT === 0) yield
+    const { id, test, value } = atom
+    addTo(byTest, test, atom)
+    if (test !== TEST_EQUALS && test !== TEST_PREFIX) continue
+    const front = fronts.get(value) ?? { equal: -1, prefix: -1 }
+    fronts.set(value, front)
+    front[test === TEST_EQUALS ? 'equal' : 'prefix'] = id
+  }
+  const of = (test: number): readonly Atom[] => byTest.get(test) ?? []
+  const values = (some: readonly Atom[]) => some.map(({ value }) => value)
+  const front = fronts.size === 0 ? undefined : yield* RadixTrie.of([...fronts.keys()], false)
   const backs = of(TEST_SUFFIX)
-  const back =
-    backs.length === 0
-      ? undefined
-      : new RadixTrie(
-          backs.map(({ value }) => value),
-          true,
-        )
+  const back = backs.length === 0 ? undefined : yield* RadixTrie.of(values(backs), true)
   yield
   const regexes = regexGroups(of(TEST_REGEX))
   yield
-  const contains = substringsOf(of(TEST_CONTAINS), of(TEST_GLOB), regexes, false)
-  yield
-  const icontains = substringsOf(of(TEST_ICONTAINS), of(TEST_IGLOB), [], true)
-  yield
+  const contains = yield* substringsOf(of(TEST_CONTAINS), of(TEST_GLOB), regexes, false)
+  const icontains = yield* substringsOf(of(TEST_ICONTAINS), of(TEST_IGLOB), [], true)
   const paths = of(TEST_PATH)
   const orders = atoms.filter(({ test }) => isOrder(test))
   return {
     front,
-    equal: Int32Array.from(fronts, (value) => equals.get(value) ?? -1),
-    prefix: Int32Array.from(fronts, (value) => prefixes.get(value) ?? -1),
+    equal: Int32Array.from([...fronts.values()], ({ equal }) => equal),
+    prefix: Int32Array.from([...fronts.values()], ({ prefix }) => prefix),
     back,
     suffix: Int32Array.from(backs, ({ id }) => id),
     contains,
     icontains,
-    components: paths.length === 0 ? undefined : new PathComponents(paths.map(({ value }) => value)),
+    components: paths.length === 0 ? undefined : new PathComponents(values(paths)),
     paths: Int32Array.from(paths, ({ id }) => id),
     regexes,
     order: orders.length === 0 ? undefined : new TextOrder(orders, gates),
@@ -305,19 +304,32 @@ class TextIndex extends OperandIndex {
   }
 }
 
+interface SubstringTables {
+  /** By key: the atom of `contains`, or -1; globs and expression groups to try. */
+  readonly atoms: Int32Array
+  readonly globs: readonly (readonly Filtered[])[]
+  readonly groups: readonly (readonly RegexGroup[])[]
+  /** Globs without a literal part. */
+  readonly unfiltered: readonly Filtered[]
+}
+
 /** `contains` values; and globs, tried where their longest literal part stands, with expressions that wait for one. */
 class Substrings {
   readonly hits: Int32Array
   hitCount = 0
   readonly #automaton: AhoCorasick | undefined
   readonly #isFolded: boolean
-  /** By key: the atom of `contains`, or -1; globs and expression groups to try. */
   readonly #atoms: Int32Array
-  readonly #globs: (readonly Filtered[])[]
-  readonly #groups: (readonly RegexGroup[])[]
+  readonly #globs: readonly (readonly Filtered[])[]
+  readonly #groups: readonly (readonly RegexGroup[])[]
   readonly #unfiltered: readonly Filtered[]
 
-  constructor(contains: readonly Atom[], globs: readonly Atom[], groups: readonly RegexGroup[], isFolded: boolean) {
+  static *of(
+    contains: readonly Atom[],
+    globs: readonly Atom[],
+    groups: readonly RegexGroup[],
+    isFolded: boolean,
+  ): Steps<Substrings> {
     const folded = (text: string) => (isFolded ? foldCase(text) : text)
     const keys = new Map<string, number>()
     const keyOf = (text: string) => {
@@ -337,13 +349,31 @@ class Substrings {
     }
     const waiting = new Map<number, RegexGroup[]>()
     for (const group of groups) for (const literal of group.literals) addTo(waiting, keyOf(literal), group)
+    const automaton = keys.size === 0 ? undefined : yield* AhoCorasick.of([...keys.keys()], isFolded)
+    yield
+    const of = <Item>(lists: ReadonlyMap<number, readonly Item[]>) =>
+      Array.from({ length: keys.size }, (_, key) => lists.get(key) ?? [])
+    return new Substrings(contains.length + globs.length, isFolded, automaton, {
+      atoms: Int32Array.from({ length: keys.size }, (_, key) => atoms[key] ?? -1),
+      globs: of(filtered),
+      groups: of(waiting),
+      unfiltered,
+    })
+  }
+
+  private constructor(
+    hitsMaxCount: number,
+    isFolded: boolean,
+    automaton: AhoCorasick | undefined,
+    { atoms, globs, groups, unfiltered }: SubstringTables,
+  ) {
     this.#isFolded = isFolded
-    this.#automaton = keys.size === 0 ? undefined : new AhoCorasick([...keys.keys()], isFolded)
-    this.#atoms = Int32Array.from({ length: keys.size }, (_, key) => atoms[key] ?? -1)
-    this.#globs = Array.from({ length: keys.size }, (_, key) => filtered.get(key) ?? [])
-    this.#groups = Array.from({ length: keys.size }, (_, key) => waiting.get(key) ?? [])
+    this.#automaton = automaton
+    this.#atoms = atoms
+    this.#globs = globs
+    this.#groups = groups
     this.#unfiltered = unfiltered
-    this.hits = new Int32Array(contains.length + globs.length)
+    this.hits = new Int32Array(hitsMaxCount)
   }
 
   get programBytes(): number {
@@ -373,14 +403,14 @@ class Substrings {
   }
 }
 
-function substringsOf(
+function* substringsOf(
   contains: readonly Atom[],
   globs: readonly Atom[],
   groups: readonly RegexGroup[],
   isFolded: boolean,
-): Substrings | undefined {
+): Steps<Substrings | undefined> {
   const isNeeded = contains.length + globs.length > 0 || groups.some(({ isFiltered }) => isFiltered)
-  return isNeeded ? new Substrings(contains, globs, groups, isFolded) : undefined
+  return isNeeded ? yield* Substrings.of(contains, globs, groups, isFolded) : undefined
 }
 
 function addTo<Item>(lists: Map<number, Item[]>, key: number, item: Item): void {

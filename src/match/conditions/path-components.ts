@@ -29,6 +29,8 @@ export class PathComponents {
   readonly #globFrom: Int32Array
   readonly #globTo: Int32Array
   readonly #pool: Uint8Array
+  /** By byte: 1 where a first component may start with it. */
+  readonly #starts: Uint8Array
   /** Nodes reached so far, and those of the next component. */
   #open: Int32Array
   #next: Int32Array
@@ -67,6 +69,8 @@ export class PathComponents {
       offset += text.length
       this.#globTo[at] = offset
     }
+    this.#starts = new Uint8Array(256).fill(nodes[0]?.globs.size === 0 ? 0 : 1)
+    for (const text of nodes[0]?.literals.keys() ?? []) this.#starts[text.charCodeAt(0)] = 1
     this.found = new Int32Array(keys.length)
     this.#open = new Int32Array(nodes.length)
     this.#next = new Int32Array(nodes.length)
@@ -78,10 +82,13 @@ export class PathComponents {
 
   walk(bytes: Uint8Array, start: number, end: number): void {
     this.foundCount = 0
+    if (this.#key[0] !== -1) this.found[this.foundCount++] = this.#key[0] as number
+    let first = start
+    while (first < end && bytes[first] === SLASH) first++
+    if (first === end || this.#starts[bytes[first] as number] === 0) return
     this.#open[0] = 0
     let openCount = 1
-    if (this.#key[0] !== -1) this.found[this.foundCount++] = this.#key[0] as number
-    for (let at = start; at < end && openCount > 0; ) {
+    for (let at = first; at < end && openCount > 0; ) {
       while (at < end && bytes[at] === SLASH) at++
       const from = at
       while (at < end && bytes[at] !== SLASH) at++

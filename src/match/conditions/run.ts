@@ -4,7 +4,6 @@
  * comparison answered, at most once an event: marks hold the number of the event, so that nothing is cleared between events.
  */
 import type { Operator } from '../../policy/condition/ast.js'
-import { TEST_MISSING } from './atoms.js'
 import { ACCEPT } from './code.js'
 import { holdsBetween, type ValueKind } from './compare.js'
 import { kindOfType } from './operands.js'
@@ -12,7 +11,6 @@ import type { Plan } from './program.js'
 import { includes, inOrder } from './runs.js'
 import { SIEVED_MIN_COUNT } from './segments.js'
 import { Sieve } from './sieve.js'
-import { type Source, sourcesOf } from './sources.js'
 import {
   ASK_ANY,
   ASK_ATOM,
@@ -25,40 +23,29 @@ import {
   type Tables,
 } from './tables.js'
 import type { ConditionHits, FieldReader } from './types.js'
-import { type FieldValues, InternedText, FieldValues as Values } from './values.js'
+import { Walks } from './walks.js'
 
 /** Events between two clearings of all marks; a predicate's mark is twice the event's number and its answer. */
 const EVENTS_MAX_COUNT = 1 << 29
 /** A list up to this long is asked item by item. */
 const SHORT_LIST_COUNT = 4
-const NO_HITS = new Int32Array(0)
 
 export class Run {
   readonly #tables: Tables
   readonly #sieve: Sieve
   readonly #isFirstOnly: boolean
-  readonly #sources: readonly Source[]
+  readonly #walks: Walks
   readonly #kinds: readonly ValueKind[]
   readonly #operators: readonly (Operator | undefined)[]
   readonly #counts: readonly ({ mode: string; isNegated: boolean } | undefined)[]
   readonly #isEitherEnd: Uint8Array
   readonly #isList: Uint8Array
-  readonly #typeTexts: readonly InternedText[]
-  readonly #slots: readonly FieldValues[]
-  readonly #loaded: Int32Array
-  readonly #walked: Int32Array
-  /** Hits of each operand's walk: the index's own, a text's remembered ones, or the merged ones of several values. */
-  readonly #hits: Int32Array[]
-  readonly #hitCounts: Int32Array
-  readonly #merged: (Int32Array | undefined)[]
-  /** The only hit of an operand that is missing, where that is compared. */
-  readonly #missing: readonly Int32Array[]
+  /** Of #walks, by atom. */
   readonly #atomMarks: Int32Array
   readonly #askMarks: Int32Array
   readonly #setMarks: Int32Array
   readonly #ruleMarks: Int32Array
   #event = 0
-  #reader: FieldReader = { read: () => {} }
   #eventType = 0
   #out: ConditionHits = { rules: new Uint32Array(0), count: 0 }
 
@@ -75,16 +62,8 @@ export class Run {
     )
     this.#isEitherEnd = Uint8Array.from(operands, ({ isEitherEnd }) => Number(isEitherEnd))
     this.#isList = Uint8Array.from(operands, ({ type }) => Number(type === 'list'))
-    this.#typeTexts = tables.eventTypes.map((name) => new InternedText(new TextEncoder().encode(name)))
-    this.#slots = operands.map(() => new Values())
-    this.#sources = sourcesOf(lowered.operands, this.#slots)
-    this.#loaded = new Int32Array(operands.length)
-    this.#walked = new Int32Array(operands.length)
-    this.#hits = operands.map(() => NO_HITS)
-    this.#hitCounts = new Int32Array(operands.length)
-    this.#merged = operands.map(() => undefined)
-    this.#missing = missingHits(lowered)
-    this.#atomMarks = new Int32Array(lowered.atoms.all.length)
+    this.#walks = new Walks(tables)
+    this.#atomMarks = this.#walks.marks
     this.#askMarks = new Int32Array(lowered.predicates.all.length + tables.macroEntries.length)
     this.#setMarks = new Int32Array(tables.segmentFrom.length)
     this.#ruleMarks = new Int32Array(tables.rules.length)
@@ -94,30 +73,27 @@ export class Run {
     let bytes = this.#sieve.programBytes
     for (const value of Object.values(this.#tables)) if (ArrayBuffer.isView(value)) bytes += value.byteLength
     for (const index of this.#tables.indexes) bytes += index?.programBytes ?? 0
-    const marks = [this.#atomMarks, this.#askMarks, this.#setMarks, this.#ruleMarks, this.#loaded, this.#walked]
-    return marks.reduce((sum, each) => sum + each.byteLength, bytes)
+    const marks = [this.#askMarks, this.#setMarks, this.#ruleMarks]
+    return marks.reduce((sum, each) => sum + each.byteLength, bytes + this.#walks.programBytes)
   }
 
   match(plan: Plan, eventType: number, reader: FieldReader, hits: ConditionHits): void {
     if (++this.#event === EVENTS_MAX_COUNT) this.#clearMarks()
-    this.#reader = reader
+    this.#walks.start(this.#event, reader, eventType)
     this.#eventType = eventType
     this.#out = hits
     for (let at = 0; at < plan.always.length; at++) this.#segment(plan.always[at] as number)
     const { operands, isActive } = plan
     for (let at = 0; at < operands.length; at++) {
-      const operand = operands[at] as number
-      if (this.#walked[operand] !== this.#event) this.#walk(operand)
-      const count = this.#hitCounts[operand] as number
-      for (let index = 0; index < count; index++)
-        this.#open((this.#hits[operand] as Int32Array)[index] as number, isActive)
+      const { hits: held, hitCount } = this.#walks.walk(operands[at] as number)
+      for (let index = 0; index < hitCount; index++) this.#open(held[index] as number, isActive)
     }
     if (hits.count > 1) inOrder(hits)
   }
 
   #clearMarks(): void {
-    for (const marks of [this.#loaded, this.#walked, this.#atomMarks, this.#askMarks, this.#setMarks, this.#ruleMarks])
-      marks.fill(0)
+    this.#walks.clear()
+    for (const marks of [this.#askMarks, this.#setMarks, this.#ruleMarks]) marks.fill(0)
     this.#event = 1
   }
 
@@ -148,11 +124,8 @@ export class Run {
     let state = sieve.start(segment)
     const lastOperand = operandFrom[segment + 1] as number
     for (let at = operandFrom[segment] as number; at < lastOperand; at++) {
-      const operand = segmentOperands[at] as number
-      if (this.#walked[operand] !== this.#event) this.#walk(operand)
-      const hits = this.#hits[operand] as Int32Array
-      const count = this.#hitCounts[operand] as number
-      for (let index = 0; index < count; index++) state = sieve.next(state, hits[index] as number)
+      const { hits, hitCount } = this.#walks.walk(segmentOperands[at] as number)
+      for (let index = 0; index < hitCount; index++) state = sieve.next(state, hits[index] as number)
       if (sieve.from[state] === sieve.from[state + 1]) return
     }
     state = this.#demand(segment, state)
@@ -208,7 +181,7 @@ export class Run {
     const argument = askFrom[asked] as number
     switch (askKinds[asked]) {
       case ASK_ATOM:
-        if (this.#walked[operand] !== this.#event) this.#walk(operand)
+        this.#walks.walk(operand)
         return this.#atomMarks[argument] === this.#event
       case ASK_ANY:
         return this.#answerAny(operand, argument, this.#tables.askTo[asked] as number)
@@ -217,7 +190,7 @@ export class Run {
       case ASK_DIFFERS:
         return this.#answerDiffers(operand, argument)
       case ASK_EXISTS:
-        return this.#load(operand).isPresent
+        return this.#walks.read(operand).isPresent
       case ASK_EVERY:
         return this.#answerEvery(operand, argument, this.#tables.askTo[asked] as number)
       case ASK_COUNT:
@@ -231,20 +204,18 @@ export class Run {
 
   #answerAny(operand: number, from: number, to: number): boolean {
     const { lists } = this.#tables
-    if (this.#walked[operand] !== this.#event) this.#walk(operand)
+    const { hits, hitCount } = this.#walks.walk(operand)
     if (to - from <= SHORT_LIST_COUNT) {
       for (let at = from; at < to; at++) if (this.#atomMarks[lists[at] as number] === this.#event) return true
       return false
     }
-    const hits = this.#hits[operand] as Int32Array
-    const count = this.#hitCounts[operand] as number
-    for (let index = 0; index < count; index++) if (includes(lists, from, to, hits[index] as number)) return true
+    for (let index = 0; index < hitCount; index++) if (includes(lists, from, to, hits[index] as number)) return true
     return false
   }
 
   #answerOrder(operand: number, atom: number): boolean {
     const index = this.#tables.indexes[operand]
-    const values = this.#load(operand)
+    const values = this.#walks.read(operand)
     if (index === undefined || values.count === 0) return false
     const range = index.range(atom)
     for (let at = 0; at < values.count; at++) {
@@ -255,9 +226,9 @@ export class Run {
   }
 
   #answerDiffers(operand: number, atom: number): boolean {
-    const values = this.#load(operand)
+    const values = this.#walks.read(operand)
     if (!values.isPresent) return false
-    if (this.#walked[operand] !== this.#event) this.#walk(operand)
+    this.#walks.walk(operand)
     const isEqual = this.#atomMarks[atom] === this.#event
     // of either end both must differ
     if (this.#isEitherEnd[operand] === 1) return !isEqual
@@ -269,7 +240,7 @@ export class Run {
   }
 
   #answerEvery(operand: number, from: number, to: number): boolean {
-    const values = this.#load(operand)
+    const values = this.#walks.read(operand)
     if (!values.isPresent) return false
     const index = this.#tables.indexes[operand]
     for (let at = 0; at < values.count; at++) {
@@ -281,7 +252,7 @@ export class Run {
 
   #answerCount(asked: number, operand: number, from: number, to: number): boolean {
     const count = this.#counts[asked]
-    if (count === undefined || !this.#load(operand).isPresent) return false
+    if (count === undefined || !this.#walks.read(operand).isPresent) return false
     let held = 0
     for (let at = from; at < to; at++) if (this.#ask(this.#tables.lists[at] as number) !== count.isNegated) held++
     if (count.mode === 'oneof') return held === 1
@@ -291,8 +262,8 @@ export class Run {
   /** Several values on the right count for `in`, `intersects` and `pmatch`; else the first. */
   #answerBetween(asked: number, operand: number, right: number): boolean {
     const operator = this.#operators[asked]
-    const values = this.#load(operand)
-    const wanted = this.#load(right)
+    const values = this.#walks.read(operand)
+    const wanted = this.#walks.read(right)
     if (operator === undefined || !values.isPresent || !wanted.isPresent) return false
     const isSet = operator === 'in' || operator === 'intersects' || operator === 'pmatch'
     if (!isSet && wanted.count === 0) return false
@@ -308,91 +279,4 @@ export class Run {
     }
     return mustAll
   }
-
-  #load(operand: number): FieldValues {
-    const values = this.#slots[operand] as FieldValues
-    if (this.#loaded[operand] === this.#event) return values
-    this.#loaded[operand] = this.#event
-    values.clear()
-    const source = this.#sources[operand] as Source
-    if (source.field >= 0) this.#reader.read(source.field, values)
-    else if (source.field === -1) values.addText(this.#typeTexts[this.#eventType] as InternedText)
-    else {
-      for (let at = 0; at < source.inputs.length; at++) {
-        const input = source.inputs[at]
-        if (typeof input === 'number') this.#load(input)
-      }
-      source.step?.run(source.values, values)
-    }
-    return values
-  }
-
-  #walk(operand: number): void {
-    this.#walked[operand] = this.#event
-    const values = this.#load(operand)
-    const index = this.#tables.indexes[operand]
-    this.#hitCounts[operand] = 0
-    if (!values.isPresent) {
-      this.#hits[operand] = this.#missing[operand] as Int32Array
-      this.#hitCounts[operand] = this.#hits[operand].length
-      return
-    }
-    if (index === undefined || values.count === 0) return
-    if (values.count > 1) {
-      this.#walkSeveral(operand, values)
-      return
-    }
-    const hits = this.#walkOne(operand, values, 0)
-    const count = this.#foundCount
-    this.#hits[operand] = hits
-    this.#hitCounts[operand] = count
-    for (let at = 0; at < count; at++) this.#atomMarks[hits[at] as number] = this.#event
-  }
-
-  #walkSeveral(operand: number, values: FieldValues): void {
-    const index = this.#tables.indexes[operand]
-    this.#merged[operand] ??= new Int32Array(index?.hits.length ?? 0)
-    const merged = this.#merged[operand]
-    let count = 0
-    for (let value = 0; value < values.count; value++) {
-      const hits = this.#walkOne(operand, values, value)
-      const found = this.#foundCount
-      for (let at = 0; at < found; at++) {
-        const atom = hits[at] as number
-        if (this.#atomMarks[atom] === this.#event) continue
-        this.#atomMarks[atom] = this.#event
-        merged[count++] = atom
-      }
-    }
-    this.#hits[operand] = merged
-    this.#hitCounts[operand] = count
-  }
-
-  /** How many hits the last walkOne gave. */
-  #foundCount = 0
-
-  #walkOne(operand: number, values: FieldValues, at: number): Int32Array {
-    const index = this.#tables.indexes[operand]
-    if (index === undefined) return NO_HITS
-    const text = index.isText ? values.texts[at] : undefined
-    if (text === undefined) {
-      index.walk(values, at)
-      this.#foundCount = index.hitCount
-      return index.hits
-    }
-    let hits = text.recall(this, operand)
-    if (hits === undefined) {
-      index.walk(values, at)
-      hits = index.hitCount === 0 ? NO_HITS : index.hits.slice(0, index.hitCount)
-      text.remember(this, operand, hits)
-    }
-    this.#foundCount = hits.length
-    return hits
-  }
-}
-
-function missingHits({ atoms, operands }: Tables['lowered']): Int32Array[] {
-  const hits = operands.all.map(() => NO_HITS)
-  for (const { id, operand, test } of atoms.all) if (test === TEST_MISSING) hits[operand] = Int32Array.of(id)
-  return hits
 }
