@@ -33,6 +33,7 @@ const LOAD: Readonly<Record<Case, () => Promise<{ run: Run }>>> = {
   saturation: () => import('./cases/saturation.js'),
   sustained: () => import('./cases/sustained.js'),
   memory: () => import('./cases/memory.js'),
+  start: () => import('./cases/start.js'),
 }
 
 type Message = { row: Row } | { cannotRun: string }

@@ -2,8 +2,8 @@
  * Question: how much memory and idle CPU do agent and collector take?
  *
  * `hullguard run` with its defaults and one idle container: after a pause resident set, CPU time over 20 s, and the events that
- * it handled in them (containers of others on the same machine are watched, too). Then a producer
- * in the container forks, executes and connects as fast as it can for 20 s: the highest resident set, and the CPU time an event
+ * it handled in them (containers of others on the same machine are watched, too). Then the CPU
+ * time that 2,000 forks with an exec each take until they are delivered. Then a producer in the container forks, executes and connects as fast as it can for 20 s: the highest resident set, and the CPU time an event
  * took. The pages of the ring are mapped into the agent and count in its resident set; they are also given apart, as are the
  * kernel's own figures for BPF maps and programs (memlock in fdinfo).
  */
@@ -22,6 +22,11 @@ const IDLE_MS = 20_000
 const LOAD_MS = 20_000
 const QUICK_MS = 2_000
 const SAMPLE_MS = 200
+/** As fork, exec of a program that ends at once, exit. */
+const FORKS = 2_000
+const QUICK_FORKS = 200
+/** All that came is worked off and delivered by then. */
+const STILL_MS = 2_000
 /** Reading all counters is work of its own, and over by then. */
 const COUNTED_MS = 500
 const MIB = 1024 * 1024
@@ -62,7 +67,14 @@ export async function run(emit: Emit, { isQuick }: BenchOptions): Promise<void> 
     row('kernel', 'load=any', 'bpf_ring', bpf.ring / MIB, 'MiB')
     row('kernel', 'load=any', 'bpf_programs', bpf.programs / MIB, 'MiB')
 
-    const seen = seenBefore + handled
+    const forks = isQuick ? QUICK_FORKS : FORKS
+    const forksStart = cpuSeconds(agent.pid)
+    await stage.inContainer.do(`exec ${forks}`)
+    await sleep(STILL_MS)
+    row('agent', `forks=${forks}`, 'cpu', cpuSeconds(agent.pid) - forksStart, 's')
+
+    const seen = await agent.counter('sensor_events_total')
+    assert.ok(seen - seenBefore - handled >= 3 * forks, 'a fork, an exec and an exit each')
     const loadStart = processes.map(([, pid]) => cpuSeconds(pid))
     const end = Date.now() + (isQuick ? QUICK_MS : LOAD_MS)
     const work = keepBusy(stage.inContainer, end)

@@ -15,9 +15,17 @@ const START_MS = 60_000
 const STOP_MS = 60_000
 const POLL_MS = 20
 
+/** When the agent first answered, and what it knew then. */
+export interface Watching {
+  afterMs: number
+  containersCount: number
+}
+
 export class BenchAgent {
   readonly #child: ChildProcess
   readonly #ended: Promise<void>
+  readonly #startedMs = performance.now()
+  #watching: Watching | undefined
   #said = ''
 
   private constructor(
@@ -58,6 +66,11 @@ export class BenchAgent {
     return this.#child.pid ?? 0
   }
 
+  get watching(): Watching {
+    if (this.#watching === undefined) throw new Error('the agent never answered')
+    return this.#watching
+  }
+
   /** A counter or gauge, summed over its labels. */
   async counter(name: string): Promise<number> {
     const text = await (await fetch(`http://127.0.0.1:${this.metricsPort}/metrics`)).text()
@@ -95,6 +108,7 @@ export class BenchAgent {
       if (isEnded || Date.now() > end) throw new Error(`the agent did not start: ${this.#said}`)
       try {
         const status = JSON.parse(await askAgent(this.dataDir, 'GET', '/v1/status')) as AgentStatus
+        this.#watching ??= { afterMs: performance.now() - this.#startedMs, containersCount: status.containers }
         if (status.collector !== null) return
       } catch (error) {
         if (!(error instanceof HullguardError)) throw error // else: not yet

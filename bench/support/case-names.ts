@@ -9,4 +9,5 @@ export const CASES = [
   'saturation',
   'sustained',
   'memory',
+  'start',
 ] as const

@@ -219,8 +219,16 @@ function memory(figures) {
     row(['collector, resident'], resident('collector', 'rss')),
     row(['agent, CPU'], [share('agent'), ofAgent ?? NOT_RECORDED]),
     row(['events it handled meanwhile'], [from([figures.value('agent', idle, 'events')], count) ?? NOT_RECORDED, '']),
+    row(['agent, CPU for 2,000 forks'], [withUnit('s')(figures.value('agent', 'forks=2000', 'cpu')), '']),
     row(['collector, CPU'], [share('collector'), ofCollector ?? NOT_RECORDED]),
   ])
+}
+
+function start(figures) {
+  const cells = ['none', 'standard'].map((rules) =>
+    withUnit('s')(figures.value('hullguard', `containers=20,rules=${rules}`, 'watching')),
+  )
+  return table([['containers', 'no rules', 'standard set'], row(['20'], cells)])
 }
 
 export function kernelMemory(figures) {
@@ -232,4 +240,4 @@ export function kernelMemory(figures) {
 export const MATCHER_TABLES = { conditions, worstConditions, native, compiledSets, falco, violated }
 
 /** By case, which is the place too. */
-export const CASE_TABLES = { delivery, pipeline, cost, overhead, kill, saturation, sustained, memory }
+export const CASE_TABLES = { delivery, pipeline, cost, overhead, kill, saturation, sustained, memory, start }

@@ -137,8 +137,6 @@ function saturationTargets(saturation) {
       inUserSpace.value,
       inUserSpace.write,
     ),
-    // no case measures it
-    target('agent CPU, 2,000 forks', '≤ 0.12 s', { atMost: 0.12 }, undefined, withUnit('s')),
   ]
 }
 
@@ -187,8 +185,13 @@ function memoryTargets(memory) {
     target('agent memory, under load, ring apart', '≤ 120 MiB', { atMost: 120 }, resident('forks and connects'), mib),
     target('ring, BPF maps and programs', '≤ 16 MiB', { atMost: 16 }, all, mib),
     target('agent CPU, idle', '≤ 0.3 %', { atMost: 0.3 }, memory.value('agent', 'load=idle', 'cpu'), withUnit('%')),
-    // no case measures it
-    target('from start to watching, 20 containers', '≤ 2 s', { atMost: 2 }, undefined, withUnit('s')),
+    target(
+      'agent CPU, 2,000 forks',
+      '≤ 0.12 s',
+      { atMost: 0.12 },
+      memory.value('agent', 'forks=2000', 'cpu'),
+      withUnit('s'),
+    ),
   ]
 }
 
@@ -209,6 +212,13 @@ export function allTargets(results) {
     ...killTargets(results.of('kill')),
     ...deliveryTargets(results.of('delivery')),
     ...memoryTargets(results.of('memory')),
+    target(
+      'from start to watching, 20 containers',
+      '≤ 2 s',
+      { atMost: 2 },
+      results.of('start').value('hullguard', 'containers=20,rules=standard', 'watching'),
+      withUnit('s'),
+    ),
   ].map((one) => ({ ...one, judgement: judge(one) }))
 }
 

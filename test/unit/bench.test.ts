@@ -57,7 +57,10 @@ describe('bench command line', () => {
     const { code, stderr, stdout } = await run(process.execPath, [BENCH, '--only', 'matcher,nonsense'])
     assert.equal(code, 2)
     assert.match(stderr, /no case `nonsense`/)
-    assert.match(stderr, /cases: matcher, delivery, pipeline, cost, overhead, kill, saturation, sustained, memory/)
+    assert.match(
+      stderr,
+      /cases: matcher, delivery, pipeline, cost, overhead, kill, saturation, sustained, memory, start/,
+    )
     assert.equal(stdout, '')
   })
 
