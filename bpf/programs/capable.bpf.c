@@ -99,6 +99,8 @@ static __always_inline void capable__tell(const struct cred *cred, const struct 
 	struct map_control *settings = emit__control();
 	struct map_cgroup *entry = state ? task__cgroup_entry(state->home) : NULL;
 	struct ev_call event = {};
+	struct map_profile *rules;
+	__u32 profile;
 
 	if (!settings || !((entry ? entry->acts : settings->acts_host) & (1ULL << HG_ACT_CAPABLE)) ||
 	    !capable__is_own(task, cred) || task->tgid == settings->agent_pid)
@@ -110,8 +112,11 @@ static __always_inline void capable__tell(const struct cred *cred, const struct 
 	event.header.rung = has_options ? HG_RUNG_FUNCTION : HG_RUNG_TRACEPOINT;
 	event.result = answer;
 	event.flags = HG_CALL_HAS_RESULT;
-	if (capable__is_due(&event, BPF_CORE_READ(task, group_leader, start_boottime)))
-		capable__output(&event, task, false);
+	if (!capable__is_due(&event, BPF_CORE_READ(task, group_leader, start_boottime)))
+		return;
+	profile = event.header.profile;
+	rules = profile ? bpf_map_lookup_elem(&profiles, &profile) : NULL;
+	capable__output(&event, task, rules && (rules->acts_urgent & (1ULL << HG_ACT_CAPABLE)));
 }
 
 SEC("fexit/security_capable")

@@ -34,6 +34,7 @@ import { type ExecMaps, lowerExec, whyNotExec } from './lower-exec.js'
 import { accessesLeft, type FileMaps, lowerFile, violatingAccesses, whyNotFile } from './lower-file.js'
 import { type Accounts, lowerSaid, namesOnlyTargets, type SaidMaps, whyNotMount, whyNotSignal } from './lower-said.js'
 import { lowerSyscalls, type SyscallTable } from './lower-syscall.js'
+import { actsOfNeeds } from './rule-acts.js'
 import { actionInForce } from './strength.js'
 import { type Urgency, urgencyOf } from './urgency.js'
 
@@ -158,20 +159,36 @@ export function lowerProfile(program: Program, profile: Profile, options: LowerO
     capabilities: lowerCapabilities(ofKind<CapabilityRule>(kept, 'capability'), bitOf),
     syscalls: lowerSyscalls(ofKind<SyscallRule>(kept, 'syscall')),
     notLowered: notLowered.sort((a, b) => a.rule - b.rule),
-    urgent: urgencyOf([
-      ...notLowered.flatMap(({ rule: id }) => {
-        const rule = program.rules[id]
-        if (rule === undefined) return []
-        const action = actionInForce(rule.action, true, options.isBlockPolicy(rule.policy))
-        return action === 'kill' ? [{ rule, refusedAccess: 0 }] : []
-      }),
-      ...files.flatMap(({ rule, action }) => (action === 'kill' ? [{ rule, refusedAccess: refuses.fileAccess }] : [])),
-    ]),
+    urgent: withLeft(
+      kept.flatMap(({ rule, action }) => (action === 'kill' ? kindsLeft(rule, refuses) : [])),
+      urgencyOf([
+        ...notLowered.flatMap(({ rule: id }) => {
+          const rule = program.rules[id]
+          if (rule === undefined) return []
+          const action = actionInForce(rule.action, true, options.isBlockPolicy(rule.policy))
+          return action === 'kill' ? [{ rule, refusedAccess: 0 }] : []
+        }),
+        ...files.flatMap(({ rule, action }) =>
+          action === 'kill' ? [{ rule, refusedAccess: refuses.fileAccess }] : [],
+        ),
+      ]),
+    ),
     weakened: kept.flatMap((candidate) => {
       const reason = weaknessOf(candidate, canDeny(candidate), refuses)
       return reason === undefined ? [] : [{ rule: candidate.id, reason }]
     }),
   }
+}
+
+/** Kinds of acts of which a rule that the kernel answers finds some after the act. */
+function kindsLeft(rule: Rule, { gain }: Refusals): string[] {
+  if (rule.kind === 'mount') return ['mount']
+  if (rule.kind !== 'capability' || rule.when === 'use') return []
+  return ['setns', ...(gain.includes('namespace') ? [] : ['unshare'])]
+}
+
+function withLeft(kinds: readonly string[], { classes, acts }: Urgency): Urgency {
+  return { classes, acts: acts | actsOfNeeds(kinds) }
 }
 
 /** What the kernel's answer is short of, or undefined. */
