@@ -3,12 +3,21 @@ import assert from 'node:assert/strict'
 import { chmodSync, chownSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { sensorHierarchy } from '../../src/agent/host/sensor-hierarchy.js'
+import { findHierarchy } from '../../src/container/cgroup-fs.js'
 import type { HullguardRecord } from '../../src/record/model.js'
+import { hostRefusals } from '../../src/sensor/capability.js'
 import { type Feed, type Host, policyFile, scratchDir, startRun } from '../support/hullguard.js'
 import { requires, runOk, uniqueName } from '../support/process.js'
 import { makeRootfs } from '../support/rootfs.js'
 import { type RuncContainer, runcRun } from '../support/runc.js'
 import { compileAct } from '../support/sensor-acts.js'
+
+/** What this host can of uses. */
+function tryRefusals() {
+  const { use: refusals, areUsesUnseen } = hostRefusals(sensorHierarchy(findHierarchy()))
+  return { refusals, areUsesUnseen }
+}
 
 const skip = requires({ root: true, commands: ['runc', 'busybox', 'gcc', 'setcap'] })
 
@@ -21,6 +30,9 @@ rules:
   - rule: raw sockets
     capability: { deny: [NET_RAW] }
     action: kill
+  - rule: nothing is given away
+    capability: { deny: [CHOWN], when: use }
+    action: deny
 `
 /** Steps of acts/act.c: a user without capabilities, after an exec of its own. */
 const AS_APP = ['/bin/act', 'setuid', '4711', 'exec', '/bin/act', 'app'] as const
@@ -81,6 +93,18 @@ describe('capability rules', { skip }, () => {
       /^low ports only: \/bin\/become \(pid \d+\) gained CAP_CHOWN, .*CAP_SETUID.* by executing \/bin\/become as root in container gains-/,
     )
     assert.equal(alert?.exec?.path, '/bin/become')
+  })
+
+  test('a use is refused where the kernel can, and told once whatever the host can', async () => {
+    const { refusals, areUsesUnseen } = tryRefusals()
+    if (areUsesUnseen && !refusals) return
+    const { code, told } = await toldAfter(['/bin/sh', '-c', 'cd /tmp && : > one && : > two && chown 7:7 one two'])
+    assert.equal(code, refusals ? 1 : 0)
+    assert.deepEqual(rulesOf(told), ['nothing is given away'])
+    const { alert, call } = told.find(({ kind }) => kind === 'action') ?? {}
+    assert.deepEqual([alert?.actionTaken, alert?.outcome], ['deny', refusals ? 'denied' : 'failed'])
+    assert.match(alert?.output ?? '', /used CAP_CHOWN in (f|l)?chown/)
+    assert.deepEqual([call?.act, call?.args.capability], ['capable', 'CAP_CHOWN'])
   })
 
   test('a file with a capability that is allowed is silent', async () => {
