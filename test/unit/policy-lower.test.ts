@@ -7,6 +7,7 @@ import { loadPolicies } from '../../src/policy/load.js'
 import { FILE_ACCESS } from '../../src/policy/model.js'
 import { HOST } from '../../src/record/model.js'
 import { type LoweredProfile, type LowerOptions, lowerProfile } from '../../src/respond/lower.js'
+import { actBit } from '../../src/sensor/call-recipes.js'
 import { SaidKind, SaidWhat, Want } from '../../src/sensor/generated/abi.js'
 import { ALL_REFUSALS } from '../../src/sensor/refusals.js'
 
@@ -336,6 +337,20 @@ test('rules about uses of capabilities stand in a mask of their own; where no ho
   assert.match(refusing.notLowered[0]?.reason ?? '', /no hook that tells of the use of a capability/)
   const telling = lower(rules, { refuses: { ...ALL_REFUSALS, use: false } })
   assert.match(telling.notLowered[0]?.reason ?? '', /no hook that can refuse the use of a capability/)
+})
+
+test('user space is woken at once for what a rule that kills finds after the act, although the kernel answers the rest', () => {
+  const actsOf = (body: string, action: string, refuses = ALL_REFUSALS) =>
+    lower(rule('r', body, `action: ${action}`), { refuses }).urgent.acts
+  const [mount, setns, unshare] = (['mount', 'setns', 'unshare'] as const).map(actBit)
+  assert.equal(actsOf('mount: { deny: [{ fstype: tmpfs }] }', 'kill'), mount)
+  assert.equal(actsOf('mount: { deny: [{ fstype: tmpfs }] }', 'deny'), 0n)
+  assert.equal(actsOf('capability: { deny: [SYS_ADMIN] }', 'kill'), setns)
+  assert.equal(
+    actsOf('capability: { deny: [SYS_ADMIN] }', 'kill', { ...ALL_REFUSALS, gain: ['exec'] }),
+    (setns ?? 0n) | (unshare ?? 0n),
+  )
+  assert.equal(actsOf('capability: { deny: [SYS_ADMIN], when: use }', 'kill'), 0n)
 })
 
 test('a rule for whose entries there is no room stays in user space, the next smaller one does not', () => {
