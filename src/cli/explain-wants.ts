@@ -1,10 +1,12 @@
 /** For `policy explain`: which acts the kernel reports because of a rule, in words. */
 
 import type { BoundSources } from '../match/conditions/bounds.js'
+import { endsOf } from '../match/conditions/ends.js'
 import { placesOf } from '../match/conditions/places.js'
+import { isSocketAct } from '../match/end-wants.js'
 import { conditionInForce } from '../match/exceptions.js'
 import { isFileAct } from '../match/file-acts.js'
-import { kindsNeeded } from '../match/needs.js'
+import { kindsNeeded, kindsOfTypes } from '../match/needs.js'
 import {
   DONE_CLASSES,
   OPEN_ALL,
@@ -16,16 +18,33 @@ import {
 } from '../match/place-wants.js'
 import type { Expression } from '../policy/condition/ast.js'
 import type { Rule } from '../policy/model.js'
-import { findEventType } from '../record/fields/events.js'
 import { visible } from '../record/visible.js'
+import { type EndFilter, lowerEnds } from '../respond/lower-end.js'
 import { lowerPlaces } from '../respond/lower-place.js'
+import { actBit } from '../sensor/call-recipes.js'
+import { NAME_KINDS } from '../sensor/names/streams.js'
 
 const NO_SOURCES: BoundSources = { macro: () => undefined, list: () => undefined }
+/** Judged on what is recorded whatever rules say, or read on a timer. */
+const RECORDED_ANYWAY: ReadonlySet<string> = new Set(['exec', 'fork', 'exit', 'connect', 'syscall', 'oom', 'sample'])
 
+/** A line for acts that are told apart alike: which the kernel reports, and if all of them, why. */
 export function wantedOfRule(rule: Rule): string[] {
-  if (rule.kind === 'file') return placesText(kindsNeeded(rule), placesOfFileRule(rule))
-  if (rule.kind !== 'condition') return []
-  return wantedOfCondition(conditionInForce(rule), rule.eventTypes, NO_SOURCES)
+  const kinds = kindsNeeded(rule)
+  switch (rule.kind) {
+    case 'file':
+      return placesText(kinds, placesOfFileRule(rule))
+    case 'listen':
+      return endsText(
+        kinds,
+        lowerEnds({ listen: [rule], conditions: [] }),
+        'it has more entries or port ranges than a node holds',
+      )
+    case 'condition':
+      return wantedOfCondition(conditionInForce(rule), rule.eventTypes, NO_SOURCES)
+    default:
+      return othersText(kinds)
+  }
 }
 
 export function wantedOfCondition(
@@ -33,24 +52,76 @@ export function wantedOfCondition(
   eventTypes: readonly string[],
   sources: BoundSources,
 ): string[] {
-  const kinds = eventTypes.flatMap((name) => findEventType(name)?.kind ?? [])
-  return placesText(kinds, placesOf(condition, sources, eventTypes))
+  const kinds = kindsOfTypes(eventTypes)
+  const conditions = kinds.some(isSocketAct) ? endsOf(condition, sources, eventTypes) : []
+  return [
+    ...placesText(kinds, kinds.some(isFileAct) ? placesOf(condition, sources, eventTypes) : []),
+    ...endsText(
+      kinds,
+      lowerEnds({ listen: [], conditions }),
+      'it does not come down to addresses, ports or kinds of sockets',
+    ),
+    ...othersText(kinds),
+  ]
 }
 
 /** Beyond these a line is no longer read. */
-const PATHS_SHOWN_COUNT = 4
+const SHOWN_COUNT = 4
+
+function shortList(texts: readonly string[]): string {
+  const more = texts.length > SHOWN_COUNT ? ` and ${texts.length - SHOWN_COUNT} more` : ''
+  return `${texts.slice(0, SHOWN_COUNT).map(visible).join(', ')}${more}`
+}
 
 function placesText(kinds: readonly string[], wants: readonly PlaceWant[]): string[] {
   if (!kinds.some(isFileAct)) return []
-  if (wants.length === 0) return ['the kernel reports nothing for it: no act on a file can match it']
+  if (wants.length === 0) return ['the kernel reports no act on a file for it: none can match it']
   const { prefixes } = lowerPlaces(wants)
   const acts = actsOfClasses(wants.reduce((mask, { classes }) => mask | classes, 0))
-  const paths = prefixes.map(({ path }) => Buffer.from(path).toString()).filter((path) => path !== '')
-  const others = prefixes.some(({ path }) => path.length === 0) ? ', and some of every path' : ''
-  if (paths.length === 0) return [`the kernel reports ${acts} of every path for it`]
-  const more = paths.length > PATHS_SHOWN_COUNT ? ` and ${paths.length - PATHS_SHOWN_COUNT} more` : ''
-  const shown = paths.slice(0, PATHS_SHOWN_COUNT).map(visible).join(', ')
-  return [`the kernel reports ${acts} of paths that begin with ${shown}${more}${others}`]
+  if (prefixes.length === 0) {
+    const isLong = wants.some(({ prefix, except }) => prefix !== '' || except?.length)
+    const reason = isLong
+      ? 'some of it names no place, or it names too many'
+      : 'it does not come down to how a path begins'
+    return [`the kernel reports ${acts} of every path for it: ${reason}`]
+  }
+  const everywhere = prefixes.find(({ path }) => path.length === 0)?.classes ?? 0
+  const named = prefixes.filter(({ path }) => path.length > 0)
+  const textOf = ({ path }: { path: Uint8Array }) => Buffer.from(path).toString()
+  const more = named.filter(({ classes }) => (classes & ~everywhere) !== 0).map(textOf)
+  const none = named.filter(({ classes }) => classes === 0).map(textOf)
+  const less = named.filter(({ classes }) => classes !== 0 && (classes & ~everywhere) === 0).map(textOf)
+  return [
+    [
+      `the kernel reports ${acts} of ${more.length === 0 ? 'every path' : `paths that begin with ${shortList(more)}`}`,
+      more.length > 0 && everywhere !== 0 ? ', and some of every path' : '',
+      none.length > 0 ? `, but none of those with ${shortList(none)}` : '',
+      less.length > 0 ? `, and fewer of those with ${shortList(less)}` : '',
+    ].join(''),
+  ]
+}
+
+function endsText(kinds: readonly string[], { byEnd, internet }: EndFilter, whyNot: string): string[] {
+  const acts = kinds.filter(isSocketAct)
+  const placed = acts.filter((act) => (byEnd & actBit(act)) !== 0n)
+  const left = acts.filter((act) => !placed.includes(act))
+  const ofKind = left.filter((act) => (internet & actBit(act)) !== 0n)
+  const all = left.filter((act) => !ofKind.includes(act))
+  return [
+    ...(placed.length === 0
+      ? []
+      : [`the kernel reports ${placed.join(', ')} by the addresses and ports that it is about`]),
+    ...(ofKind.length === 0 ? [] : [`the kernel reports ${ofKind.join(', ')} of sockets of IPv4 and IPv6 only`]),
+    ...(all.length === 0 ? [] : [`the kernel reports every ${all.join(', ')} for it: ${whyNot}`]),
+  ]
+}
+
+function othersText(kinds: readonly string[]): string[] {
+  const others = kinds.filter(
+    (kind) =>
+      !isFileAct(kind) && !isSocketAct(kind) && !RECORDED_ANYWAY.has(kind) && !NAME_KINDS.some((name) => name === kind),
+  )
+  return others.length === 0 ? [] : [`the kernel reports every ${others.join(', ')} of its containers for it`]
 }
 
 function actsOfClasses(classes: number): string {
