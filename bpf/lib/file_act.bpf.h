@@ -26,19 +26,6 @@ static __always_inline __u32 file_act__classes(const struct ev_call *call)
 	return call->result < 0 ? failed : done;
 }
 
-/* The breaker's budget was spent when a hook would have refused the call `nr` of the current task. */
-static __always_inline struct deferred *file_act__spared(__u32 nr)
-{
-	struct deferred *deferred = bpf_task_storage_get(&deferrals, bpf_get_current_task_btf(), 0, 0);
-
-	return deferred && deferred->spared_nr == nr + 1 ? deferred : NULL;
-}
-
-static __always_inline bool file_act__is_spared(const struct map_profile *rules, __u32 nr)
-{
-	return rules->file_rules && file_act__spared(nr);
-}
-
 /* Is the act in scratch->call, on the descriptor `fd`, to be reported? */
 __noinline int file_act__is_wanted_of_fd(__u32 slot, __u32 profile, __u32 fd)
 {
@@ -61,7 +48,7 @@ __noinline int file_act__is_wanted_of_fd(__u32 slot, __u32 profile, __u32 fd)
 		scratch->walked_file = (__u64)file;
 		scratch->walked_start = start;
 	}
-	return wanted || file_act__is_spared(rules, scratch->call.nr);
+	return wanted != 0;
 }
 
 /* The same of one by name. `raw`, `raw2`: where the program's strings of its paths lie; 0: it has no second one. */
@@ -82,7 +69,7 @@ __noinline int file_act__is_wanted(__u32 slot, __u32 profile, __u64 raw, __u64 r
 			found = place__wanted_of_raw(slot, scratch, profile, wanted, place__read_raw(slot, raw2));
 		wanted = found;
 	}
-	return wanted || file_act__is_spared(rules, scratch->call.nr);
+	return wanted != 0;
 }
 
 /* Of `wanted` classes, those that acts on the path strings[offset, offset + length) are reported for. */
@@ -107,18 +94,18 @@ __noinline int file_act__is_written_wanted(__u32 slot, __u32 profile)
 	if (!scratch || !rules)
 		return 1;
 	call = &scratch->call;
+	if (call->header.action == HG_ACTION_SPARED)
+		return 1;
 	wanted = call->act == HG_ACT_OPEN ? open__classes_of_call(scratch) : file_act__classes(call);
 	if (rules->place_classes)
 		wanted &= rules->place_classes;
 	if (!wanted || !rules->place_prefixes_count || (call->flags & HG_CALL_PATH_TRUNCATED))
-		return wanted || file_act__is_spared(rules, call->nr);
+		return wanted != 0;
 	first_bytes = call->path_bytes;
 	if (file_act__wanted_of_written(slot, profile, wanted, 0, first_bytes))
 		return 1;
-	if ((call->act == HG_ACT_RENAME || call->act == HG_ACT_LINK) &&
-	    file_act__wanted_of_written(slot, profile, wanted, first_bytes, call->path2_bytes))
-		return 1;
-	return file_act__is_spared(rules, call->nr);
+	return (call->act == HG_ACT_RENAME || call->act == HG_ACT_LINK) &&
+	       file_act__wanted_of_written(slot, profile, wanted, first_bytes, call->path2_bytes);
 }
 
 #endif

@@ -328,10 +328,15 @@ struct deferred {
 	__u32 is_waiting;
 	__u32 spared_nr; /* one more than the number of the call */
 	__u32 strings_bytes;
-	__u32 reserved;
+	__u32 name_hash; /* of `dentry`, as `parent`: by them it is known again */
+	__u64 dentry;	 /* struct dentry * of the name that was to be made */
+	__u64 parent;
 	struct ev_call call;
 	char strings[HG_PATH_MAX_BYTES];
 };
+
+/* Set once anything was ever left there: until then `deferrals` is empty and need not be asked. */
+__u32 any_act_deferred = 0;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);

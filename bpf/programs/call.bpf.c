@@ -48,6 +48,7 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 	struct scratch *scratch;
 	__u32 profile, version;
 	__u64 bit, aggregated;
+	bool is_spared;
 
 	if (nr >= HG_SYSCALLS_MAX)
 		return 0;
@@ -70,6 +71,7 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 	bit = 1ULL << (recipe->act & 63);
 	if (!((entry ? entry->acts : settings->acts_host) & bit) || task->tgid == settings->agent_pid)
 		return 0;
+	is_spared = call__take_spared(task, nr);
 	scratch = bpf_map_lookup_elem(&scratches, &slot);
 	if (!scratch) {
 		emit__count_drop(HG_DROP_SCRATCH, HG_KIND_CALL);
@@ -78,10 +80,12 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 	scratch->walked_file = 0;
 	version = settings->version;
 	profile = entry ? task__profile(entry, version) : 0;
-	if (profile && file_act__is_one(recipe->act) &&
+	if (profile && !is_spared && file_act__is_one(recipe->act) &&
 	    !call__is_file_act_wanted(slot, &scratch->call, regs, abi, nr, recipe, profile, result))
 		return 0;
 	call__begin(scratch, task, state, profile, version);
+	if (is_spared)
+		scratch->call.header.action = HG_ACTION_SPARED;
 	if (state && (bit & CAP_ACTS))
 		scratch->call.cap_gained = task__follow_caps(state, task);
 	scratch->call.act = recipe->act;

@@ -106,31 +106,44 @@ static __always_inline void call__output(struct scratch *scratch, const struct t
 	call__put_out(&scratch->call, strings_bytes, rules);
 }
 
-/* A socket listens that no hook before it could refuse: the process is ended before it is back from the call. */
+/* A socket listens that no hook before it has refused. By a rule that kills, the process is ended before it is back from the call. By
+ * one that denies it stays, and where the breaker's budget is spent that is why. */
 static __always_inline void call__judge_listen(struct ev_call *call, const struct map_profile *rules)
 {
 	struct map_cgroup *entry = task__cgroup_entry(call->header.cgroup_id);
 	__u32 profile = call->header.profile;
-	__u64 judged = verdict__judged(rules, rules->listen_rules, call->header.phase);
+	__u64 judged = verdict__judged(rules, rules->listen_rules, call->header.phase), acting;
 
-	if (!(judged & rules->kill) || call->result != 0 || (call->family != AF_INET && call->family != AF_INET6))
+	if (!(judged & (rules->deny | rules->kill)) || call->result != 0 ||
+	    (call->family != AF_INET && call->family != AF_INET6))
 		return;
 	call->header.decided = judged;
 	call->header.violated =
 		connect__violated(&listen_nodes, profile, call->local, call->local_port, IPPROTO_TCP) & judged;
-	if (call->header.violated && verdict__may_act(emit__control(), entry, call->header.pid))
-		call->header.action = verdict__kill(rules, profile, call->header.violated, entry->root_id);
+	acting = call->header.violated & (rules->deny | rules->kill);
+	if (!acting || !verdict__may_act(emit__control(), entry, call->header.pid))
+		return;
+	if (acting & rules->kill)
+		call->header.action = verdict__kill(rules, profile, acting, entry->root_id);
+	else if (!verdict__budget(rules, profile, acting, entry->root_id, false))
+		call->header.action = HG_ACTION_SPARED;
 }
 
-/* The breaker's budget was spent when a hook would have refused this call. */
-static __always_inline bool call__was_spared(const struct ev_call *call)
+/* Was the breaker's budget spent when a hook would have refused this call of the thread? Takes the mark: it is asked at the end of each call, told
+ * or not, so that no later one finds it. */
+static __always_inline bool call__take_spared(struct task_struct *task, __u32 nr)
 {
-	struct deferred *deferred = file_act__spared(call->nr);
+	struct deferred *deferred;
+	bool is_spared;
 
+	if (!any_act_deferred)
+		return false;
+	deferred = bpf_task_storage_get(&deferrals, task, 0, 0);
 	if (!deferred)
 		return false;
+	is_spared = deferred->spared_nr == nr + 1;
 	deferred->spared_nr = 0;
-	return true;
+	return is_spared;
 }
 
 /* scratch->call has its home, profile, result and arguments. */
@@ -167,8 +180,6 @@ __noinline int call__report(__u32 slot, __u32 index, __u32 is_aggregated)
 	length += call__append_raw(slot, length, 0, call->raw_bytes);
 	length += call__append_raw(slot, length, 1, call->raw2_bytes);
 	call__read_creds(call, task);
-	if (rules && (rules->deny | rules->kill) && call__was_spared(call))
-		call->header.action = HG_ACTION_SPARED;
 	if (call->act == HG_ACT_LISTEN && rules)
 		call__judge_listen(call, rules);
 	if (rules && !call->header.action && !connect__is_act_wanted(slot, profile))

@@ -18,6 +18,7 @@
  */
 #define FMODE_NOACCOUNT 0x20000000 /* include/linux/fs.h: a file behind another one */
 #define FMODE_EXEC_FLAG 0x20	   /* __FMODE_EXEC in f_flags: an exec's, which exec rules judge */
+#define NR_IO_URING_ENTER 426	   /* of every ABI: the first attempts of requests run in it */
 #define MAX_ERRNO 4095
 
 /* A macro before v6.15 (DCACHE_PAR_LOOKUP, include/linux/dcache.h); the value is relocated. */
@@ -110,7 +111,7 @@ static __always_inline __u32 file__append_path(__u32 slot, struct ev_call *call,
 	return path__append(slot, offset, start);
 }
 
-/* The opcode by which an io_uring does this act: its workers are in no syscall. */
+/* The opcode by which an io_uring does this act: what a ring does is no syscall of its own. */
 static __always_inline __u32 file__ring_opcode(__u32 act)
 {
 	switch (act) {
@@ -143,7 +144,7 @@ static __always_inline void file__fill(struct ev_call *call, const struct file_q
 	call->act = question->act;
 	call->fd = -1;
 	call->flags |= HG_CALL_DECISION;
-	if (task->flags & PF_IO_WORKER) {
+	if ((task->flags & PF_IO_WORKER) || nr == NR_IO_URING_ENTER) {
 		call->flags |= HG_CALL_IO_URING;
 		call->nr = file__ring_opcode(question->act);
 	} else {
@@ -165,18 +166,29 @@ static __always_inline void file__fill(struct ev_call *call, const struct file_q
 		call->flags |= HG_CALL_UPPER_LAYER;
 }
 
-/* The act goes on: sys_exit tells of it, and says then that it was spared. An io_uring worker has no such end. */
+/* What this thread leaves to the end of its call; NULL, and counted, where there is no room for it. */
+static __always_inline struct deferred *file__deferred(void)
+{
+	struct deferred *deferred =
+		bpf_task_storage_get(&deferrals, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+	if (deferred)
+		any_act_deferred = 1;
+	else
+		emit__count_drop(HG_DROP_TASKS_FULL, HG_KIND_CALL);
+	return deferred;
+}
+
+/* The act goes on: the hook at the end of the call tells of it, and says then that it was spared. What a ring does has no such end. */
 static __always_inline void file__note_spared(const struct ev_call *call)
 {
 	struct deferred *deferred;
 
 	if (call->flags & HG_CALL_IO_URING)
 		return;
-	deferred = bpf_task_storage_get(&deferrals, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	deferred = file__deferred();
 	if (deferred)
 		deferred->spared_nr = call->nr + 1;
-	else
-		emit__count_drop(HG_DROP_TASKS_FULL, HG_KIND_CALL);
 }
 
 /* lookup_open() asks before it looks the name up, and takes the refusal back when the file is there. So the refusal is given here,
@@ -184,6 +196,7 @@ static __always_inline void file__note_spared(const struct ev_call *call)
 static __always_inline int file__defer(struct scratch *scratch, const struct map_profile *rules, __u64 acting,
 				       __u64 root_id)
 {
+	struct dentry *dentry = (struct dentry *)scratch->question.dentry;
 	struct ev_call *call = &scratch->call;
 	__u32 length = call->path_bytes;
 	struct deferred *deferred;
@@ -192,19 +205,42 @@ static __always_inline int file__defer(struct scratch *scratch, const struct map
 		file__note_spared(call);
 		return 0;
 	}
-	deferred = bpf_task_storage_get(&deferrals, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!deferred) {
-		emit__count_drop(HG_DROP_TASKS_FULL, HG_KIND_CALL);
+	deferred = file__deferred();
+	if (!deferred)
 		return 0;
-	}
 	OPAQUE(length);
 	if (length > HG_PATH_MAX_BYTES)
 		return 0;
 	__builtin_memcpy(&deferred->call, call, sizeof(*call));
 	bpf_probe_read_kernel(deferred->strings, length, scratch->strings);
 	deferred->strings_bytes = length;
+	deferred->dentry = (__u64)dentry;
+	deferred->parent = (__u64)BPF_CORE_READ(dentry, d_parent);
+	deferred->name_hash = BPF_CORE_READ(dentry, d_name.hash);
 	deferred->is_waiting = 1;
 	return 1;
+}
+
+/* Did the name turn out to be there? Then the open failed for a reason of its own (an append-only or immutable file, O_NOATIME on
+ * another's). One that somebody else makes at this moment passes for such: its refusal is told as a failed open only. */
+static __always_inline bool file__was_there(const struct deferred *deferred)
+{
+	struct dentry *dentry = (struct dentry *)deferred->dentry;
+
+	return (__u64)BPF_CORE_READ(dentry, d_parent) == deferred->parent &&
+	       BPF_CORE_READ(dentry, d_name.hash) == deferred->name_hash && BPF_CORE_READ(dentry, d_inode);
+}
+
+/* The open has got as far as its file: there was nothing to make. */
+static __always_inline void file__forget_deferral(void)
+{
+	struct deferred *deferred;
+
+	if (!any_act_deferred)
+		return;
+	deferred = bpf_task_storage_get(&deferrals, bpf_get_current_task_btf(), 0, 0);
+	if (deferred)
+		deferred->is_waiting = 0;
 }
 
 /* Is the act of scratch->question refused? Then it is reported. scratch->call was begun. */
@@ -327,6 +363,7 @@ int BPF_PROG(on_file_open, struct file *file, int ret)
 		return ret;
 	if ((mode & FMODE_NOACCOUNT) || (file->f_flags & FMODE_EXEC_FLAG))
 		return 0;
+	file__forget_deferral();
 	question.access = mode & (FMODE_READ | FMODE_WRITE); /* the same bits */
 	question.dentry = (__u64)file->f_path.dentry;
 	question.mnt = (__u64)file->f_path.mnt;
@@ -446,7 +483,7 @@ int BPF_PROG(on_open_end, int dirfd, void *name, const void *flags, struct file 
 	if (!deferred || !deferred->is_waiting)
 		return 0;
 	deferred->is_waiting = 0;
-	if ((long)opened != -EPERM)
+	if ((long)opened != -EPERM || file__was_there(deferred))
 		return 0;
 	header = &deferred->call.header;
 	profile = header->profile;

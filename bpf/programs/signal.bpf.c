@@ -58,7 +58,7 @@ int BPF_PROG(on_signal, int sig, struct kernel_siginfo *info, struct task_struct
 		profile = task__profile(target_entry, event.header.program_version);
 		rules = bpf_map_lookup_elem(&profiles, &profile);
 	}
-	if (call__was_spared(&event))
+	if (call__take_spared(task, event.nr))
 		event.header.action = HG_ACTION_SPARED;
 	emit__output(&event.header, sizeof(event), rules && (rules->acts_urgent & bit));
 	return 0;

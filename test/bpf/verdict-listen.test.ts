@@ -203,6 +203,21 @@ describe('listen verdicts in the kernel', { skip }, () => {
       assert.equal((await bindIn(cgroup, '127.0.0.1', 48123)).code, code)
   })
 
+  test('the end of a call that a spent budget let through says so, of a rule that denies as of one that kills', async () => {
+    for (const action of ['deny', 'kill']) {
+      const profile = install('{ deny: [48123] }', { action, limitCount: 1 })
+      const [first, second] = [make(profile), make(profile)]
+      assert.equal((await bindIn(first, '127.0.0.1', 48123)).code, 99)
+      assert.equal((await execTalk(second, 'listen', 0, '127.0.0.1', 48124, 7)).code, 0)
+      assert.equal((await execTalk(second, 'listen', 0, '127.0.0.1', 48123, 7)).code, 0)
+      const listens = (await sensor.eventsOf(second, 'call')).filter((event) => event.act === ActKind.LISTEN)
+      assert.deepEqual(
+        listens.map(({ localPort, action: did, violated, result }) => [localPort, did, violated, result]),
+        [[48123, Action.SPARED, RULE, 0n]], // the other port is no rule's
+      )
+    }
+  })
+
   test("the host's own sockets are never refused, and without a rule the hooks are not there", async () => {
     install('{ deny: [48123] }')
     assert.equal((await act(talk, 'listen', 0, '127.0.0.1', 48123, 7)).code, 0)
