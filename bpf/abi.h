@@ -681,6 +681,8 @@ enum hg_recipe_flag {
 	HG_RECIPE_EMPTY_PATH = 16,  /* with an empty path the call is about the descriptor itself */
 	HG_RECIPE_MESSAGE = 32,	    /* the address stands in the struct msghdr that address_arg points to */
 	HG_RECIPE_OPEN_HOW = 64,    /* flags, mode and resolve stand in user memory, where the third argument points */
+	HG_RECIPE_BY_FUNCTION =
+		128, /* told at the end of the kernel's function that carries it out, not at that of the call */
 };
 
 #define HG_RECIPES_MAX 2048 /* HG_SYSCALLS_MAX for each ABI, and for the calls of ia32's socketcall */

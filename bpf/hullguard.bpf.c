@@ -30,6 +30,7 @@
 #include "programs/ring.bpf.c"
 #include "programs/memory.bpf.c"
 #include "programs/lsm.bpf.c"
+#include "programs/open.bpf.c"
 #include "programs/lsm_file.bpf.c"
 #include "programs/listen.bpf.c"
 #include "programs/said.bpf.c"

@@ -26,10 +26,12 @@ function kindsOfRung(event) {
   return words.map((word) => KIND_OF_WORD[word] ?? word)
 }
 const isAct = (kind) => CALL_KINDS.includes(kind)
+/** Kinds whose hooks a row of their own puts in order with that of all acts. */
+const hasOwnRows = (kind) => RUNGS.some(({ event, insteadOf }) => event === kind && insteadOf !== undefined)
 const rungsOf = (kind) =>
   RUNGS.filter(({ event }) => {
     const kinds = kindsOfRung(event)
-    return kinds === undefined ? isAct(kind) : kinds.includes(kind)
+    return kinds === undefined ? isAct(kind) && !hasOwnRows(kind) : kinds.includes(kind)
   }).sort((a, b) => Number(b.role === 'decision') - Number(a.role === 'decision'))
 
 const classesOf = (act) =>
@@ -55,7 +57,9 @@ function hookLines(kind) {
   const can = ({ deny, kill }) => [deny ? 'deny' : '', kill ? 'kill' : ''].filter(Boolean).join(', ') || 'observe'
   const lines = rungs.map((rung) => {
     const lacks = rung.lacks.length === 0 ? '' : `; without ${code(rung.lacks)}`
-    const note = rung.note === '' ? '' : `; ${rung.note}`
+    const better = RUNGS.filter(({ program }) => rung.insteadOf?.includes(program)).map(({ hook }) => hook)
+    const instead = better.length === 0 ? '' : `; only where ${code(better)} are not both there`
+    const note = (rung.note === '' ? '' : `; ${rung.note}`) + instead
     return `- \`${rung.hook}\`: ${can(rung)}; cost: ${rung.cost}${lacks}${note}`
   })
   return `\nHooks, best first:\n\n${lines.join('\n')}\n`

@@ -14,6 +14,12 @@
 
 #define O_CREAT 0100
 #define O_TMPFILE 020000000
+/* 64-bit kernels put it into their copy of openat2's flags, asked for or not. */
+#if defined(__TARGET_ARCH_arm64)
+#define O_LARGEFILE 0400000 /* arch/arm64/include/uapi/asm/fcntl.h */
+#else
+#define O_LARGEFILE 0100000 /* include/uapi/asm-generic/fcntl.h */
+#endif
 #define O_ACCMODE 3
 #define FMODE_READ 0x1 /* include/linux/fs.h */
 #define FMODE_WRITE 0x2

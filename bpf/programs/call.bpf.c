@@ -10,107 +10,154 @@
 #define NR_IA32_SOCKETCALL 102
 #define CAP_ACTS (1ULL << HG_ACT_SETUID | 1ULL << HG_ACT_CAPSET | 1ULL << HG_ACT_SETNS | 1ULL << HG_ACT_UNSHARE)
 
-/* Is this act on a file to be reported, as far as registers, the kernel's own objects and the program's strings by themselves
- * tell? Leaves the arguments in call->args. */
-static __always_inline bool call__is_file_act_wanted(__u32 slot, struct ev_call *call, const struct pt_regs *regs,
-						     __u32 abi, __u32 nr, const struct map_recipe *recipe,
-						     __u32 profile, long result)
+/* A call at its end, as far as it is known without scratch. */
+struct call_end {
+	struct map_recipe *recipe;
+	struct map_control *settings;
+	struct task_state *state; /* NULL: the host's */
+	struct map_cgroup *entry; /* … */
+	__u32 index;		  /* of the recipe */
+	__u32 nr;
+	__u32 abi;
+	bool is_spared;
+};
+
+/* Is the call that the task is in wanted by anybody, of this hook? `by_function`: HG_RECIPE_BY_FUNCTION, or 0. */
+static __always_inline bool call__find(struct call_end *end, struct task_struct *task, const struct pt_regs *regs,
+				       __u8 by_function)
 {
+	__u64 wanted;
+
+	end->nr = syscall__nr(regs);
+	end->abi = syscall__abi(task, &end->nr);
+	if (end->nr >= HG_SYSCALLS_MAX)
+		return false;
+	end->index = end->abi * HG_SYSCALLS_MAX + end->nr;
+#if defined(__TARGET_ARCH_x86)
+	if (end->abi == SYSCALL_IA32 && end->nr == NR_IA32_SOCKETCALL)
+		end->index = HG_ABIS * HG_SYSCALLS_MAX + (regs->bx & 31);
+#endif
+	end->recipe = bpf_map_lookup_elem(&recipes, &end->index);
+	if (!end->recipe || !end->recipe->act || (end->recipe->flags & HG_RECIPE_BY_FUNCTION) != by_function)
+		return false;
+	end->state = task__state(task);
+	if (!end->state && task->pid != task->tgid)
+		end->state = task__state(task->group_leader);
+	end->entry = end->state ? task__cgroup_entry(end->state->home) : NULL;
+	end->settings = emit__control();
+	if (!end->settings || task->tgid == end->settings->agent_pid)
+		return false;
+	wanted = end->entry ? end->entry->acts : end->settings->acts_host;
+	if (!(wanted & (1ULL << (end->recipe->act & 63))))
+		return false;
+	end->is_spared = call__take_spared(task, end->nr);
+	return true;
+}
+
+/* What openat2 was asked for. Read by an instruction of its own: the verifier wants each to know the kind of its pointer. */
+static __always_inline __u64 call__how_flags(const struct open_how *how)
+{
+	__u64 flags = how->flags;
+
+	OPAQUE(flags);
+	return flags & ~(__u64)O_LARGEFILE;
+}
+
+/* Is this act on a file to be reported, as far as registers, the kernel's own objects and the program's strings by themselves
+ * tell? Leaves the arguments in call->args. `how`: what openat2 was asked for, 0 where only the program's memory has it. */
+static __always_inline bool call__is_file_act_wanted(__u32 slot, struct ev_call *call, const struct pt_regs *regs,
+						     const struct call_end *end, __u32 profile, long result,
+						     const struct open_how *how)
+{
+	const struct map_recipe *recipe = end->recipe;
 	__u64 flags;
 
-	syscall__read_args(regs, abi, call->args);
+	syscall__read_args(regs, end->abi, call->args);
 	if (recipe->act != HG_ACT_OPEN) {
 		call->act = recipe->act;
 		call->result = result;
 		call->flags = HG_CALL_HAS_RESULT;
-		call->nr = nr;
+		call->nr = end->nr;
 		if (recipe->fd_arg)
 			return file_act__is_wanted_of_fd(slot, profile, call__arg(call, recipe->fd_arg));
 		return file_act__is_wanted(slot, profile, call__arg(call, recipe->path_arg),
 					   recipe->flags & HG_RECIPE_RAW2 ? 0 : call__arg(call, recipe->path2_arg));
 	}
 	if (recipe->flags & HG_RECIPE_OPEN_HOW)
-		flags = OPEN_FLAGS_UNKNOWN;
+		flags = how ? call__how_flags(how) : OPEN_FLAGS_UNKNOWN;
 	else
 		flags = recipe->address_arg ? (__u32)call__arg(call, recipe->address_arg) : CREAT_FLAGS;
 	return open__is_wanted(slot, profile, result, flags, call__arg(call, recipe->path_arg));
+}
+
+/* ia32: arguments that stand in user memory. */
+static __always_inline void call__follow_arguments(struct ev_call *call, __u32 nr)
+{
+	__u64 from = nr == NR_IA32_SOCKETCALL ? call->args[1] : call->args[0];
+	__u32 words[6] = {};
+
+	/* Of socketcall, the last ones may lie beyond what the program has: then only the first three are there. */
+	if (bpf_probe_read_user(words, sizeof(words), (void *)from) && bpf_probe_read_user(words, 12, (void *)from))
+		emit__count_drop(HG_DROP_HELPER, HG_KIND_CALL);
+	call->facts[3] = nr == NR_IA32_SOCKETCALL ? call->args[0] : 0;
+	for (int i = 0; i < 6; i++)
+		call->args[i] = words[i];
+	call->flags |= HG_CALL_USER_MEMORY;
+}
+
+/* Tells of the call, or counts it as a repeat, unless nobody wants it after all. `how`: as above. */
+static __always_inline void call__tell(__u32 slot, struct task_struct *task, const struct pt_regs *regs,
+				       const struct call_end *end, long result, const struct open_how *how)
+{
+	const __u64 bit = 1ULL << (end->recipe->act & 63);
+	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
+	__u32 version = end->settings->version, profile = end->entry ? task__profile(end->entry, version) : 0;
+	struct ev_call *call;
+	__u64 aggregated;
+
+	if (!scratch) {
+		emit__count_drop(HG_DROP_SCRATCH, HG_KIND_CALL);
+		return;
+	}
+	call = &scratch->call;
+	scratch->walked_file = 0;
+	if (profile && !end->is_spared && file_act__is_one(end->recipe->act) &&
+	    !call__is_file_act_wanted(slot, call, regs, end, profile, result, how))
+		return;
+	call__begin(scratch, task, end->state, profile, version);
+	if (end->is_spared)
+		call->header.action = HG_ACTION_SPARED;
+	if (end->recipe->flags & HG_RECIPE_BY_FUNCTION)
+		call->header.rung = HG_RUNG_FUNCTION;
+	if (end->state && (bit & CAP_ACTS))
+		call->cap_gained = task__follow_caps(end->state, task);
+	call->act = end->recipe->act;
+	call->nr = end->nr;
+	call->abi = end->abi;
+	call->result = result;
+	call->flags = HG_CALL_HAS_RESULT;
+	syscall__read_args(regs, end->abi, call->args);
+	if (end->recipe->flags & HG_RECIPE_ARGS_POINTER)
+		call__follow_arguments(call, end->nr);
+	if (!call__is_of_interest(call))
+		return;
+	call__place_open_flags(call, end->recipe);
+	if (how && (end->recipe->flags & HG_RECIPE_OPEN_HOW)) {
+		call->facts[0] = call__how_flags(how);
+		call->facts[1] = how->mode;
+		call->facts[2] = how->resolve;
+	}
+	aggregated = end->entry ? end->entry->acts_aggregated : end->settings->acts_host_aggregated;
+	call__report(slot, end->index, !!(aggregated & bit));
 }
 
 SEC("tp_btf/sys_exit")
 int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task_btf();
-	__u32 slot = bpf_get_smp_processor_id(), nr = syscall__nr(regs), abi = syscall__abi(task, &nr), index;
-	struct map_cgroup *entry = NULL;
-	struct map_control *settings;
-	struct map_recipe *recipe;
-	struct task_state *state;
-	struct scratch *scratch;
-	__u32 profile, version;
-	__u64 bit, aggregated;
-	bool is_spared;
+	struct call_end end;
 
-	if (nr >= HG_SYSCALLS_MAX)
-		return 0;
-	index = abi * HG_SYSCALLS_MAX + nr;
-#if defined(__TARGET_ARCH_x86)
-	if (abi == SYSCALL_IA32 && nr == NR_IA32_SOCKETCALL)
-		index = HG_ABIS * HG_SYSCALLS_MAX + (regs->bx & 31);
-#endif
-	recipe = bpf_map_lookup_elem(&recipes, &index);
-	if (!recipe || !recipe->act)
-		return 0;
-	state = task__state(task);
-	if (!state && task->pid != task->tgid)
-		state = task__state(task->group_leader);
-	if (state)
-		entry = task__cgroup_entry(state->home);
-	settings = emit__control();
-	if (!settings)
-		return 0;
-	bit = 1ULL << (recipe->act & 63);
-	if (!((entry ? entry->acts : settings->acts_host) & bit) || task->tgid == settings->agent_pid)
-		return 0;
-	is_spared = call__take_spared(task, nr);
-	scratch = bpf_map_lookup_elem(&scratches, &slot);
-	if (!scratch) {
-		emit__count_drop(HG_DROP_SCRATCH, HG_KIND_CALL);
-		return 0;
-	}
-	scratch->walked_file = 0;
-	version = settings->version;
-	profile = entry ? task__profile(entry, version) : 0;
-	if (profile && !is_spared && file_act__is_one(recipe->act) &&
-	    !call__is_file_act_wanted(slot, &scratch->call, regs, abi, nr, recipe, profile, result))
-		return 0;
-	call__begin(scratch, task, state, profile, version);
-	if (is_spared)
-		scratch->call.header.action = HG_ACTION_SPARED;
-	if (state && (bit & CAP_ACTS))
-		scratch->call.cap_gained = task__follow_caps(state, task);
-	scratch->call.act = recipe->act;
-	scratch->call.nr = nr;
-	scratch->call.abi = abi;
-	scratch->call.result = result;
-	scratch->call.flags = HG_CALL_HAS_RESULT;
-	syscall__read_args(regs, abi, scratch->call.args);
-	if (recipe->flags & HG_RECIPE_ARGS_POINTER) {
-		__u32 words[6] = {};
-		__u64 from = nr == NR_IA32_SOCKETCALL ? scratch->call.args[1] : scratch->call.args[0];
-
-		/* Of socketcall, the last ones may lie beyond what the program has: then only the first three are there. */
-		if (bpf_probe_read_user(words, sizeof(words), (void *)from) &&
-		    bpf_probe_read_user(words, 12, (void *)from))
-			emit__count_drop(HG_DROP_HELPER, HG_KIND_CALL);
-		scratch->call.facts[3] = nr == NR_IA32_SOCKETCALL ? scratch->call.args[0] : 0;
-		for (int i = 0; i < 6; i++)
-			scratch->call.args[i] = words[i];
-		scratch->call.flags |= HG_CALL_USER_MEMORY;
-	}
-	if (!call__is_of_interest(&scratch->call))
-		return 0;
-	call__place_open_flags(&scratch->call, recipe);
-	aggregated = entry ? entry->acts_aggregated : settings->acts_host_aggregated;
-	call__report(slot, index, !!(aggregated & bit));
+	if (call__find(&end, task, regs, 0))
+		call__tell(bpf_get_smp_processor_id(), task, regs, &end, result, NULL);
 	return 0;
 }

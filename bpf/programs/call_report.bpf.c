@@ -129,8 +129,8 @@ static __always_inline void call__judge_listen(struct ev_call *call, const struc
 		call->header.action = HG_ACTION_SPARED;
 }
 
-/* Was the breaker's budget spent when a hook would have refused this call of the thread? Takes the mark: it is asked at the end of each call, told
- * or not, so that no later one finds it. */
+/* Was the breaker's budget spent when a hook would have refused this call of the thread? Takes the mark, at the end of each call that
+ * somebody wants, told or not: no later call finds it. */
 static __always_inline bool call__take_spared(struct task_struct *task, __u32 nr)
 {
 	struct deferred *deferred;

@@ -6,7 +6,7 @@ import { type Abi, HOST_SYSCALLS, type Syscalls } from '../policy/syscalls.js'
 import { CALL_KINDS, type CallKind } from '../record/call-model.js'
 import { encodeMapRecipe, type MapRecipe, RECIPES_MAX, RecipeFlag, RingOpcode, SYSCALLS_MAX } from './generated/abi.js'
 
-const { RESULT_FD, RAW, RAW2, ARGS_POINTER, EMPTY_PATH, MESSAGE, OPEN_HOW } = RecipeFlag
+const { RESULT_FD, RAW, RAW2, ARGS_POINTER, EMPTY_PATH, MESSAGE, OPEN_HOW, BY_FUNCTION } = RecipeFlag
 
 type Recipe = Partial<Omit<MapRecipe, 'act'>>
 
@@ -186,9 +186,12 @@ function encode({ act, recipe }: Row, extraFlags: number): Uint8Array {
 /** Every entry of the `recipes` map that is ever in use, with what it should hold while these acts are wanted. */
 export function* recipeEntries(
   acts: bigint,
-  calls: Syscalls = HOST_SYSCALLS,
+  { calls = HOST_SYSCALLS, areOpensByFunction = false }: { calls?: Syscalls; areOpensByFunction?: boolean } = {},
 ): Generator<[index: number, value: Uint8Array]> {
-  const valueFor = (row: Row, extraFlags = 0) => (acts & (1n << BigInt(row.act)) ? encode(row, extraFlags) : EMPTY)
+  const valueFor = (row: Row, extraFlags = 0) => {
+    const hookFlag = areOpensByFunction && CALL_KINDS[row.act - 1] === 'open' ? BY_FUNCTION : 0
+    return acts & (1n << BigInt(row.act)) ? encode(row, extraFlags | hookFlag) : EMPTY
+  }
   for (const [abi, abiName] of calls.abiNames.entries()) {
     for (const [nr, name] of calls.table(abi as Abi).entries()) {
       const row = rowByName.get(name)
@@ -236,9 +239,16 @@ export const RING_ACTS: readonly CallKind[] = [
 ]
 const RING_MASK = RING_ACTS.reduce((mask, act) => mask | actBit(act), 0n)
 
+/** Together they tell of every open; a kernel has them or has not (src/sensor/ladder.ts). */
+const OPEN_FUNCTIONS: readonly string[] = ['on_open_result', 'on_open_by_handle']
+
+/** Are opens told by the functions that carry them out, and not at the end of every call of the host? `has`: the program is loaded. */
+export function areOpensByFunction(has: (program: string) => boolean): boolean {
+  return OPEN_FUNCTIONS.every(has)
+}
+
 /** The programs that show acts: attached only while somebody wants one, since the tracepoint costs every syscall of the host. */
-const PROGRAMS: readonly { program: string; acts: bigint }[] = [
-  { program: 'on_sys_exit', acts: ALL_ACTS & ~actBit('capable') },
+const OTHER_PROGRAMS: readonly { program: string; acts: bigint }[] = [
   { program: 'on_capability_used', acts: actBit('capable') },
   { program: 'on_capability_asked', acts: actBit('capable') },
   { program: 'on_signal', acts: actBit('signal') },
@@ -247,9 +257,18 @@ const PROGRAMS: readonly { program: string; acts: bigint }[] = [
     acts: RING_MASK,
   })),
 ]
-export const CALL_PROGRAMS: readonly string[] = PROGRAMS.map(({ program }) => program)
+export const CALL_PROGRAMS: readonly string[] = [
+  'on_sys_exit',
+  ...OPEN_FUNCTIONS,
+  ...OTHER_PROGRAMS.map(({ program }) => program),
+]
 
 /** The programs that have to be attached for a mask of acts. */
-export function hooksOfActs(acts: bigint): string[] {
-  return PROGRAMS.flatMap(({ program, acts: shown }) => ((acts & shown) === 0n ? [] : [program]))
+export function hooksOfActs(acts: bigint, has: (program: string) => boolean): string[] {
+  const atFunctions = areOpensByFunction(has) ? actBit('open') : 0n
+  return [
+    ...((acts & ~atFunctions & ~actBit('capable')) === 0n ? [] : ['on_sys_exit']),
+    ...((acts & atFunctions) === 0n ? [] : OPEN_FUNCTIONS),
+    ...OTHER_PROGRAMS.flatMap(({ program, acts: shown }) => ((acts & shown) === 0n ? [] : [program])),
+  ]
 }

@@ -106,12 +106,16 @@ export function reportHost(hierarchy: SensorHierarchy): HostReport {
 }
 
 function tryEvent(sensor: Sensor, event: string): EventReport {
-  const rows = RUNGS.filter((rung) => rung.event === event)
+  const rows = RUNGS.filter(
+    (rung) => rung.event === event && !rung.insteadOf?.every((program) => !sensor.missing.has(program)),
+  )
+  const replaced = new Set(rows.flatMap(({ insteadOf }) => insteadOf ?? []))
   const inUse: RungRow[] = []
   const notes: string[] = []
   const hooksByReason = new Map<string, string[]>()
   for (const rung of rows) {
     const reason = tryRung(sensor, rung)
+    if (reason === '' && replaced.has(rung.program)) continue // not without the others of its kind
     if (reason === '') {
       inUse.push(rung)
       if (rung.note !== '' && !notes.includes(rung.note)) notes.push(rung.note)

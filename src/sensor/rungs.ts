@@ -33,6 +33,8 @@ export interface RungRow {
   isAddition: boolean
   /** The program that does the same on other kernels. */
   alternative?: string
+  /** It tells of the event only where one of these is not to be had. */
+  insteadOf?: readonly string[]
   /** Fields of the event that this rung does not yield (src/record/fields names). */
   lacks: readonly string[]
   note: string
@@ -94,6 +96,7 @@ const names = {
   isOptional: true,
   note: `${ON_DEMAND}, or --activity names`,
 } as const
+const OPEN_NOTE = `${ON_DEMAND}; a call that seccomp or a tracer turned away is not told`
 /** Told like the syscalls of the same names, where the kernel has these tracepoints. */
 const RING_EVENT = 'acts of an io_uring'
 const ring = { cost: 'every request of a ring', isOptional: true, isAddition: true, note: ON_DEMAND } as const
@@ -138,6 +141,13 @@ export const RUNGS: readonly RungRow[] = [
   row('on_sys_exit', 'tp_btf/sys_exit', 'calls (file, privilege, …)', {
     cost: 'every syscall',
     note: `${ON_DEMAND}; a name that is gone, or was never there, is told as the call gave it`,
+  }),
+  row('on_open_result', 'fexit/do_sys_openat2', 'open', { isOptional: true, note: OPEN_NOTE }),
+  row('on_open_by_handle', 'fexit/do_handle_open', 'open', { isOptional: true, note: OPEN_NOTE }),
+  row('on_sys_exit', 'tp_btf/sys_exit', 'open', {
+    cost: 'every syscall',
+    insteadOf: ['on_open_result', 'on_open_by_handle'],
+    note: ON_DEMAND,
   }),
   row('on_signal', 'tp_btf/signal_generate', 'signal', { note: ON_DEMAND }),
   row('on_packet_out', 'cgroup_skb/egress', 'dns, tls, http', names),

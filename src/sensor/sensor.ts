@@ -10,7 +10,7 @@ import { findPackageRoot } from '../telemetry/package-root.js'
 import { isNativeError, loadAddon, type NativeProgram, type NativeSensor, type NativeSensorStats } from './addon.js'
 import { Attachments, type HookChange } from './attachments.js'
 import { BatchWalker, type EventHandler } from './batch.js'
-import { CALL_PROGRAMS, hooksOfActs, recipeEntries } from './call-recipes.js'
+import { areOpensByFunction, CALL_PROGRAMS, hooksOfActs, recipeEntries } from './call-recipes.js'
 import {
   EvMemory,
   EvTask,
@@ -43,6 +43,10 @@ const CRITICAL_RING = 'critical'
 const CRITICAL_RING_PART = 4
 const CRITICAL_RING_MIN_BYTES = 64 * 1024
 const BPF_NOEXIST = 1
+/** Programs that can be preempted, of those that a kernel gives together. */
+const CLAIMERS = [EXEC_DECISION, 'on_open_result']
+/** As many as a program tries before it gives up: with few CPUs several tasks can be preempted in their programs at once. */
+const CLAIMED_SCRATCHES_MIN = 4
 
 export interface SensorOptions {
   /** Hierarchy that identifies containers. */
@@ -153,6 +157,7 @@ export class Sensor {
   /** Loads the object; nothing is attached yet. Throws HullguardError addon_missing, no_btf, not_permitted or probe_load_failed. */
   static open(options: SensorOptions): Sensor {
     const cpus = readPossibleCpuCount()
+    const claimed = Math.max(cpus, CLAIMED_SCRATCHES_MIN)
     const criticalBytes = Math.max(options.ringBytes / CRITICAL_RING_PART, CRITICAL_RING_MIN_BYTES)
     const make = (skip: readonly string[]): NativeSensor => {
       const native = new (loadAddon().Sensor)()
@@ -165,14 +170,14 @@ export class Sensor {
             cfg_critical_wake_bytes: criticalBytes / 4,
             cfg_iterator_scratch: cpus,
             cfg_lsm_scratch: cpus + 1,
-            cfg_lsm_scratches_count: cpus,
+            cfg_lsm_scratches_count: claimed,
           },
           mapEntries: {
             [RING]: options.ringBytes,
             [CRITICAL_RING]: criticalBytes,
             // One a CPU, one for the iterators, and those that hooks which can be preempted claim.
-            scratches: cpus + 1 + (skip.includes(EXEC_DECISION) ? 0 : cpus),
-            scratch_claims: 2 * cpus + 1,
+            scratches: cpus + 1 + (CLAIMERS.every((program) => skip.includes(program)) ? 0 : claimed),
+            scratch_claims: cpus + 1 + claimed,
             cgroup_scratches: cpus,
           },
           skip,
@@ -234,6 +239,11 @@ export class Sensor {
     return this.#options.unifiedRoot !== undefined || !isNetworkHook(hookOf(program))
   }
 
+  /** The programs that have to be attached for a mask of acts. */
+  hooksOfActs(acts: bigint): string[] {
+    return hooksOfActs(acts, (program) => this.hasHook(program))
+  }
+
   /** What can be refused here. */
   get refusals(): Refusals {
     return refusalsOf((program) => this.hasHook(program))
@@ -275,10 +285,11 @@ export class Sensor {
     const { wanted, host = 0n, hostAggregated = 0n, pending = 0n } = acts
     const all = wanted | host | pending
     const hooks = [...this.#hooks.onDemand].filter((program) => !CALL_PROGRAMS.includes(program))
-    const change = this.#hooks.prepare(new Set([...hooks, ...hooksOfActs(all)]))
+    const change = this.#hooks.prepare(new Set([...hooks, ...this.hooksOfActs(all)]))
     const key = new Uint8Array(4)
+    const opens = areOpensByFunction((program) => this.hasHook(program))
     try {
-      for (const [index, value] of recipeEntries(all)) {
+      for (const [index, value] of recipeEntries(all, { areOpensByFunction: opens })) {
         new DataView(key.buffer).setUint32(0, index, true)
         this.#native.update('recipes', key, value)
       }

@@ -30,11 +30,14 @@ describe('doctor', { skip }, () => {
       report.events.map(({ event }) => event),
       [...new Set(RUNGS.map(({ event }) => event))],
     )
-    for (const { event, hook, alternative } of RUNGS) {
+    for (const { event, hook, alternative, insteadOf } of RUNGS) {
       const said = report.events.find((one) => one.event === event)
       const other = RUNGS.find(({ program }) => program === alternative)
       // the same hook under the name that another kernel has
       if (other !== undefined && said?.rung.split(' + ').includes(other.hook)) continue
+      // what it stands in for is there
+      const better = RUNGS.filter(({ program }) => insteadOf?.includes(program)).map((rung) => rung.hook)
+      if (better.length > 0 && better.every((name) => said?.rung.split(' + ').includes(name))) continue
       // hooks that are missing for one reason stand together before it
       const isMissing = new RegExp(`${hook}(, [\\w/]+)*: `).test(said?.note ?? '')
       assert.ok(said?.rung.split(' + ').includes(hook) || isMissing, `${event}: ${hook}`)

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FOREIGN_FIRST, SYSCALL_NUMBERS_MAX, Syscalls } from '../../src/policy/syscalls.js'
-import { ALL_ACTS, actBit, recipeEntries } from '../../src/sensor/call-recipes.js'
-import { Act, SYSCALLS_MAX } from '../../src/sensor/generated/abi.js'
+import { ALL_ACTS, actBit, hooksOfActs, recipeEntries } from '../../src/sensor/call-recipes.js'
+import { Act, RecipeFlag, SYSCALLS_MAX } from '../../src/sensor/generated/abi.js'
 
 const x64 = new Syscalls('x64')
 const arm64 = new Syscalls('arm64')
@@ -12,7 +12,7 @@ const arm64 = new Syscalls('arm64')
 function actsOf(calls: Syscalls, abi: 0 | 1 | 2, acts = ALL_ACTS): Record<string, number> {
   const first = abi * SYSCALLS_MAX
   const found: Record<string, number> = {}
-  for (const [index, value] of recipeEntries(acts, calls))
+  for (const [index, value] of recipeEntries(acts, { calls }))
     if (index >= first && index < first + SYSCALLS_MAX && value[0] !== 0)
       found[calls.name(index - first, abi)] = value[0] ?? 0
   return found
@@ -64,7 +64,48 @@ test('on arm64 each act has calls to be seen by, but for rmdir, which unlinkat(2
 })
 
 test("ia32's socketcall is no part of arm64", () => {
-  const indexes = (calls: Syscalls) => [...recipeEntries(ALL_ACTS, calls)].map(([index]) => index)
+  const indexes = (calls: Syscalls) => [...recipeEntries(ALL_ACTS, { calls })].map(([index]) => index)
   assert.ok(Math.max(...indexes(x64)) >= 3 * SYSCALLS_MAX)
   assert.ok(Math.max(...indexes(arm64)) < 2 * SYSCALLS_MAX)
+})
+
+test('opens alone attach the functions that carry them out, never the end of every call; without both functions it is that', () => {
+  const functions = ['on_open_result', 'on_open_by_handle']
+  const hooks = (acts: bigint, has: (program: string) => boolean) =>
+    hooksOfActs(acts, has).filter((program) => !program.startsWith('on_ring_'))
+  const [open, unlink] = [actBit('open'), actBit('unlink')]
+  assert.deepEqual(
+    hooks(open, () => true),
+    functions,
+  )
+  assert.deepEqual(
+    hooks(open | unlink, () => true),
+    ['on_sys_exit', ...functions],
+  )
+  assert.deepEqual(
+    hooks(unlink, () => true),
+    ['on_sys_exit'],
+  )
+  for (const missing of functions)
+    assert.deepEqual(
+      hooks(open, (program) => program !== missing),
+      ['on_sys_exit'],
+    )
+  assert.deepEqual(
+    hooks(0n, () => true),
+    [],
+  )
+})
+
+test('which hook tells of opens is said of every call that opens, and of no other', () => {
+  const marked = (areOpensByFunction: boolean) =>
+    [...recipeEntries(ALL_ACTS, { calls: x64, areOpensByFunction })].flatMap(([, [act, flags = 0]]) =>
+      (flags & RecipeFlag.BY_FUNCTION) === 0 ? [] : [act],
+    )
+  assert.deepEqual(marked(false), [])
+  // open, openat, openat2, creat, open_by_handle_at of three ABIs
+  assert.deepEqual(
+    marked(true),
+    Array.from({ length: 15 }, () => Act.OPEN),
+  )
 })

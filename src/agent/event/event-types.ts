@@ -44,5 +44,7 @@ export function callHook(event: EvCall): string {
   if ((event.flags & CallFlag.DECISION) !== 0) return hookName(decisionOf(event))
   if (event.act === Act.CAPABLE)
     return hookName(event.rung === Rung.FUNCTION ? 'on_capability_used' : 'on_capability_asked')
+  if (event.rung === Rung.FUNCTION)
+    return hookName(callName(event) === 'open_by_handle_at' ? 'on_open_by_handle' : 'on_open_result')
   return event.act === Act.SIGNAL ? 'signal_generate' : 'sys_exit'
 }

@@ -18,7 +18,6 @@ import { type EndWants, EVERY_END, lowerEnds } from '../../respond/lower-end.js'
 import { EVERY_PLACE, lowerPlaces } from '../../respond/lower-place.js'
 import { actsOfKinds, actsOfRules } from '../../respond/rule-acts.js'
 import type { HookChange } from '../../sensor/attachments.js'
-import { hooksOfActs } from '../../sensor/call-recipes.js'
 import { CgroupState, Want } from '../../sensor/generated/abi.js'
 import { NAME_KINDS } from '../../sensor/names/streams.js'
 import { NAME_PROGRAMS } from '../../sensor/rungs.js'
@@ -248,7 +247,7 @@ export class Policies {
   #hooksFor(set: PolicySet, containers: readonly Identity[]): Set<string> {
     const hooks = new Set<string>()
     if (this.#wantsSyscalls(set, containers)) hooks.add('on_sys_enter')
-    for (const hook of hooksOfActs(this.#actsOf(set))) hooks.add(hook)
+    for (const hook of this.#options.sensor.hooksOfActs(this.#actsOf(set))) hooks.add(hook)
     if (this.#wantsNames(set.conditions.kinds) && this.#options.sensor.whyNoNames === '')
       for (const hook of NAME_PROGRAMS) hooks.add(hook)
     for (const id of set.installed) for (const hook of this.#options.kernel.hooksOf(id)) hooks.add(hook)

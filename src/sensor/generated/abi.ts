@@ -1,7 +1,7 @@
 // Generated from the BTF of dist/bpf/hullguard.bpf.o (bpf/abi.h) by scripts/generate-abi.mjs. Do not edit.
 
 /** Changes with every layout or number below: captures carry it. */
-export const ABI_HASH = '9093cf942d9bd911'
+export const ABI_HASH = '591d9164e7ca6a10'
 export const ABI_VERSION = 1
 export const PATH_MAX_BYTES = 4096
 export const ARGS_MAX_BYTES = 32768
@@ -238,6 +238,7 @@ export const RecipeFlag = {
   EMPTY_PATH: 16,
   MESSAGE: 32,
   OPEN_HOW: 64,
+  BY_FUNCTION: 128,
 } as const
 export type RecipeFlag = (typeof RecipeFlag)[keyof typeof RecipeFlag]
 
@@ -2087,7 +2088,7 @@ export const EVENT_LAYOUT: Readonly<Record<string, string>> = {
   hg_packet_flag: 'HG_PACKET_LAST=1',
   hg_phase: 'HG_PHASE_RUN=0 HG_PHASE_SETUP=1',
   hg_place_class: 'HG_PLACE_DONE=20 HG_PLACE_FAILED=29 HG_PLACE_CLASSES=30',
-  hg_recipe_flag: 'HG_RECIPE_RESULT_FD=1 HG_RECIPE_RAW2=2 HG_RECIPE_RAW=4 HG_RECIPE_ARGS_POINTER=8 HG_RECIPE_EMPTY_PATH=16 HG_RECIPE_MESSAGE=32 HG_RECIPE_OPEN_HOW=64',
+  hg_recipe_flag: 'HG_RECIPE_RESULT_FD=1 HG_RECIPE_RAW2=2 HG_RECIPE_RAW=4 HG_RECIPE_ARGS_POINTER=8 HG_RECIPE_EMPTY_PATH=16 HG_RECIPE_MESSAGE=32 HG_RECIPE_OPEN_HOW=64 HG_RECIPE_BY_FUNCTION=128',
   hg_ring_opcode: 'HG_RING_SENDMSG=9 HG_RING_RECVMSG=10 HG_RING_ACCEPT=13 HG_RING_OPENAT=18 HG_RING_SEND=26 HG_RING_RECV=27 HG_RING_OPENAT2=28 HG_RING_RENAMEAT=35 HG_RING_UNLINKAT=36 HG_RING_MKDIRAT=37 HG_RING_SYMLINKAT=38 HG_RING_LINKAT=39 HG_RING_SOCKET=45 HG_RING_SEND_ZC=47 HG_RING_SENDMSG_ZC=48 HG_RING_FTRUNCATE=55 HG_RING_BIND=56 HG_RING_LISTEN=57',
   hg_rung: 'HG_RUNG_TRACEPOINT=0 HG_RUNG_LSM=1 HG_RUNG_CGROUP=2 HG_RUNG_SYSCALL=3 HG_RUNG_FUNCTION=4',
   hg_said_kind: 'HG_SAID_MOUNT=0 HG_SAID_SIGNAL=1',

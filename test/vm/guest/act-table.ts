@@ -5,7 +5,7 @@
  */
 import type { CallKind } from '../../../src/record/model.js'
 import { Act, Action, Kind, Rung } from '../../../src/sensor/generated/abi.js'
-import { CALL_ROWS } from './call-acts.js'
+import { CALL_ROWS, OPEN_HOOK } from './call-acts.js'
 
 export interface Seen {
   kind: string
@@ -21,6 +21,7 @@ export interface Seen {
   rung: number
   /** Done by an io_uring. */
   isRing: boolean
+  isCreate: boolean
   /** Of the process that does this row of call-acts.ts; -1: of another. */
   row: number
 }
@@ -72,6 +73,7 @@ export const ACT_SCRIPT = [
   'httpd -p 127.0.0.1:91 -h /tmp; echo "listen $?"',
   '/bin/cat /tmp/fatal/file; echo "fatal $?"',
   '/bin/cat /tmp/spent/file; echo "spent $?"',
+  '(echo 0 > /proc/self/oom_score_adj)',
   'exit 7',
 ].join('; ')
 
@@ -115,6 +117,7 @@ export const ACTS: readonly ActRow[] = [
       event: kind,
       act,
       upperHook: hook,
+      ...(kind === 'open' ? { functionHook: OPEN_HOOK } : {}),
       isEvent: (seen) => seen.kind === 'call' && seen.object.endsWith(`/tmp/kept/${name}`),
     }),
   ),
@@ -123,6 +126,7 @@ export const ACTS: readonly ActRow[] = [
     event: 'open',
     act: 'kill an open',
     upperHook: 'lsm/file_open',
+    functionHook: OPEN_HOOK,
     isEvent: ({ kind, object }) => kind === 'call' && object.endsWith('/tmp/fatal/file'),
   },
   {

@@ -6,6 +6,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { join } from 'node:path'
+import { inspect, isDeepStrictEqual } from 'node:util'
 import { sensorHierarchy } from '../../../src/agent/host/sensor-hierarchy.js'
 import { findHierarchy } from '../../../src/container/cgroup-fs.js'
 import { compileProgram } from '../../../src/match/program.js'
@@ -16,9 +17,10 @@ import { BREAKER_DEFAULTS, CircuitBreaker } from '../../../src/respond/breaker.j
 import { KernelPolicy } from '../../../src/respond/kernel-policy.js'
 import { isNativeError } from '../../../src/sensor/addon.js'
 import { callRanges, type EventHandler } from '../../../src/sensor/batch.js'
-import { ALL_ACTS, hooksOfActs } from '../../../src/sensor/call-recipes.js'
+import { ALL_ACTS, areOpensByFunction } from '../../../src/sensor/call-recipes.js'
 import { reportHost } from '../../../src/sensor/capability.js'
 import {
+  Access,
   Act,
   Action,
   CallFlag,
@@ -30,12 +32,14 @@ import {
   Rung,
   Want,
 } from '../../../src/sensor/generated/abi.js'
+import { tryRungs } from '../../../src/sensor/ladder.js'
 import { NAME_PROGRAMS } from '../../../src/sensor/rungs.js'
 import { Sensor } from '../../../src/sensor/sensor.js'
 import { decodeText } from '../../../src/sensor/text.js'
 import { Counters } from '../../../src/telemetry/counters.js'
 import { ACT_SCRIPT, ACTS, DENIED_ACTS, hookOf, KEPT_FILES, KEPT_FOLDERS, outcomeOf, type Seen } from './act-table.js'
-import { callScript } from './call-acts.js'
+import { CALL_ROWS, callScript, RING_DENIED } from './call-acts.js'
+import { OPEN_WORDS, type OpenSeen, openExpected, openSeen } from './open-fields.js'
 import { checkRefusedCalls } from './refused-calls.js'
 
 /** The guest's own root is the root of its mount namespace; elsewhere the acts run in a folder. */
@@ -60,6 +64,9 @@ rules:
   - rule: nothing changes here
     file: { deny: ["${ROOT}/tmp/kept/**"] }
     action: deny
+  - rule: nobody shields itself
+    file: { deny: [{ path: "**/oom_score_adj", access: [write, create] }] }
+    action: deny
   - rule: nobody looks here
     file: { deny: [{ path: "${ROOT}/tmp/fatal/**", access: read }] }
     action: kill
@@ -79,8 +86,9 @@ const ACTS_32_BITS = existsSync(PROGRAM_32_BITS) ? `${PROGRAM_32_BITS} mkdir /tm
 
 const seen: Seen[] = []
 const CALLS = '/bin/calls'
-/** The processes that do the rows of call-acts.ts, in their order. */
+/** The processes that do the rows of call-acts.ts, in their order, and then the one of open-fields.ts. */
 const rowPids: number[] = []
+const opens: OpenSeen[] = []
 const note = (kind: string, rest: Partial<Seen>) =>
   seen.push({
     ...{
@@ -94,6 +102,7 @@ const note = (kind: string, rest: Partial<Seen>) =>
       gained: 0n,
       rung: 0,
       isRing: false,
+      isCreate: false,
       row: -1,
     },
     ...rest,
@@ -123,7 +132,8 @@ const handler: EventHandler = {
     })
   },
   syscall: (event) => note('syscall', { code: event.nr }),
-  call: (event) =>
+  call: (event) => {
+    if (event.act === Act.OPEN && rowPids.indexOf(event.pid) === CALL_ROWS.length) opens.push(openSeen(event))
     note('call', {
       code: event.act,
       text: `${ABI_NAMES[event.abi]} ${syscallName(event.nr, event.abi)}`,
@@ -133,8 +143,10 @@ const handler: EventHandler = {
       rung: event.rung,
       gained: event.capGained,
       isRing: (event.flags & CallFlag.IO_URING) !== 0,
+      isCreate: (event.access & Access.CREATE) !== 0,
       row: rowPids.indexOf(event.pid),
-    }),
+    })
+  },
   oom: () => note('oom', {}),
   cgroup: (event) => note('cgroup', { code: event.kind }),
   undecodable: (_event, reason) => note('undecodable', { text: reason }),
@@ -212,7 +224,7 @@ async function main(): Promise<void> {
   sensor.setCgroup(id, entry)
   const names = hasNetworkHooks ? NAME_PROGRAMS : []
   sensor
-    .prepareHooks(new Set(['on_sys_enter', ...hooksOfActs(acts), ...names, ...kernelPolicy.hooksOf(profile.id)]))
+    .prepareHooks(new Set(['on_sys_enter', ...sensor.hooksOfActs(acts), ...names, ...kernelPolicy.hooksOf(profile.id)]))
     .commit()
   sensor.setControl({ version: 1, blocking: 1 })
 
@@ -230,6 +242,21 @@ async function main(): Promise<void> {
     { encoding: 'utf8' },
   )
   await settle()
+  const opening = OPEN_WORDS.map((word) => `'${word}'`).join(' ')
+  spawnSync('/bin/sh', ['-c', `echo $$ > ${cgroup}/cgroup.procs; exec unshare -mn ${root}${CALLS} ${opening}`])
+  await settle()
+  check(
+    'opens are told at the end of functions wherever fexit programs run',
+    areOpensByFunction((name) => sensor.hasHook(name)) !== tryRungs().has('fentry'),
+    [...sensor.missing],
+  )
+  const expected = openExpected(
+    ROOT,
+    areOpensByFunction((name) => sensor.hasHook(name)),
+  )
+  check('every call that opens is told once, with every field', isDeepStrictEqual(opens, expected), [
+    ...opens.map((one) => inspect(one, { breakLength: Infinity })),
+  ])
   check('every call of the table was made', calls.stdout === '' && calls.status === 0, [calls.stdout, calls.stderr])
   check('the forbidden program was killed', run.stdout.includes('nc 137'), run.stdout)
   const nc = seen.find(({ kind, text }) => kind === 'exec' && text.endsWith('/nc'))
@@ -244,6 +271,18 @@ async function main(): Promise<void> {
     [run.stdout, run.stderr, denied ?? null],
   )
   checkKeptFiles(refusesExec, run.stdout)
+  const scores = seen.filter(({ isRefused, object }) => isRefused && object.endsWith('/oom_score_adj'))
+  check(
+    'an O_CREAT of a file that is there is refused as a write, once',
+    !refusesExec || (scores.length === 1 && scores[0]?.isCreate === false && scores[0].action === Action.DENIED),
+    [scores, run.stdout, run.stderr],
+  )
+  const rings = seen.filter(({ isRefused, row }) => isRefused && CALL_ROWS[row]?.act === RING_DENIED)
+  check(
+    "an open that a ring asked for and that is refused is told as the ring's",
+    rings.length === (refusesExec ? 1 : 0) && rings.every(({ isRing }) => isRing),
+    rings,
+  )
   const spared = seen.find(({ object }) => object.endsWith('/tmp/spent/file'))
   check(
     'a tripped breaker spares, and the end of the call says so',

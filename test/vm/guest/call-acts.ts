@@ -92,6 +92,7 @@ const ROWS: Readonly<Record<CallKind, CallRow>> = {
 }
 
 /** Opcodes of include/uapi/linux/io_uring.h. */
+export const RING_DENIED = 'deny an open by io_uring'
 const RING_ROWS: readonly (CallRow & { event: CallKind })[] = [
   { event: 'open', act: 'open a file by io_uring', words: ['ring', 18, AT_FDCWD, `${DIR}act-new`, 0, 0, 2] },
   { event: 'mkdir', act: 'make a directory by io_uring', words: ['ring', 37, AT_FDCWD, `${DIR}act-ring`, 0o700] },
@@ -102,11 +103,13 @@ const RING_ROWS: readonly (CallRow & { event: CallKind })[] = [
   },
   { event: 'unlink', act: 'remove a name by io_uring', words: ['ring', 36, AT_FDCWD, `${DIR}act-none`] },
   { event: 'socket', act: 'make a socket by io_uring', words: ['ring', 45, INET, 0, 0, STREAM] },
+  { event: 'open', act: RING_DENIED, words: ['ring', 18, AT_FDCWD, `${DIR}kept/read`, 0, 0, 0] },
 ]
 /** Passes the cgroup hooks, not a syscall's. */
 const RING_CONNECT: Words = [...sys('socket', INET, STREAM, 0), 'ring', 16, '$0', 'in:127.0.0.1:83', 0, BYTES]
 
 const SYSCALL_HOOK = 'tp_btf/sys_exit'
+export const OPEN_HOOK = 'fexit/do_sys_openat2'
 const HOOKS: Readonly<Partial<Record<CallKind, string>>> = {
   signal: 'tp_btf/signal_generate',
   capable: 'tp_btf/cap_capable',
@@ -120,12 +123,14 @@ export const CALL_ROWS: readonly (ActRow & { words: Words })[] = [
     ...ROWS[kind],
     hook: HOOKS[kind] ?? SYSCALL_HOOK,
     ...(kind === 'capable' ? { functionHook: 'fexit/security_capable', needsUses: true } : {}),
+    ...(kind === 'open' ? { functionHook: OPEN_HOOK } : {}),
     isEvent: ({ kind: of, code, isRing, row }: Seen) =>
       of === 'call' && code === actOf(kind) && !isRing && row === index,
   })),
   ...RING_ROWS.map((one, index) => ({
     ...one,
     hook: 'tp_btf/io_uring_complete',
+    ...(one.act === RING_DENIED ? { upperHook: 'lsm/file_open' } : {}),
     isEvent: ({ kind, code, isRing, row }: Seen) =>
       kind === 'call' && code === CALL_KINDS.indexOf(one.event) + 1 && isRing && row === CALL_KINDS.length + index,
   })),

@@ -11,7 +11,7 @@ import { loadPolicies } from '../../../src/policy/load.js'
 import { syscallNumber } from '../../../src/policy/syscalls.js'
 import { HOST } from '../../../src/record/model.js'
 import type { KernelPolicy } from '../../../src/respond/kernel-policy.js'
-import { ALL_ACTS, hooksOfActs } from '../../../src/sensor/call-recipes.js'
+import { ALL_ACTS } from '../../../src/sensor/call-recipes.js'
 import { Act, Action, CgroupState, Want } from '../../../src/sensor/generated/abi.js'
 import type { Sensor } from '../../../src/sensor/sensor.js'
 import type { Seen } from './act-table.js'
@@ -117,7 +117,7 @@ export async function checkRefusedCalls(stage: RefusedCallsStage): Promise<void>
     ...{ rootId, profile: [profile.id, profile.id], rootLevel: 1, state: CgroupState.CONTAINER },
     ...{ want: Want.PROCESS, acts: ALL_ACTS },
   })
-  const change = sensor.prepareHooks(new Set([...hooksOfActs(ALL_ACTS), ...kernelPolicy.hooksOf(profile.id)]))
+  const change = sensor.prepareHooks(new Set([...sensor.hooksOfActs(ALL_ACTS), ...kernelPolicy.hooksOf(profile.id)]))
   change.commit()
 
   copyFileSync(join(root, CALLS), join(root, SUID))
