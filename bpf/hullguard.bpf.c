@@ -19,6 +19,8 @@
 #include "programs/cgroup.bpf.c"
 #include "programs/process.bpf.c"
 #include "programs/socket.bpf.c"
+#include "programs/packet_tell.bpf.c"
+#include "programs/packet_datagram.bpf.c"
 #include "programs/packet.bpf.c"
 #include "programs/connect.bpf.c"
 #include "programs/syscall.bpf.c"
