@@ -80,7 +80,7 @@ struct {
  * profiles share them, of two programs while one takes over from the other. Full: the new set is refused whole (kernel_tables_full). */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 32768);
+	__uint(max_entries, 16384);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct map_exec_key);
 	__type(value, struct map_exec_result);
