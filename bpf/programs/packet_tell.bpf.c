@@ -43,9 +43,10 @@ static __always_inline bool packet__read_network(struct __sk_buff *skb, struct p
 	return true;
 }
 
-/* False, and counted: these are not the headers of such a packet. */
-static __always_inline bool packet__read(struct __sk_buff *skb, struct packet *packet, __u8 proto,
-					 enum hg_direction direction)
+/* False, and counted: these are not the headers of such a packet. Not inlined: what it needs of the stack is free again where the packet
+ * is told, four calls deep. */
+static __noinline bool packet__read(struct __sk_buff *skb, struct packet *packet, __u8 proto,
+				    enum hg_direction direction)
 {
 	__u8 head[TCP_HEADER_BYTES] = {};
 	__u32 head_bytes = proto == IPPROTO_TCP ? TCP_HEADER_BYTES : UDP_HEADER_BYTES;
