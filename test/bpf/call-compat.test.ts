@@ -15,7 +15,7 @@ import {
   skipCalls,
 } from '../support/call-stage.js'
 import { run } from '../support/process.js'
-import { actWord } from '../support/sensor-acts.js'
+import { actWord, NO_IA32 } from '../support/sensor-acts.js'
 
 const IA32 = 1
 const X32 = 2
@@ -36,7 +36,7 @@ describe('acts through the compatibility calls', { skip: skipCalls }, () => {
 
   const ia32Test = (title: string, body: () => Promise<void>) =>
     test(title, async (context) => {
-      if (!hasIa32) return context.skip('the kernel has no 32-bit calls (CONFIG_IA32_EMULATION)')
+      if (!hasIa32) return context.skip(NO_IA32)
       return body()
     })
   const named = (raw: string): Given => ({ abi: IA32, raw, path: stage.at(raw), flags: CLAIMED })

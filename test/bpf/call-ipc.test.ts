@@ -5,6 +5,7 @@ import { Act, CallFlag, FdKind } from '../../src/sensor/generated/abi.js'
 import { sys, sys32 } from '../support/call-acts.js'
 import { CallStage, ENOENT, POINTER, s, skipCalls } from '../support/call-stage.js'
 import { run } from '../support/process.js'
+import { NO_IA32 } from '../support/sensor-acts.js'
 
 const NEW_IPC = 0x8000000
 const KEY = 0x48474d
@@ -63,7 +64,7 @@ describe('shared memory, queues and semaphores', { skip: skipCalls }, () => {
 
   test('through ia32’s one call for all of them, and its own calls', async (context) => {
     if (!/^20 [1-9]/.test((await run(stage.at('calls'), ['sys32', '20'])).stdout))
-      return context.skip('the kernel has no 32-bit calls (CONFIG_IA32_EMULATION)')
+      return context.skip(NO_IA32)
     const done = await stage.doing(
       'ipc',
       ...apart,

@@ -11,6 +11,9 @@ import { runOk } from './process.js'
 /** Longer than any step takes on a loaded machine. */
 const ACT_TIMEOUT_MS = 60_000
 
+/** Why a test is skipped whose probe of a 32-bit call fails. */
+export const NO_IA32 = 'neither this kernel nor the machine below it serves 32-bit calls'
+
 export interface ActResult {
   pid: number
   code: number | null
