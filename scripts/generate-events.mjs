@@ -18,9 +18,11 @@ const code = (names) => names.map((name) => `\`${name}\``).join(', ')
 
 /** Words of rungs that are kinds by another name. */
 const KIND_OF_WORD = { 'UDP send': 'connect', 'container start': 'container', 'container stop': 'container' }
-/** The kinds that a rung of this event shows; undefined: all acts. */
-function kindsOfRung(event) {
-  if (event.startsWith('calls ')) return undefined
+/** The kinds that a rung shows. */
+function kindsOfRung({ event, kinds }) {
+  if (kinds !== undefined) return kinds
+  // what is an act, but no system call, does not end with one
+  if (event.startsWith('calls ')) return CALL_KINDS.filter((kind) => callNames(kind).length > 0 && !hasOwnRows(kind))
   if (event === 'acts of an io_uring') return RING_ACTS
   const words = event.replace(/ *\(.*\)$|^TCP /g, '').split(', ')
   return words.map((word) => KIND_OF_WORD[word] ?? word)
@@ -29,10 +31,9 @@ const isAct = (kind) => CALL_KINDS.includes(kind)
 /** Kinds whose hooks a row of their own puts in order with that of all acts. */
 const hasOwnRows = (kind) => RUNGS.some(({ event, insteadOf }) => event === kind && insteadOf !== undefined)
 const rungsOf = (kind) =>
-  RUNGS.filter(({ event }) => {
-    const kinds = kindsOfRung(event)
-    return kinds === undefined ? isAct(kind) && !hasOwnRows(kind) : kinds.includes(kind)
-  }).sort((a, b) => Number(b.role === 'decision') - Number(a.role === 'decision'))
+  RUNGS.filter((rung) => kindsOfRung(rung).includes(kind)).sort(
+    (a, b) => Number(b.role === 'decision') - Number(a.role === 'decision'),
+  )
 
 const classesOf = (act) =>
   ACTIVITY_CLASSES.filter((name) => (actsOfActivity([name]) & actBit(act)) !== 0n && !ALWAYS_ON.includes(name))

@@ -118,7 +118,7 @@ function tryEvent(sensor: Sensor, event: string): EventReport {
     if (reason === '' && replaced.has(rung.program)) continue // not without the others of its kind
     if (reason === '') {
       inUse.push(rung)
-      if (rung.note !== '' && !notes.includes(rung.note)) notes.push(rung.note)
+      for (const note of rung.note.split('; ')) if (note !== '' && !notes.includes(note)) notes.push(note)
     } else if (!rows.some(({ program }) => program === rung.alternative && !sensor.missing.has(program)))
       hooksByReason.set(reason, [...(hooksByReason.get(reason) ?? []), rung.hook])
   }

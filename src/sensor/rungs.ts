@@ -24,6 +24,8 @@ export interface RungRow {
   role: RungRole
   /** As doctor shows it; one event can have several rows. */
   event: string
+  /** The kinds of records that it tells of, where those are not all that `event` names. */
+  kinds?: readonly string[]
   deny: boolean
   kill: boolean
   cost: CostClass
@@ -41,6 +43,7 @@ export interface RungRow {
 }
 
 const ON_DEMAND = 'attached only while a rule asks'
+const TO_REFUSE = `${ON_DEMAND} to refuse it`
 const BY_PIDFD = 'kill: refused here, then ended through a pidfd'
 
 function row(
@@ -68,27 +71,27 @@ function row(
 }
 
 /** A decision of the LSM about an act on files: the call's result and its own words are not there yet. */
-function fileRow(program: string, hook: string, event: string, note = ''): RungRow {
+function fileRow(program: string, hook: string, event: string, kind: string): RungRow {
   return row(program, hook, event, {
+    kinds: [kind],
     role: 'decision',
     deny: true,
     kill: true,
     isOptional: true,
     lacks: ['evt.res', 'evt.rawres', 'fd.num', 'fd.nameraw'],
-    note,
+    note: TO_REFUSE,
   })
 }
 
 /** A decision of the LSM about another call. */
-function decisionRow(program: string, hook: string, event: string, note = ''): RungRow {
+function decisionRow(program: string, hook: string, event: string, kind: string, note = TO_REFUSE): RungRow {
   return row(program, hook, event, {
+    kinds: [kind],
     ...{ role: 'decision', deny: true, kill: true, isOptional: true },
     lacks: ['evt.res', 'evt.rawres'],
     note,
   })
 }
-
-const TO_REFUSE = `${ON_DEMAND} to refuse it`
 
 const CONNECT_LACKS = ['evt.res', 'evt.rawres', 'fd.num', 'fd.lport', 'fd.lip'] as const
 const names = {
@@ -100,13 +103,16 @@ const OPEN_NOTE = `${ON_DEMAND}; a call that seccomp or a tracer turned away is 
 /** Told like the syscalls of the same names, where the kernel has these tracepoints. */
 const RING_EVENT = 'acts of an io_uring'
 const ring = { cost: 'every request of a ring', isOptional: true, isAddition: true, note: ON_DEMAND } as const
+const use = { ...ring, kinds: ['capable'], cost: 'one lookup' } as const
 const bind = {
   role: 'decision',
   deny: true,
   kill: true,
   cost: 'one lookup',
   isOptional: true,
+  kinds: ['bind'],
   lacks: ['evt.res', 'evt.rawres', 'fd.num'],
+  note: `${TO_REFUSE} and there is no lsm/socket_listen; TCP ports that the call names; ${BY_PIDFD}`,
 } as const
 const network = { role: 'decision', deny: true, kill: true, cost: 'one lookup', note: BY_PIDFD } as const
 
@@ -122,7 +128,7 @@ export const RUNGS: readonly RungRow[] = [
     isOptional: true,
     // The new program's arguments lie in a memory that is not yet anyone's.
     lacks: ['proc.args', 'proc.cmdline', 'proc.env', 'proc.name'],
-    note: `${ON_DEMAND} to refuse a program`,
+    note: TO_REFUSE,
   }),
   row('on_exec', 'tp_btf/sched_process_exec', 'exec', { kill: true, note: 'kill: before its first instruction' }),
   row('on_exit', 'tp_btf/sched_process_exit', 'exit'),
@@ -157,46 +163,54 @@ export const RUNGS: readonly RungRow[] = [
   row('on_ring_complete', 'tp_btf/io_uring_complete', RING_EVENT, ring),
   row('on_ring_overflow', 'tp_btf/io_uring_cqe_overflow', RING_EVENT, ring),
   row('on_socket_listen', 'lsm/socket_listen', 'listen, bind (refuse)', {
+    kinds: ['listen'],
     role: 'decision',
     deny: true,
     kill: true,
     isOptional: true,
     lacks: ['evt.res', 'evt.rawres', 'fd.num'],
-    note: `${ON_DEMAND} to refuse it`,
+    note: TO_REFUSE,
   }),
-  row('on_bind4', 'cgroup/bind4', 'listen, bind (refuse)', {
-    ...bind,
-    note: 'TCP ports that the call names, killed through a pidfd',
-  }),
+  row('on_bind4', 'cgroup/bind4', 'listen, bind (refuse)', bind),
   row('on_bind6', 'cgroup/bind6', 'listen, bind (refuse)', bind),
-  fileRow('on_file_open', 'lsm/file_open', 'open (refuse)', TO_REFUSE),
-  fileRow('on_path_truncate', 'lsm/path_truncate', 'truncate (refuse)', TO_REFUSE),
-  fileRow('on_file_truncate', 'lsm/file_truncate', 'truncate (refuse)'),
-  fileRow('on_path_mknod', 'lsm/path_mknod', 'open (refuse to create)', TO_REFUSE),
+  fileRow('on_file_open', 'lsm/file_open', 'open (refuse)', 'open'),
+  fileRow('on_path_truncate', 'lsm/path_truncate', 'truncate (refuse)', 'truncate'),
+  fileRow('on_file_truncate', 'lsm/file_truncate', 'truncate (refuse)', 'truncate'),
+  fileRow('on_path_mknod', 'lsm/path_mknod', 'open (refuse to create)', 'open'),
   // tells, and ends the process for, what path_mknod refused before the name was looked up
-  row('on_open_end', 'fexit/do_filp_open', 'open (refuse to create)', { isOptional: true }),
-  fileRow('on_path_mkdir', 'lsm/path_mkdir', 'mkdir, symlink (refuse)', TO_REFUSE),
-  fileRow('on_path_symlink', 'lsm/path_symlink', 'mkdir, symlink (refuse)'),
-  fileRow('on_path_unlink', 'lsm/path_unlink', 'unlink, rmdir (refuse)', TO_REFUSE),
-  fileRow('on_path_rmdir', 'lsm/path_rmdir', 'unlink, rmdir (refuse)'),
-  fileRow('on_path_rename', 'lsm/path_rename', 'rename, link (refuse)', TO_REFUSE),
-  fileRow('on_path_link', 'lsm/path_link', 'rename, link (refuse)'),
-  fileRow('on_path_chmod', 'lsm/path_chmod', 'chmod, chown (refuse)', TO_REFUSE),
-  fileRow('on_path_chown', 'lsm/path_chown', 'chmod, chown (refuse)'),
-  decisionRow('on_bprm_creds', 'lsm/bprm_creds_from_file', 'capability gained (refuse)', TO_REFUSE),
-  decisionRow('on_userns_create', 'lsm/userns_create', 'capability gained (refuse)'),
+  row('on_open_end', 'fexit/do_filp_open', 'open (refuse to create)', {
+    kill: true,
+    isOptional: true,
+    note: TO_REFUSE,
+  }),
+  fileRow('on_path_mkdir', 'lsm/path_mkdir', 'mkdir, symlink (refuse)', 'mkdir'),
+  fileRow('on_path_symlink', 'lsm/path_symlink', 'mkdir, symlink (refuse)', 'symlink'),
+  fileRow('on_path_unlink', 'lsm/path_unlink', 'unlink, rmdir (refuse)', 'unlink'),
+  fileRow('on_path_rmdir', 'lsm/path_rmdir', 'unlink, rmdir (refuse)', 'rmdir'),
+  fileRow('on_path_rename', 'lsm/path_rename', 'rename, link (refuse)', 'rename'),
+  fileRow('on_path_link', 'lsm/path_link', 'rename, link (refuse)', 'link'),
+  fileRow('on_path_chmod', 'lsm/path_chmod', 'chmod, chown (refuse)', 'chmod'),
+  fileRow('on_path_chown', 'lsm/path_chown', 'chmod, chown (refuse)', 'chown'),
+  decisionRow('on_bprm_creds', 'lsm/bprm_creds_from_file', 'capability gained (refuse)', 'exec'),
+  decisionRow('on_userns_create', 'lsm/userns_create', 'capability gained (refuse)', 'unshare'),
   row('on_capability_used', 'fexit/security_capable', 'capability used', {
-    ...{ ...ring, cost: 'one lookup', alternative: 'on_capability_asked' },
+    ...{ ...use, alternative: 'on_capability_asked' },
   }),
   row('on_capability_asked', 'tp_btf/cap_capable', 'capability used', {
-    ...{ ...ring, cost: 'one lookup', alternative: 'on_capability_used' },
+    ...{ ...use, alternative: 'on_capability_used' },
     note: `${ON_DEMAND}; SYS_ADMIN in calls that ask for memory is left out`,
   }),
   // asked behind the capability LSM: what a process has not is refused without it
-  decisionRow('on_capable', 'lsm/capable', 'capability used (refuse)', TO_REFUSE),
-  decisionRow('on_sb_mount', 'lsm/sb_mount', 'mount (refuse)', TO_REFUSE),
-  decisionRow('on_move_mount', 'lsm/move_mount', 'mount (refuse)', 'move_mount: by its target alone'),
-  decisionRow('on_task_kill', 'lsm/task_kill', 'signal (refuse)', TO_REFUSE),
+  decisionRow('on_capable', 'lsm/capable', 'capability used (refuse)', 'capable'),
+  decisionRow('on_sb_mount', 'lsm/sb_mount', 'mount (refuse)', 'mount'),
+  decisionRow(
+    'on_move_mount',
+    'lsm/move_mount',
+    'mount (refuse)',
+    'mount',
+    `${TO_REFUSE}; move_mount: by its target alone`,
+  ),
+  decisionRow('on_task_kill', 'lsm/task_kill', 'signal (refuse)', 'signal'),
 ]
 
 /** They show whom a process asks for by name, both or neither. */
