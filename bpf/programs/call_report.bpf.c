@@ -98,12 +98,21 @@ static __always_inline void call__put_out(struct ev_call *call, __u32 strings_by
 		     call->header.action || (rules && (rules->acts_urgent & (1ULL << (call->act & 63)))));
 }
 
-/* The number is taken only now: what was not wanted leaves no hole. */
-static __always_inline void call__output(struct scratch *scratch, const struct task_struct *task, __u32 strings_bytes,
-					 const struct map_profile *rules)
+/* Puts out scratch->call. The number is taken only now: what was not wanted leaves no hole. Not inlined: its stack would come on top
+ * of what walking paths needs, and the kernel bounds the sum. */
+__noinline int call__output(__u32 slot, __u32 strings_bytes)
 {
-	call__number(&scratch->call.header, task);
+	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
+	struct map_profile *rules;
+	__u32 profile;
+
+	if (!scratch)
+		return 0;
+	profile = scratch->call.header.profile;
+	rules = profile ? bpf_map_lookup_elem(&profiles, &profile) : NULL;
+	call__number(&scratch->call.header, bpf_get_current_task_btf());
 	call__put_out(&scratch->call, strings_bytes, rules);
+	return 1;
 }
 
 /* A socket listens that no hook before it has refused. By a rule that kills, the process is ended before it is back from the call. By
@@ -184,6 +193,5 @@ __noinline int call__report(__u32 slot, __u32 index, __u32 is_aggregated)
 		call__judge_listen(call, rules);
 	if (rules && !call->header.action && !connect__is_act_wanted(slot, profile))
 		return 0;
-	call__output(scratch, task, length, rules);
-	return 1;
+	return call__output(slot, length);
 }

@@ -292,7 +292,7 @@ __noinline int file__judge(__u32 slot)
 		file__note_spared(call);
 		return 0;
 	}
-	call__output(scratch, task, strings_bytes, rules);
+	call__output(slot, strings_bytes);
 	return 1;
 }
 

@@ -71,7 +71,7 @@ __noinline int mount__judge(__u32 slot, __u64 source, __u64 type, __u32 is_move)
 		file__note_spared(call);
 		return 0;
 	}
-	call__output(scratch, task, length + call->raw2_bytes, rules);
+	call__output(slot, length + call->raw2_bytes);
 	return 1;
 }
 

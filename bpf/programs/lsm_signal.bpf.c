@@ -98,7 +98,7 @@ __noinline int signal__judge(__u32 slot, __u64 root_id, __u32 may_kill)
 		file__note_spared(call);
 	if (!verdict__is_refusal(call->header.action))
 		return 0;
-	call__output(scratch, task, 0, rules);
+	call__output(slot, 0);
 	return 1;
 }
 
