@@ -63,8 +63,7 @@ describe('shared memory, queues and semaphores', { skip: skipCalls }, () => {
   })
 
   test('through ia32’s one call for all of them, and its own calls', async (context) => {
-    if (!/^20 [1-9]/.test((await run(stage.at('calls'), ['sys32', '20'])).stdout))
-      return context.skip(NO_IA32)
+    if (!/^20 [1-9]/.test((await run(stage.at('calls'), ['sys32', '20'])).stdout)) return context.skip(NO_IA32)
     const done = await stage.doing(
       'ipc',
       ...apart,
