@@ -19,6 +19,7 @@ import { violatingAccesses } from '../respond/lower-file.js'
 import { hostRefusals } from '../sensor/capability.js'
 import {
   ALL_REFUSALS,
+  EXEC_DECISION,
   fileDecisions,
   gainDecisions,
   listenDecisions,
@@ -105,7 +106,7 @@ interface Explanation {
 function hooksOf(rule: Rule, refuses: Refusals): string {
   switch (rule.kind) {
     case 'exec':
-      return 'sched_process_exec'
+      return rule.action === 'deny' && refuses.exec ? hookOf(EXEC_DECISION) : 'sched_process_exec'
     case 'connect':
       return 'cgroup/connect'
     case 'syscall':
@@ -167,6 +168,7 @@ const WITH_LSM = 'where the kernel runs BPF LSM programs (`hullguard doctor` say
 
 /** `here`: undefined when no host is meant. */
 function guaranteeOf(rule: Rule, action: string, isKernel: boolean, here: Refusals | undefined): string {
+  if (rule.kind === 'connect' && here?.connect === false) return 'nothing: it is not seen'
   if (action === 'alert') return 'alerts only'
   if (!isKernel)
     return action === 'deny' ? 'alerts only: no hook can refuse it' : 'kills after the fact, through a pidfd'
@@ -208,8 +210,9 @@ function guaranteeOfListen(action: string, here: Refusals | undefined): string {
   const refused = {
     listen: 'the listen is refused (EPERM)',
     bind: 'the bind to a TCP port that the call names is refused (EPERM)',
-    none: 'nothing is refused',
   }
+  if (here?.listen === 'none')
+    return action === 'deny' ? 'alerts only: no hook can refuse it' : 'kills before the process is back from the call'
   const refusal = here === undefined ? `${refused.listen} ${WITH_LSM}, elsewhere ${refused.bind}` : refused[here.listen]
   return action === 'deny'
     ? refusal

@@ -43,6 +43,7 @@ export const LOWERED_RULES_MAX_COUNT = 64
 
 const BIND_ONLY =
   'this host can refuse the bind to a TCP port that the call names; where the kernel chooses the port the rule only alerts'
+const NO_CONNECTS = 'this host has no unified cgroup hierarchy, so connects are not seen: nothing can violate it here'
 const NO_MOUNT_HOOK = 'this host has no hook that can refuse a mount (BPF LSM): found after the act'
 const NO_SIGNAL_HOOK = 'this host has no hook that can refuse a signal (BPF LSM): found after the act'
 const MOVE_UNTOLD =
@@ -233,7 +234,7 @@ function whyNot(rule: Rule, action: Action, { refuses = NO_REFUSALS, accounts }:
     case 'exec':
       return whyNotExec(rule)
     case 'connect':
-      return whyNotConnect(rule)
+      return refuses.connect ? whyNotConnect(rule) : NO_CONNECTS
     case 'listen':
       return action === 'alert' ? 'listen rules that only alert are judged in user space' : whyNotConnect(rule)
     case 'mount':

@@ -5,6 +5,8 @@ import { Access, Act, type EvCall } from './generated/abi.js'
 
 export interface Refusals {
   readonly exec: boolean
+  /** Where not, connects are not seen at all: the hooks need a unified cgroup hierarchy. */
+  readonly connect: boolean
   /** FILE_ACCESS bits. */
   readonly fileAccess: number
   /** `listen`: the call itself; `bind`: only the taking of a TCP port that the call names. */
@@ -19,8 +21,10 @@ export interface Refusals {
   readonly gain: readonly ('exec' | 'namespace')[]
 }
 
+/** What each kernel can where a unified cgroup hierarchy is mounted. */
 export const NO_REFUSALS: Refusals = {
   exec: false,
+  connect: true,
   fileAccess: 0,
   listen: 'none',
   mount: false,
@@ -32,6 +36,7 @@ export const NO_REFUSALS: Refusals = {
 /** What a kernel with BPF LSM and fexit programs can. */
 export const ALL_REFUSALS: Refusals = {
   exec: true,
+  connect: true,
   fileAccess: 0xff,
   listen: 'listen',
   mount: true,
@@ -42,6 +47,7 @@ export const ALL_REFUSALS: Refusals = {
 }
 
 export const EXEC_DECISION = 'on_bprm_check'
+const CONNECT_DECISIONS = ['on_connect4', 'on_connect6', 'on_sendmsg4', 'on_sendmsg6']
 const LISTEN_DECISION = 'on_socket_listen'
 const BIND_DECISIONS = ['on_bind4', 'on_bind6']
 export const MOUNT_DECISIONS: readonly string[] = ['on_sb_mount', 'on_move_mount']
@@ -68,6 +74,7 @@ const FILE_DECISIONS: Readonly<Record<FileAccess, { all: readonly string[]; some
 export function refusalsOf(has: (program: string) => boolean): Refusals {
   return {
     exec: has(EXEC_DECISION),
+    connect: CONNECT_DECISIONS.every(has),
     fileAccess: FILE_ACCESSES.filter((access) => FILE_DECISIONS[access].all.every(has)).reduce(
       (mask, access) => mask | FILE_ACCESS[access],
       0,

@@ -22,14 +22,20 @@ interface MapRow {
 }
 
 function maps(): MapRow[] {
-  const blocks = source.matchAll(/^struct \{\n\t__uint\(type, BPF_MAP_TYPE_(\w+)\);([\s\S]*?)^\} (\w+) SEC\("\.maps"\);/gm)
+  const blocks = source.matchAll(
+    /^struct \{\n\t__uint\(type, BPF_MAP_TYPE_(\w+)\);([\s\S]*?)^\} (\w+) SEC\("\.maps"\);/gm,
+  )
   return [...blocks].map(([, type = '', body = '', name = '']) => {
     const size = /__uint\(max_entries, (.*?)\);/.exec(body)?.[1] ?? ''
     const factors = size.split('*').map((word) => {
       const text = word.trim()
       return Number(new RegExp(`^#define ${text} +(\\d+)`, 'm').exec(source)?.[1] ?? text)
     })
-    return { name, type, maxEntries: size === '' ? Number.NaN : factors.reduce((product, factor) => product * factor, 1) }
+    return {
+      name,
+      type,
+      maxEntries: size === '' ? Number.NaN : factors.reduce((product, factor) => product * factor, 1),
+    }
   })
 }
 
@@ -86,7 +92,9 @@ test('bpf/README.md has every program in one row of its table, with its hook, an
     assert.ok(said.includes(`\`${family}/`), `${program}: ${family} in ${said}`)
     const words = [...said.matchAll(/`([^`]+)`/g)].map(([, word = '']) => word.replace(/^\w+\//, ''))
     const isSaid = words.some((word) =>
-      word.endsWith('*') ? name.startsWith(word.slice(0, -1)) : name === word || (/^\d$/.test(word) && name.endsWith(word)),
+      word.endsWith('*')
+        ? name.startsWith(word.slice(0, -1))
+        : name === word || (/^\d$/.test(word) && name.endsWith(word)),
     )
     assert.ok(isSaid, `${program}: ${name} in ${said}`)
   }
