@@ -16,7 +16,7 @@ static __always_inline __u32 mount__append_text(struct scratch *scratch, __u32 o
 	long read;
 
 	OPAQUE(offset);
-	if (!text || offset > HG_PATH_MAX_BYTES)
+	if (!text || offset > 2 * HG_PATH_MAX_BYTES) /* a path and the source before it */
 		return 0;
 	read = bpf_probe_read_kernel_str(&scratch->strings[offset], HG_PATH_MAX_BYTES, text);
 	return read > 0 ? read - 1 : 0;

@@ -11,6 +11,8 @@ const ACCOUNT_MAX_COUNT = 255
 const UID_MAX = 0xffff_ffff
 /** Longer than any name of a file system or source that is worth naming. */
 const WORD_MAX_COUNT = 4096
+/** What the kernel side reads of a type (HG_COMM_BYTES). */
+const FSTYPE_MAX_COUNT = 15
 
 /** `{ user: root, group: ops, exe: /usr/bin/sv }` */
 export function readSender(item: Item): (SenderPattern & Keyed) | undefined {
@@ -77,8 +79,8 @@ export function readMount(item: Item, what: string): (MountPattern & Keyed) | un
   const fields = entryFields(item, 'mount entry', entry)
   if (fields === undefined) return undefined
   const before = reader.sink.errorCount
-  const source = readWord(fields.get('source'), reader)
-  const fstype = readWord(fields.get('fstype'), reader)
+  const source = readWord(fields.get('source'), reader, WORD_MAX_COUNT)
+  const fstype = readWord(fields.get('fstype'), reader, FSTYPE_MAX_COUNT)
   const targetField = fields.get('target')
   const target = targetField && readPath({ node: targetField.value, reader }, '`target`')
   if (reader.sink.errorCount > before) return undefined
@@ -99,11 +101,11 @@ export function readMount(item: Item, what: string): (MountPattern & Keyed) | un
   }
 }
 
-function readWord(field: Field | undefined, reader: NodeReader): string | undefined {
+function readWord(field: Field | undefined, reader: NodeReader, maxCount: number): string | undefined {
   if (field === undefined) return undefined
   const text = reader.text(field.value, `\`${field.key}\``)
   if (text === undefined) return undefined
-  if (text.text !== '' && !text.text.includes('\0') && text.text.length <= WORD_MAX_COUNT) return text.text
-  reader.error('policy_bad_value', text.span, `\`${field.key}\` is empty or too long`)
+  if (text.text !== '' && !text.text.includes('\0') && text.text.length <= maxCount) return text.text
+  reader.error('policy_bad_value', text.span, `\`${field.key}\` is empty or longer than ${maxCount} characters`)
   return undefined
 }
