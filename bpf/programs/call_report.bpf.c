@@ -59,8 +59,8 @@ __noinline int call__is_due(__u32 slot)
 		return 0;
 	}
 	known->reported_ns = call->header.boot_ns;
-	call->repeats_count = known->repeats_count;
-	known->repeats_count = 0;
+	/* Another CPU may count meanwhile: what is taken is what is told. */
+	call->repeats_count = __sync_lock_test_and_set(&known->repeats_count, 0);
 	return 1;
 }
 

@@ -44,7 +44,9 @@ static __always_inline bool capable__is_due(struct ev_call *call, __u64 start_ns
 	struct repeat_value fresh = {}, *known;
 
 	key.object[0] = call->facts[0] | call->facts[1] << 32;
-	key.object[1] = start_ns;
+	/* of each program that the process runs, and of each set of rules, its own: what neither judged hides nothing from the next */
+	key.object[1] = start_ns ^ (__u64)BPF_CORE_READ((struct task_struct *)bpf_get_current_task_btf(), mm);
+	key.port = call->header.profile;
 	key.detail = call->result < 0 ? 0x80 : call->flags & HG_CALL_DECISION ? 0x40 : 0;
 	fresh.reported_ns = bpf_ktime_get_boot_ns();
 	known = bpf_map_lookup_elem(&repeats, &key);

@@ -75,8 +75,8 @@ static __always_inline bool connect__send_is_due(struct ev_connect *event)
 		return false;
 	}
 	known->reported_ns = now;
-	event->repeats_count = known->repeats_count;
-	known->repeats_count = 0;
+	/* Another CPU may count meanwhile: what is taken is what is told. */
+	event->repeats_count = __sync_lock_test_and_set(&known->repeats_count, 0);
 	return true;
 }
 

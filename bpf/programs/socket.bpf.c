@@ -120,12 +120,10 @@ static __always_inline bool socket__is_due(struct ev_socket *event, enum hg_kind
 		return false;
 	}
 	known->reported_ns = now;
-	event->repeats_count = known->repeats_count;
-	event->repeats_sent_bytes = known->sent_bytes;
-	event->repeats_received_bytes = known->received_bytes;
-	known->repeats_count = 0;
-	known->sent_bytes = 0;
-	known->received_bytes = 0;
+	/* Another CPU may count meanwhile: what is taken is what is told. */
+	event->repeats_count = __sync_lock_test_and_set(&known->repeats_count, 0);
+	event->repeats_sent_bytes = __sync_lock_test_and_set(&known->sent_bytes, 0);
+	event->repeats_received_bytes = __sync_lock_test_and_set(&known->received_bytes, 0);
 	return true;
 }
 
