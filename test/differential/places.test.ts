@@ -142,6 +142,11 @@ const leaf: fc.Arbitrary<Made> = fc.oneof(
   path.map((to) => ({ text: `fd.name endswith ${quoted(to)}`, holds: (event: Event) => event.path.endsWith(to) })),
   path.map((to) => ({ text: `fd.directory = ${quoted(to)}`, holds: (event: Event) => directoryOf(event.path) === to })),
   path.map((to) => ({ text: `fd.name pmatch (${quoted(to)})`, holds: (event: Event) => isBelow(event.path, to) })),
+  // to pmatch a slash in front means nothing
+  path.map((to) => ({
+    text: `fd.name pmatch (${quoted(to.replace(/^\/(?=.)/, ''))})`,
+    holds: (event: Event) => isBelow(event.path, to),
+  })),
   path.map((to) => ({ text: `fd.name glob ${quoted(`${to}*`)}`, holds: (event: Event) => event.path.startsWith(to) })),
   fc.tuple(path, path).map(([a, b]) => ({
     text: `fd.name in (${quoted(a)}, ${quoted(b)})`,

@@ -150,7 +150,8 @@ function ofPath(field: string, operator: string, values: readonly string[]): rea
 function startsOf(operator: string, values: readonly string[]): readonly string[] | undefined {
   switch (operator) {
     case 'pmatch':
-      return values.map((value) => plainPath(untilWild(value)))
+      // a slash in front means nothing to pmatch: a value without one is of every path
+      return values.map((value) => (value.startsWith('/') ? plainPath(untilWild(value)) : ''))
     case 'glob':
       return values.map(untilWild)
     case '=':
