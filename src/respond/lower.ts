@@ -184,6 +184,7 @@ export function lowerProfile(program: Program, profile: Profile, options: LowerO
 /** Kinds of acts of which a rule that the kernel answers finds some after the act. */
 function kindsLeft(rule: Rule, { gain }: Refusals): string[] {
   if (rule.kind === 'mount') return ['mount']
+  if (rule.kind === 'listen') return ['listen'] // through an io_uring no hook ends the process
   if (rule.kind !== 'capability' || rule.when === 'use') return []
   return ['setns', ...(gain.includes('namespace') ? [] : ['unshare'])]
 }

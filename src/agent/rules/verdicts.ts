@@ -152,7 +152,10 @@ export class Verdicts {
       default:
         if (action !== 'deny') return NOTHING
         // hooks that run before an exec leave no mark of what they spared
-        if (breaker.isTripped(rule.policy)) return { outcome: 'spared', hook: '', reason: BREAKER_TRIPPED }
+        if (breaker.remainingCount(rule.policy) === 0 && !breaker.admit(rule.policy, identity.ref.id)) {
+          onActed()
+          return { outcome: 'spared', hook: '', reason: BREAKER_TRIPPED }
+        }
         return {
           outcome: 'failed',
           hook: '',
