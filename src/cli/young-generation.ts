@@ -3,7 +3,8 @@
  * short life: records that leave with their batch, so a smaller one is only collected more often.
  *
  * Node's own flag for it (--max-semi-space-size) counts at the start of the process alone. The factor by which V8 grows a half
- * is asked at each growth (NewSpace::Grow, v8/src/heap/new-spaces.cc): the first takes it to the bound, and no other follows.
+ * is asked at each growth (NewSpace::Grow, v8/src/heap/new-spaces.cc): it is what is left to the bound. It is set after each
+ * collection, since the halves of an idle process shrink.
  */
 import { PerformanceObserver } from 'node:perf_hooks'
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8'
@@ -17,9 +18,8 @@ const NO_GROWTH = 1
 export function boundYoungGeneration(): void {
   grow(FIRST_GROWTH)
   const observer = new PerformanceObserver(() => {
-    if (youngBytes() < 2 * HALF_MAX_BYTES) return
-    grow(NO_GROWTH)
-    observer.disconnect()
+    const room = Math.floor((2 * HALF_MAX_BYTES) / Math.max(youngBytes(), 2 * MIB))
+    grow(Math.max(NO_GROWTH, Math.min(FIRST_GROWTH, room)))
   })
   observer.observe({ entryTypes: ['gc'] })
 }

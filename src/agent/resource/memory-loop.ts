@@ -59,7 +59,8 @@ export class MemoryLoop {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => {
       this.#read()
-      this.#schedule(this.#options.policies.memoryIntervalMs)
+      const dueMs = this.#sampledAtMs + SAMPLE_INTERVAL_MS - performance.now()
+      this.#schedule(Math.min(this.#options.policies.memoryIntervalMs, Math.max(dueMs, TIMER_SLACK_MS)))
     }, delayMs)
   }
 
