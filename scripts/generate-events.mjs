@@ -69,7 +69,7 @@ function hookLines(kind) {
 const typesOf = (kind) => EVENT_TYPES.filter((type) => type.kind === kind).map(({ name }) => name)
 function section(kind, { what, members }) {
   const types = typesOf(kind)
-  const calls = isAct(kind) ? `\nSystem calls: ${code(callNames(kind))}.\n` : ''
+  const calls = isAct(kind) && callNames(kind).length > 0 ? `\nSystem calls: ${code(callNames(kind))}.\n` : ''
   const own = isAct(kind) ? wireMembers(kind) : []
   const wire = own.length === 0 ? '' : `\nOf \`struct ev_call\` speak: ${own.join(', ')}.\n`
   const socket = SOCKET_MEMBERS[kind]

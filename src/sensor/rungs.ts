@@ -99,7 +99,7 @@ const names = {
   isOptional: true,
   note: `${ON_DEMAND}, or --activity names`,
 } as const
-const OPEN_NOTE = `${ON_DEMAND}; a call that seccomp or a tracer turned away is not told`
+const OPEN_NOTE = `${ON_DEMAND}; a call that seccomp or a tracer turned away, or an openat2 with a malformed how, is not told`
 /** Told like the syscalls of the same names, where the kernel has these tracepoints. */
 const RING_EVENT = 'acts of an io_uring'
 const ring = { cost: 'every request of a ring', isOptional: true, isAddition: true, note: ON_DEMAND } as const
@@ -112,7 +112,7 @@ const bind = {
   isOptional: true,
   kinds: ['bind'],
   lacks: ['evt.res', 'evt.rawres', 'fd.num'],
-  note: `${TO_REFUSE} and there is no lsm/socket_listen; TCP ports that the call names; ${BY_PIDFD}`,
+  note: `${TO_REFUSE} and there is no lsm/socket_listen: TCP ports that the call names; ${BY_PIDFD}`,
 } as const
 const network = { role: 'decision', deny: true, kill: true, cost: 'one lookup', note: BY_PIDFD } as const
 

@@ -95,9 +95,9 @@ describe('capability rules', { skip }, () => {
     assert.equal(alert?.exec?.path, '/bin/become')
   })
 
-  test('a use is refused where the kernel can, and told once whatever the host can', async () => {
+  test('a use is refused where the kernel can, and told once whatever the host can', async (t) => {
     const { refusals, areUsesUnseen } = tryRefusals()
-    if (areUsesUnseen && !refusals) return
+    if (areUsesUnseen && !refusals) return t.skip('no hook of this kernel tells of uses')
     const { code, told } = await toldAfter(['/bin/sh', '-c', 'cd /tmp && : > one && : > two && chown 7:7 one two'])
     assert.equal(code, refusals ? 1 : 0)
     assert.deepEqual(rulesOf(told), ['nothing is given away'])
