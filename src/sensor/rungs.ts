@@ -112,7 +112,7 @@ const bind = {
   isOptional: true,
   kinds: ['bind'],
   lacks: ['evt.res', 'evt.rawres', 'fd.num'],
-  note: `${TO_REFUSE} and there is no lsm/socket_listen: TCP ports that the call names; ${BY_PIDFD}`,
+  note: `${TO_REFUSE} and there is no lsm/socket_listen: TCP ports that the call names, killed through a pidfd`,
 } as const
 const network = { role: 'decision', deny: true, kill: true, cost: 'one lookup', note: BY_PIDFD } as const
 
