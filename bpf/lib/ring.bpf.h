@@ -9,17 +9,11 @@
 #ifndef HULLGUARD_RING_BPF_H
 #define HULLGUARD_RING_BPF_H
 
-#include "path.bpf.h"
-#include "task.bpf.h"
+#include "open.bpf.h"
 
 #define PF_IO_WORKER 0x10  /* include/linux/sched.h: a thread of io_uring, of the process that it works for */
 #define IOSQE_FIXED_FILE 1 /* include/uapi/linux/io_uring.h */
 #define IOSQE_CQE_SKIP_SUCCESS 64
-#if defined(__TARGET_ARCH_arm64)
-#define O_LARGEFILE 0400000
-#else
-#define O_LARGEFILE 0100000
-#endif
 
 /* More than an io_uring of usual size holds. */
 #define RING_REQUESTS_MAX 4096

@@ -5,10 +5,11 @@
  *   tp_btf/cap_capable      (v6.14) where there is no fexit: without options
  *   lsm/capable             to refuse: asked behind the capability LSM, so only of what the process has
  * A question is the process's own when it is about its own credentials: not those that the kernel took on for it (overlayfs, access(2)),
- * and not those of a file. Questions that are asked on the quiet (CAP_OPT_NOAUDIT) are no use: the kernel only looks which way to
+ * and not those of a file that was opened with others. Questions that are asked on the quiet (CAP_OPT_NOAUDIT) are no use: the kernel only looks which way to
  * go, mostly at every mmap. Where the options are not told, those about CAP_SYS_ADMIN in calls that ask for memory are left out.
  *
- * The kernel asks often: of one process, capability, namespace and answer one question in 10 s is told, with the count of the others.
+ * The kernel asks often: of one program of a process, set of rules, capability, namespace and answer one question in 10 s is told, with
+ * the count of the others.
  */
 #define CAP_OPT_NOAUDIT 0x2 /* include/linux/security.h: BIT(1) */
 #define CAP_SYS_ADMIN 21

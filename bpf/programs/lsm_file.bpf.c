@@ -18,7 +18,7 @@
  */
 #define FMODE_NOACCOUNT 0x20000000 /* include/linux/fs.h: a file behind another one */
 #define FMODE_EXEC_FLAG 0x20	   /* __FMODE_EXEC in f_flags: an exec's, which exec rules judge */
-#define NR_IO_URING_ENTER 426	   /* of every ABI: the first attempts of requests run in it */
+#define NR_IO_URING_ENTER 426	   /* also of 32-bit programs; x32's has its bit, and is told as a call */
 #define MAX_ERRNO 4095
 
 /* A macro before v6.15 (DCACHE_PAR_LOOKUP, include/linux/dcache.h); the value is relocated. */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Opens at the end of the functions that carry them out, where the kernel lets programs attach there: processes that open nothing
- * pay nothing. The registers of the call give its arguments, so what is told is what sys_exit tells (call.bpf.c).
+ * pay nothing. The registers of the call give its arguments, so what is told of a call that comes here is what sys_exit tells (call.bpf.c).
  *   do_sys_openat2: open, openat, openat2, creat, of every ABI; it has the kernel's copy of openat2's flags
  *   do_handle_open: open_by_handle_at
- * io_uring's opens come to neither of them (ring.bpf.c), nor does a call that seccomp or a tracer turns away.
+ * io_uring's opens come to neither of them (ring.bpf.c), nor does a call that seccomp or a tracer turns away, nor an
+ * openat2 whose `how` is malformed.
  *
  * These hooks can be preempted: scratch is claimed, as by those of the LSM. With no slot free the event is counted as lost.
  */

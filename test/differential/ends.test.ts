@@ -12,6 +12,7 @@ import { formatIp } from '../../src/record/ip-text.js'
 import { type EndFilter, lowerEnds } from '../../src/respond/lower-end.js'
 import { actBit, actNumber } from '../../src/sensor/call-recipes.js'
 import { Act } from '../../src/sensor/generated/abi.js'
+import { conditionTrees, type MadeCondition } from '../support/condition-trees.js'
 import { seedOf } from '../support/seed.js'
 import * as generate from './generators.js'
 
@@ -87,10 +88,7 @@ test('listen rules', () => {
   assert.ok(violatedCount > 100 && filteredCount > 100, `${violatedCount} violated, ${filteredCount} filtered`)
 })
 
-interface Made {
-  text: string
-  holds: (event: Event) => boolean
-}
+type Made = MadeCondition<Event>
 
 const NETWORKS = ['10.1.0.0/16', '10.1.2.2/31', '8.8.8.8', '2001:db8::/32', '0.0.0.0/0', '::/0']
 const MAPPED = `${'0'.repeat(80)}${'1'.repeat(16)}`
@@ -183,21 +181,7 @@ const leaf: fc.Arbitrary<Made> = fc.oneof(
   })),
   fc.constant({ text: 'proc.name = x', holds: () => true }),
 )
-const tree: fc.Arbitrary<Made> = fc.letrec<{ tree: Made }>((tie) => ({
-  tree: fc.oneof(
-    { depthSize: 'small', withCrossShrink: true },
-    leaf,
-    fc.tuple(tie('tree'), tie('tree')).map(([a, b]) => ({
-      text: `(${a.text} and ${b.text})`,
-      holds: (event: Event) => a.holds(event) && b.holds(event),
-    })),
-    fc.tuple(tie('tree'), tie('tree')).map(([a, b]) => ({
-      text: `(${a.text} or ${b.text})`,
-      holds: (event: Event) => a.holds(event) || b.holds(event),
-    })),
-    tie('tree').map((a) => ({ text: `not (${a.text})`, holds: (event: Event) => !a.holds(event) })),
-  ),
-})).tree
+const tree = conditionTrees(leaf)
 const done: fc.Arbitrary<Event> = fc.record({
   act: socketAct,
   isInternet: fc.integer({ min: 0, max: 4 }).map((value) => value > 0),

@@ -12,6 +12,7 @@ import { type ConditionRule, FILE_ACCESS, FILE_ACCESSES } from '../../src/policy
 import { lowerPlaces, type PlaceFilter } from '../../src/respond/lower-place.js'
 import { actNumber } from '../../src/sensor/call-recipes.js'
 import { Access, Act, KEY_PATH_BYTES, OpenKind, OpenTrait, PlaceClass } from '../../src/sensor/generated/abi.js'
+import { conditionTrees, type MadeCondition } from '../support/condition-trees.js'
 import { seedOf } from '../support/seed.js'
 import * as generate from './generators.js'
 
@@ -113,10 +114,7 @@ interface Event {
   access: number
   result: number
 }
-interface Made {
-  text: string
-  holds: (event: Event) => boolean
-}
+type Made = MadeCondition<Event>
 const hasTwo = ({ act }: Event) => act === 'rename' || act === 'link'
 
 const PATHS = [
@@ -197,21 +195,7 @@ const leaf: fc.Arbitrary<Made> = fc.oneof(
     holds: (event: Event) => !hasTwo(event) && event.act !== 'symlink' && compares(operator, event.path, to),
   })),
 )
-const tree: fc.Arbitrary<Made> = fc.letrec<{ tree: Made }>((tie) => ({
-  tree: fc.oneof(
-    { depthSize: 'small', withCrossShrink: true },
-    leaf,
-    fc.tuple(tie('tree'), tie('tree')).map(([a, b]) => ({
-      text: `(${a.text} and ${b.text})`,
-      holds: (event: Event) => a.holds(event) && b.holds(event),
-    })),
-    fc.tuple(tie('tree'), tie('tree')).map(([a, b]) => ({
-      text: `(${a.text} or ${b.text})`,
-      holds: (event: Event) => a.holds(event) || b.holds(event),
-    })),
-    tie('tree').map((a) => ({ text: `not (${a.text})`, holds: (event: Event) => !a.holds(event) })),
-  ),
-})).tree
+const tree = conditionTrees(leaf)
 function compares(operator: string, text: string, to: string): boolean {
   if (operator === 'startswith') return text.startsWith(to)
   return (text === to) === (operator === '=')
