@@ -26,8 +26,8 @@ const FULL = { PACES, TRY_S, STEADY_S, ABOVE_S }
 /** A producer that makes less than this of a pace cannot hold it. */
 const HELD = 0.98
 const ATTEMPTS_MAX = 4
-/** Counters stand still for so long: all has arrived. */
-const STILL_MS = 1_000
+/** Counters stand still for so long, which is longer than a hole in the numbers stands open: all has arrived. */
+const STILL_MS = 3_000
 const PLAIN = '/bench/true'
 const RULE =
   '  - rule: every open\n    condition: evt.type in (open, openat, openat2) and fd.num >= 0 and fd.filename = nothing\n'

@@ -16,7 +16,7 @@ import type { Mode } from '../policy/model.js'
 import { type AgentBody, HOST, type RecordDraft } from '../record/model.js'
 import { BREAKER_DEFAULTS, CircuitBreaker } from '../respond/breaker.js'
 import { KernelPolicy } from '../respond/kernel-policy.js'
-import type { LostRange } from '../sensor/gaps.js'
+import { gapOf, type LostRange } from '../sensor/gaps.js'
 import { NAME_KINDS } from '../sensor/names/streams.js'
 import { Sensor } from '../sensor/sensor.js'
 import type { Counters } from '../telemetry/counters.js'
@@ -143,7 +143,8 @@ class Agent implements RunningAgent {
     this.#held = new HeldEvents(counters)
     defineLosses(counters)
     counters.define('containers_unplaced_total', 'counter', 'Times the kernel could not be told what a cgroup is')
-    counters.define('kernel_events_lost_total', 'counter', 'Events that found no room in the ring, by their numbers')
+    counters.define('kernel_events_lost_total', 'counter', 'Events that found no room, by their numbers')
+    counters.define('kernel_events_late_total', 'counter', 'Of those the events that came late, and are not lost')
     this.#breaker = new CircuitBreaker({ ...BREAKER_DEFAULTS, nowMs: () => performance.now() }, (policy) => {
       const message = `policy ${policy} acted on more than ${BREAKER_DEFAULTS.limitCount} containers within a minute: it observes from now on; \`hullguard mode block\` re-arms it`
       options.log.error({ policy }, message)
@@ -487,7 +488,8 @@ class Agent implements RunningAgent {
       if (identity !== undefined) this.#pipeline?.resolved(id, identity)
     }
     this.#kernel?.refillBudgets()
-    if (this.#pipeline?.hasOpenGaps === true && this.#sensor?.stats().waitingBytes === 0) this.#pipeline.flushGaps()
+    const nowBootNs = this.#clock.nowBootNs()
+    if (this.#pipeline?.hasOpenGaps === true && this.#sensor?.isEmpty === true) this.#pipeline.flushGaps(nowBootNs)
     this.#scheduleHousekeeping(this.#hasHousework ? HOUSEKEEPING_MS : IDLE_HOUSEKEEPING_MS)
   }
 
@@ -523,13 +525,11 @@ class Agent implements RunningAgent {
     return this.#exporter.append(draft)
   }
 
-  #lost({ cpu, firstSeq, lastSeq }: LostRange): void {
-    const count = lastSeq - firstSeq + 1n
-    this.#options.counters.add('kernel_events_lost_total', Number(count))
-    this.#append({
-      ...this.#nowDraft('gap', 'alert'),
-      gap: { source: 'kernel', cause: 'ring_full', cpu, firstSeq, lastSeq, count },
-    })
+  #lost(range: LostRange): void {
+    const gap = gapOf(range)
+    this.#options.counters.add('kernel_events_lost_total', Number(gap.count))
+    if (range.cameLate) this.#options.counters.add('kernel_events_late_total')
+    this.#append({ ...this.#nowDraft('gap', 'alert'), gap })
   }
 
   #containerRecord(change: 'start' | 'stop' | 'update', identity: Identity): void {

@@ -1,29 +1,48 @@
 /**
- * Finds lost events by the numbers that each CPU gave its attempts. A number may come late (a hook was preempted between
- * taking its number and its place in the ring), so a hole is only called lost after LATE_WINDOW_EVENTS further events of that
- * CPU or when `flush` says that nothing is outstanding. Exact: every number is seen, or counted in one gap.
+ * Finds lost events by the numbers that each CPU gave its attempts. A number may come late: a hook that can be preempted takes its number,
+ * and its place in the ring when its task runs again. So a hole is called lost only LATE_MAX_NS after it was noted, by the clock of the
+ * events, or by `flush`. Exact: every number is seen or counted in one gap; one that comes even later is told as `cameLate`, so that
+ * whoever counts takes it back.
  */
+import type { GapBody } from '../record/model.js'
 
-/** A preempted hook's event follows within a few events of its CPU; 64 is far beyond what was ever seen and cheap to hold. */
-const LATE_WINDOW_EVENTS = 64n
+/**
+ * How long a task that was preempted in a hook is waited for. It runs again within some slices of the scheduler; what keeps it longer is the
+ * quota of its cgroup: 100 ms a period as a rule, a second at most (max_cfs_quota_period, kernel/sched/fair.c).
+ */
+export const LATE_MAX_NS = 1_000_000_000n
+/** Of one CPU, some 100 KiB. More stand open only while a full ring loses every other event: then the oldest is called lost early. */
+export const HOLES_MAX = 1024
 
 export interface LostRange {
   cpu: number
   firstSeq: bigint
   lastSeq: bigint
+  /** Not lost: it came when it had been called lost already. */
+  cameLate?: true
+}
+
+/** As a record says it. What came late makes no sum larger: each number of the range was counted before, and is not missing. */
+export function gapOf({ cpu, firstSeq, lastSeq, cameLate }: LostRange): GapBody {
+  const count = cameLate === true ? 0n : lastSeq - firstSeq + 1n
+  return { source: 'kernel', cause: cameLate === true ? 'came_late' : 'ring_full', cpu, firstSeq, lastSeq, count }
+}
+
+interface Hole extends LostRange {
+  notedBootNs: bigint
 }
 
 interface CpuState {
   next: bigint
-  /** Missing numbers, ascending, disjoint. */
-  holes: LostRange[]
+  /** Missing numbers: ascending, disjoint, the oldest first. */
+  holes: Hole[]
 }
 
 export class GapTracker {
   readonly #cpus = new Map<number, CpuState>()
 
-  /** Takes one event's number; returns ranges that are now known to be lost (empty almost always). */
-  see(cpu: number, seq: bigint): readonly LostRange[] {
+  /** Takes one event's number, which no other event has; returns what is known now (nothing almost always). */
+  see(cpu: number, seq: bigint, event: { readonly bootNs: bigint }): readonly LostRange[] {
     let state = this.#cpus.get(cpu)
     if (state === undefined) {
       state = { next: 1n, holes: [] }
@@ -31,19 +50,21 @@ export class GapTracker {
     }
     if (seq === state.next) {
       state.next = seq + 1n
+      if (state.holes.length === 0) return NONE
     } else if (seq > state.next) {
-      state.holes.push({ cpu, firstSeq: state.next, lastSeq: seq - 1n })
+      state.holes.push({ cpu, firstSeq: state.next, lastSeq: seq - 1n, notedBootNs: event.bootNs })
       state.next = seq + 1n
-    } else {
-      fillHole(state, seq)
+    } else if (!fillHole(state.holes, seq)) {
+      return [...takeOld(state.holes, event.bootNs), { cpu, firstSeq: seq, lastSeq: seq, cameLate: true }]
     }
-    if (state.holes.length === 0) return NONE
-    return takeHoles(state, (hole) => hole.lastSeq + LATE_WINDOW_EVENTS < (state?.next ?? 0n))
+    return takeOld(state.holes, event.bootNs)
   }
 
-  /** All holes still open: the ring has been drained and nothing can come late any more. */
-  flush(): readonly LostRange[] {
-    return [...this.#cpus.values()].flatMap((state) => takeHoles(state, () => true))
+  /** The rings are empty at `nowBootNs`: what is missing for long comes no more. Without a time nothing comes any more. */
+  flush(nowBootNs?: bigint): readonly LostRange[] {
+    return [...this.#cpus.values()].flatMap(({ holes }) =>
+      nowBootNs === undefined ? takeFirst(holes, holes.length) : takeOld(holes, nowBootNs),
+    )
   }
 
   get hasHoles(): boolean {
@@ -54,18 +75,31 @@ export class GapTracker {
 
 const NONE: readonly LostRange[] = []
 
-function fillHole(state: CpuState, seq: bigint): void {
-  const index = state.holes.findIndex((hole) => seq >= hole.firstSeq && seq <= hole.lastSeq)
-  const hole = state.holes[index]
-  if (hole === undefined) return
-  const parts: LostRange[] = []
-  if (seq > hole.firstSeq) parts.push({ cpu: hole.cpu, firstSeq: hole.firstSeq, lastSeq: seq - 1n })
-  if (seq < hole.lastSeq) parts.push({ cpu: hole.cpu, firstSeq: seq + 1n, lastSeq: hole.lastSeq })
-  state.holes.splice(index, 1, ...parts)
+/** False: the number is in none of them. */
+function fillHole(holes: Hole[], seq: bigint): boolean {
+  let [low, high] = [0, holes.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((holes[middle] as Hole).lastSeq < seq) low = middle + 1
+    else high = middle
+  }
+  const hole = holes[low]
+  if (hole === undefined || seq < hole.firstSeq) return false
+  const parts: Hole[] = []
+  if (seq > hole.firstSeq) parts.push({ ...hole, lastSeq: seq - 1n })
+  if (seq < hole.lastSeq) parts.push({ ...hole, firstSeq: seq + 1n })
+  holes.splice(low, 1, ...parts)
+  return true
 }
 
-function takeHoles(state: CpuState, isLost: (hole: LostRange) => boolean): readonly LostRange[] {
-  const lost = state.holes.filter(isLost)
-  if (lost.length > 0) state.holes = state.holes.filter((hole) => !isLost(hole))
-  return lost
+/** Takes those that have waited long enough, or are too many. They were noted in the order in which they stand. */
+function takeOld(holes: Hole[], nowBootNs: bigint): readonly LostRange[] {
+  let count = Math.max(0, holes.length - HOLES_MAX)
+  while (count < holes.length && nowBootNs - (holes[count] as Hole).notedBootNs > LATE_MAX_NS) count++
+  return takeFirst(holes, count)
+}
+
+function takeFirst(holes: Hole[], count: number): readonly LostRange[] {
+  if (count === 0) return NONE
+  return holes.splice(0, count).map(({ cpu, firstSeq, lastSeq }) => ({ cpu, firstSeq, lastSeq }))
 }

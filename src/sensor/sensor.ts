@@ -458,10 +458,15 @@ export class Sensor {
     while (Date.now() < end) {
       this.#native.nudge()
       await new Promise((resolve) => setTimeout(resolve, 5))
-      const { waitingBytes, bytesCount } = this.#native.stats()
-      if (waitingBytes === 0 && bytesCount === this.#handledBytes) return true
+      if (this.isEmpty) return true
     }
     return false
+  }
+
+  /** Nothing waits in the rings, and every slab has been handled. */
+  get isEmpty(): boolean {
+    const { waitingBytes, bytesCount } = this.#native.stats()
+    return waitingBytes === 0 && bytesCount === this.#handledBytes
   }
 
   #releaseKept(): void {

@@ -127,11 +127,11 @@ class Collector implements EventHandler {
   readonly events: AnyEvent[] = []
   readonly undecoded: string[] = []
   handledBytes = 0
-  onNumber: (cpu: number, cpuSeq: bigint) => void = () => {}
+  onNumber: (cpu: number, cpuSeq: bigint, event: EvHeader) => void = () => {}
 
   sequence(cpu: number, cpuSeq: bigint, event: EvHeader): void {
     this.handledBytes += (RING_HEADER_BYTES + roomBytes(event) + 7) & ~7
-    this.onNumber(cpu, cpuSeq)
+    this.onNumber(cpu, cpuSeq, event)
   }
   exec(event: EvExec): void {
     let at = event.at + (event.constructor as typeof EvExec).SIZE_BYTES
@@ -234,7 +234,7 @@ export class TestSensor {
     this.#isCongested = isCongested
   }
 
-  set onNumber(see: (cpu: number, cpuSeq: bigint) => void) {
+  set onNumber(see: (cpu: number, cpuSeq: bigint, event: EvHeader) => void) {
     this.#collector.onNumber = see
   }
 

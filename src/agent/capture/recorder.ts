@@ -8,7 +8,7 @@ import { CgroupIndex } from '../../container/cgroup-index.js'
 import type { Identity } from '../../container/identity.js'
 import { Entry } from '../../sensor/capture-format.js'
 import type { CaptureWriter } from '../../sensor/capture-writer.js'
-import type { LostRange } from '../../sensor/gaps.js'
+import { gapOf, type LostRange } from '../../sensor/gaps.js'
 import { EvExec, EvFork, type EvHeader, ExecFlag } from '../../sensor/generated/abi.js'
 import type { TaskSnapshot } from '../../sensor/sensor.js'
 import { decodeText } from '../../sensor/text.js'
@@ -97,9 +97,8 @@ export class Recorder implements EventTap {
     writer.event(event.bytes, event.at, event.sizeBytes)
   }
 
-  lost({ cpu, firstSeq, lastSeq }: LostRange): void {
-    const count = lastSeq - firstSeq + 1n
-    this.#options.writer.entry(Entry.LOST, { source: 'kernel', cpu, firstSeq, lastSeq, count })
+  lost(range: LostRange): void {
+    this.#options.writer.entry(Entry.LOST, gapOf(range))
   }
 
   /** A container started, stopped, or is known by other facts now. */

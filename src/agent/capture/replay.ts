@@ -313,14 +313,15 @@ export class Replay {
   #lost(json: unknown): void {
     const fields = fieldsOf(json, 'lost')
     const source = fields.oneOf('source', ['kernel', 'capture'])
-    const count = fields.big('count')
-    this.#lostCount += count
-    const range = { firstSeq: fields.big('firstSeq'), lastSeq: fields.big('lastSeq'), count }
+    const range = { firstSeq: fields.big('firstSeq'), lastSeq: fields.big('lastSeq'), count: fields.big('count') }
+    // none: they came late, and were counted before
+    this.#lostCount += range.count === 0n ? range.firstSeq - range.lastSeq - 1n : range.count
+    const cause = fields.has('cause') ? fields.text('cause') : 'ring_full'
     this.#append({
       ...this.#at('gap', 'alert', this.#nowNs),
       gap:
         source === 'kernel'
-          ? { source, cause: 'ring_full', cpu: fields.count('cpu'), ...range }
+          ? { source, cause, cpu: fields.count('cpu'), ...range }
           : { source: 'spool', cause: 'capture_slow', ...range },
     })
   }

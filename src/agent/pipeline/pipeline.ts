@@ -87,8 +87,8 @@ export class Pipeline implements EventHandler {
     )
   }
 
-  sequence(cpu: number, cpuSeq: bigint): void {
-    for (const range of this.#gaps.see(cpu, cpuSeq)) this.#lost(range)
+  sequence(cpu: number, cpuSeq: bigint, event: EvHeader): void {
+    for (const range of this.#gaps.see(cpu, cpuSeq, event)) this.#lost(range)
   }
 
   undecodable(): void {
@@ -310,9 +310,9 @@ export class Pipeline implements EventHandler {
     this.#finish(event, draft, identity, set, hookName(isIncoming ? 'on_packet_in' : 'on_packet_out'), eventType)
   }
 
-  /** The ring is empty: no event can come late any more. */
-  flushGaps(): void {
-    for (const range of this.#gaps.flush()) this.#lost(range)
+  /** Every event that was in the rings at `nowBootNs` has been taken; undefined: and no other will come. */
+  flushGaps(nowBootNs?: bigint): void {
+    for (const range of this.#gaps.flush(nowBootNs)) this.#lost(range)
   }
 
   get hasOpenGaps(): boolean {
