@@ -42,12 +42,26 @@ static __always_inline struct map_control *emit__control(void)
 	return bpf_map_lookup_elem(&control, &zero);
 }
 
+/* The number of this CPU's next attempt. Atomic although per CPU: some hooks can be preempted between the read and the write. */
+static __always_inline __u64 emit__number(void)
+{
+	__u32 zero = 0;
+	__u64 *sequence = bpf_map_lookup_elem(&sequences, &zero);
+
+	return sequence ? __sync_fetch_and_add(sequence, 1) + 1 : 0;
+}
+
+/* Counts an attempt that is lost before there is an event of it: its number is the hole in its place. */
+static __always_inline void emit__lose(__u64 cgroup_id, __u32 profile, enum hg_drop cause, enum hg_kind kind)
+{
+	emit__number();
+	emit__count_loss(cgroup_id, profile, cause, kind);
+}
+
 /* Fills all but cgroup_id, profile, verdict and action. `leader` and `task` may be probe-read pointers. */
 static __always_inline void emit__header(struct ev_header *header, enum hg_kind kind, __u32 size_bytes,
 					 const struct task_struct *task)
 {
-	__u32 zero = 0;
-	__u64 *sequence = bpf_map_lookup_elem(&sequences, &zero);
 	struct map_control *settings = emit__control();
 
 	header->size_bytes = size_bytes;
@@ -56,8 +70,7 @@ static __always_inline void emit__header(struct ev_header *header, enum hg_kind 
 	header->action = HG_ACTION_NONE;
 	header->cpu = bpf_get_smp_processor_id();
 	header->program_version = settings ? settings->version : 0;
-	/* Atomic although per CPU: the cgroup hooks can be preempted between the read and the write. */
-	header->cpu_seq = sequence ? __sync_fetch_and_add(sequence, 1) + 1 : 0;
+	header->cpu_seq = emit__number();
 	header->boot_ns = bpf_ktime_get_boot_ns();
 	header->cgroup_id = 0;
 	header->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);

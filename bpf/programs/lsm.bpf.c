@@ -25,7 +25,7 @@ struct {
 } scratch_claims SEC(".maps");
 
 /* A slot of `scratches`, or 0. */
-static __always_inline __u32 lsm__claim(enum hg_kind kind)
+static __always_inline __u32 lsm__try_claim(void)
 {
 	__u32 cpu = bpf_get_smp_processor_id(), count = cfg_lsm_scratches_count;
 
@@ -36,8 +36,17 @@ static __always_inline __u32 lsm__claim(enum hg_kind kind)
 		if (claim && __sync_val_compare_and_swap(claim, 0, 1) == 0)
 			return slot;
 	}
-	emit__count_drop(HG_DROP_SCRATCH, kind);
 	return 0;
+}
+
+/* The same, counted when it is 0. */
+static __always_inline __u32 lsm__claim(enum hg_kind kind)
+{
+	__u32 slot = lsm__try_claim();
+
+	if (!slot)
+		emit__count_drop(HG_DROP_SCRATCH, kind);
+	return slot;
 }
 
 static __always_inline void lsm__release(__u32 slot)

@@ -7,8 +7,16 @@
  * io_uring's opens come to neither of them (ring.bpf.c), nor does a call that seccomp or a tracer turns away, nor an
  * openat2 whose `how` is malformed.
  *
- * These hooks can be preempted: scratch is claimed, as by those of the LSM. With no slot free the event is counted as lost.
+ * These hooks can be preempted: scratch is claimed, as by those of the LSM. With no slot free the open is counted as lost, in its place
+ * and with whose it was: whether it is wanted for its path cannot be told without.
  */
+static __always_inline void open__lose(struct task_struct *task, const struct call_end *end)
+{
+	__u32 profile = end->entry ? task__profile(end->entry, end->settings->version) : 0;
+
+	emit__lose(end->state ? end->state->home : task__cgroup_id(task), profile, HG_DROP_SCRATCH, HG_KIND_CALL);
+}
+
 static __always_inline int open__end(long result, const struct open_how *how)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task_btf();
@@ -18,9 +26,11 @@ static __always_inline int open__end(long result, const struct open_how *how)
 
 	if (!call__find(&end, task, regs, HG_RECIPE_BY_FUNCTION))
 		return 0;
-	slot = lsm__claim(HG_KIND_CALL);
-	if (!slot)
+	slot = lsm__try_claim();
+	if (!slot) {
+		open__lose(task, &end);
 		return 0;
+	}
 	call__tell(slot, task, regs, &end, result, how);
 	lsm__release(slot);
 	return 0;

@@ -39,6 +39,7 @@ import { decodeText } from '../../../src/sensor/text.js'
 import { Counters } from '../../../src/telemetry/counters.js'
 import { ACT_SCRIPT, ACTS, DENIED_ACTS, hookOf, KEPT_FILES, KEPT_FOLDERS, outcomeOf, type Seen } from './act-table.js'
 import { CALL_ROWS, callScript, RING_DENIED } from './call-acts.js'
+import { checkLostOpens } from './lost-opens.js'
 import { OPEN_WORDS, type OpenSeen, openExpected, openSeen } from './open-fields.js'
 import { checkRefusedCalls } from './refused-calls.js'
 
@@ -85,6 +86,7 @@ const PROGRAM_32_BITS = '/bin/busybox32'
 const ACTS_32_BITS = existsSync(PROGRAM_32_BITS) ? `${PROGRAM_32_BITS} mkdir /tmp/made32; ` : ''
 
 const seen: Seen[] = []
+let numberedCount = 0
 const CALLS = '/bin/calls'
 /** The processes that do the rows of call-acts.ts, in their order, and then the one of open-fields.ts. */
 const rowPids: number[] = []
@@ -150,7 +152,9 @@ const handler: EventHandler = {
   oom: () => note('oom', {}),
   cgroup: (event) => note('cgroup', { code: event.kind }),
   undecodable: (_event, reason) => note('undecodable', { text: reason }),
-  sequence: () => {},
+  sequence: () => {
+    numberedCount++
+  },
 }
 
 /** Of two paths the second, which is the one that comes to be; of a socket its local end. */
@@ -257,6 +261,13 @@ async function main(): Promise<void> {
   check('every call that opens is told once, with every field', isDeepStrictEqual(opens, expected), [
     ...opens.map((one) => inspect(one, { breakLength: Infinity })),
   ])
+  await checkLostOpens({
+    ...{ sensor, check, settle, isByFunction: areOpensByFunction((name) => sensor.hasHook(name)) },
+    open: () =>
+      spawnSync('/bin/sh', ['-c', `echo $$ > ${cgroup}/cgroup.procs; exec ${root}/bin/sh -c ': < /dev/null'`]),
+    owner: { cgroupId: id, profile: profile.id },
+    numberedCount: () => numberedCount,
+  })
   check('every call of the table was made', calls.stdout === '' && calls.status === 0, [calls.stdout, calls.stderr])
   check('the forbidden program was killed', run.stdout.includes('nc 137'), run.stdout)
   const nc = seen.find(({ kind, text }) => kind === 'exec' && text.endsWith('/nc'))

@@ -1,0 +1,56 @@
+/**
+ * An open at the end of its function that finds no room to work in: every slot that these hooks claim is taken meanwhile. It is
+ * counted with the container whose it was, and its number is missing in its place. At the end of the call there is always room.
+ */
+import { Drop, Kind } from '../../../src/sensor/generated/abi.js'
+import { encodeU32, readPossibleCpuCount, type Sensor } from '../../../src/sensor/sensor.js'
+
+export interface LostOpensStage {
+  sensor: Sensor
+  isByFunction: boolean
+  /** Opens files in the container. */
+  open(): void
+  owner: { cgroupId: bigint; profile: number }
+  /** Of the events that came. */
+  numberedCount(): number
+  settle(): Promise<void>
+  check(name: string, ok: boolean, detail?: unknown): void
+}
+
+export async function checkLostOpens(stage: LostOpensStage): Promise<void> {
+  const { sensor, owner, check } = stage
+  await stage.settle()
+  const missingBefore = numbersGiven(sensor) - stage.numberedCount()
+  setClaims(sensor, 1)
+  stage.open()
+  setClaims(sensor, 0)
+  await stage.settle()
+  const missing = numbersGiven(sensor) - stage.numberedCount() - missingBefore
+  const lost = sensor.losses().filter(({ cause, kind }) => cause === Drop.SCRATCH && kind === Kind.CALL)
+  const counts = lost.map(({ count }) => count)
+  check(
+    stage.isByFunction
+      ? 'an open that finds no room is counted with its container, and missing in its place'
+      : 'at the end of the call an open always finds room',
+    stage.isByFunction
+      ? lost.length === 1 &&
+          lost.every(({ cgroupId, profile }) => cgroupId === owner.cgroupId && profile === owner.profile) &&
+          missing > 0 &&
+          missing === counts[0]
+      : lost.length === 0 && missing === 0,
+    [lost, missing],
+  )
+}
+
+function setClaims(sensor: Sensor, value: number): void {
+  const present = new Uint8Array(4)
+  for (let slot = 0; sensor.lookup('scratch_claims', encodeU32(slot), present); slot++)
+    sensor.update('scratch_claims', encodeU32(slot), encodeU32(value))
+}
+
+/** By all CPUs. */
+function numbersGiven(sensor: Sensor): number {
+  const given = new BigUint64Array(readPossibleCpuCount())
+  sensor.lookup('sequences', encodeU32(0), new Uint8Array(given.buffer))
+  return Number(given.reduce((sum, one) => sum + one, 0n))
+}
