@@ -2,12 +2,17 @@
 /*
  * Which rungs does this kernel give that not every kernel gives? One program a rung on a hook that user space can call at will (it opens a file), each
  * counting its runs: a hook that attaches but never runs (bpf missing from the list of LSMs) is told from one that works.
- * The last ones ask only whether the kernel has a tracepoint of that name, and what it passes: loading tells.
+ * Of the functions that opens come to each run of the agent's own calls counts: a compiler may have put a function's body into some of
+ * its callers, and those never come to it. The last ones ask only whether the kernel has a tracepoint of that name, and what it passes:
+ * loading tells.
  * Loaded one by one at start (src/sensor/ladder.ts), released before the real object is loaded. Decides and reports nothing.
  */
 #include "lib/kernel.bpf.h"
 
-enum trial { TRIAL_LSM = 0, TRIAL_FENTRY = 1, TRIALS_COUNT = 2 };
+enum trial { TRIAL_LSM = 0, TRIAL_FENTRY = 1, TRIAL_OPEN = 2, TRIAL_OPEN_BY_HANDLE = 3, TRIALS_COUNT = 4 };
+
+const volatile __u32 cfg_open_mark =
+	0; /* the agent's opens have this mode, or its negative as the descriptor of the mount */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -35,6 +40,22 @@ SEC("fentry/security_file_open")
 int BPF_PROG(trial_fentry, struct file *file)
 {
 	trial__count(TRIAL_FENTRY);
+	return 0;
+}
+
+SEC("fexit/do_sys_openat2")
+int BPF_PROG(trial_open, int dirfd, const char *name, const struct open_how *how)
+{
+	if (how->mode == cfg_open_mark)
+		trial__count(TRIAL_OPEN);
+	return 0;
+}
+
+SEC("fexit/do_handle_open")
+int BPF_PROG(trial_open_by_handle, int mount_fd)
+{
+	if (mount_fd == -(int)cfg_open_mark)
+		trial__count(TRIAL_OPEN_BY_HANDLE);
 	return 0;
 }
 

@@ -73,6 +73,29 @@ Napi::Value IsSameFileInRoot(const Napi::CallbackInfo& info) {
   return Answer(info, in_root.st_dev == other.st_dev && in_root.st_ino == other.st_ino ? 1 : 0);
 }
 
+// callOpens(mark): what the calls that open say of making the root directory a file with the mode `mark`, and, last of them,
+// open_by_handle_at of no handle on the mount of descriptor -mark. None of them can succeed.
+Napi::Value CallOpens(const Napi::CallbackInfo& info) {
+  if (!Numbers(info, 1)) return info.Env().Undefined();
+  const int mark = Argument(info, 0), flags = O_WRONLY | O_CREAT;
+  open_how how{};
+  how.flags = flags;
+  how.mode = static_cast<uint64_t>(mark);
+  Napi::Array results = Napi::Array::New(info.Env());
+  const auto note = [&](long result) {
+    const Napi::Value answer = Answer(info, result);
+    results.Set(results.Length(), answer);
+  };
+#ifdef SYS_open  // arm64 has neither of the two
+  note(syscall(SYS_open, "/", flags, mark));
+  note(syscall(SYS_creat, "/", mark));
+#endif
+  note(syscall(SYS_openat, AT_FDCWD, "/", flags, mark));
+  note(syscall(SYS_openat2, AT_FDCWD, "/", &how, sizeof(how)));
+  note(syscall(SYS_open_by_handle_at, -mark, nullptr, O_RDONLY));
+  return results;
+}
+
 uint64_t ClockNs(clockid_t clock) {
   timespec now{};
   (void)clock_gettime(clock, &now);  // both clocks exist on every kernel with BPF
@@ -105,6 +128,7 @@ void InitSystemCalls(Napi::Env env, Napi::Object exports) {
   exports.Set("bootClockOffsetNs", Napi::Function::New<BootClockOffsetNs>(env, "bootClockOffsetNs"));
   exports.Set("bootClockNs", Napi::Function::New<BootClockNs>(env, "bootClockNs"));
   exports.Set("isSameFileInRoot", Napi::Function::New<IsSameFileInRoot>(env, "isSameFileInRoot"));
+  exports.Set("callOpens", Napi::Function::New<CallOpens>(env, "callOpens"));
   exports.Set("lockFile", Napi::Function::New<LockFile>(env, "lockFile"));
 }
 

@@ -78,6 +78,8 @@ export interface Addon {
   lockFile(fd: number): number
   /** 1: `path`, resolved with rootDirectory as its root, is the file that otherFile leads to; 0: another; or a negative errno. */
   isSameFileInRoot(rootDirectory: string, path: string, otherFile: string): number
+  /** Negative errnos of one failed open by each call that opens; the last is open_by_handle_at's. `mark`: their mode, or -fd. */
+  callOpens(mark: number): number[]
   bootClockNs(): bigint
   /** What to add to a CLOCK_BOOTTIME reading for UTC ns. */
   bootClockOffsetNs(): bigint

@@ -239,7 +239,7 @@ export const RING_ACTS: readonly CallKind[] = [
 ]
 const RING_MASK = RING_ACTS.reduce((mask, act) => mask | actBit(act), 0n)
 
-/** Together they tell of every open; a kernel has them or has not (src/sensor/ladder.ts). */
+/** Together they tell of every open; a kernel has them and comes to them with each call, or not (src/sensor/ladder.ts tries). */
 const OPEN_FUNCTIONS: readonly string[] = ['on_open_result', 'on_open_by_handle']
 
 /** Are opens told by the functions that carry them out, and not at the end of every call of the host? `has`: the program is loaded. */

@@ -1,13 +1,14 @@
 /**
  * Which rungs this kernel gives, found by trying and never by its version: each upper rung is loaded, attached and run once with
- * a small object of its own (bpf/trial.bpf.c), then the real object is loaded without the programs that it refuses, with the
- * reason kept. Fails closed: a program that is not optional and does not load is an error of the caller's load.
+ * a small object of its own (bpf/trial.bpf.c), and of the functions that carry out opens it is tried whether each call comes to them. Then
+ * the real object is loaded without the programs that it refuses, with the reason kept. Fails closed: a program that is not optional and does
+ * not load is an error of the caller's load.
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { messageOf } from '../telemetry/errors.js'
 import { findPackageRoot } from '../telemetry/package-root.js'
-import { isNativeError, loadAddon, type NativeSensor } from './addon.js'
+import { type Addon, isNativeError, loadAddon, type NativeSensor } from './addon.js'
 import { OPTIONAL_PROGRAMS, type RungFamily } from './rungs.js'
 
 export type TriedFamily = Extract<RungFamily, 'lsm' | 'fentry'>
@@ -25,7 +26,22 @@ const TRACEPOINT_TRIALS: Readonly<Record<string, string>> = {
   on_ring_overflow: 'trial_ring_overflow',
   on_capability_asked: 'trial_cap_capable',
 }
-const ALL_TRIALS = [...TRIALS.map(({ program }) => program), ...Object.values(TRACEPOINT_TRIALS)]
+/** What each of the calls that open returned, by the function that they come to. */
+export type OpenResults = Readonly<Record<'byPath' | 'byHandle', readonly number[]>>
+
+/** The programs that tell opens, and the trial of each. */
+const OPEN_TRIALS: readonly { program: string; trial: string; index: number; calls: keyof OpenResults }[] = [
+  { program: 'on_open_result', trial: 'trial_open', index: 2, calls: 'byPath' },
+  { program: 'on_open_by_handle', trial: 'trial_open_by_handle', index: 3, calls: 'byHandle' },
+]
+const ALL_TRIALS = [
+  ...TRIALS.map(({ program }) => program),
+  ...Object.values(TRACEPOINT_TRIALS),
+  ...OPEN_TRIALS.map(({ trial }) => trial),
+]
+/** A mode that no program gives its files; as a negative descriptor it is none. */
+const OPEN_MARK = 0o5246
+const [EPERM, ENOSYS] = [1, 38]
 const LSM_LIST = '/sys/kernel/security/lsm'
 
 /** Why a rung, or a program, is not there; '' is never a reason. */
@@ -35,24 +51,54 @@ export type Reasons<Name extends string> = ReadonlyMap<Name, string>
 export function tryRungs(): Reasons<TriedFamily> {
   const missing = new Map<TriedFamily, string>()
   for (const { family, program, index } of TRIALS) {
-    const reason = tryRung(program, index)
+    const reason = runTrial(program, index, () => {
+      readFileSync('/dev/null') // the act that the trial's hooks see
+      return (runsCount) => (runsCount > 0 ? '' : `it attaches but never runs${whyLsmIsSilent(program)}`)
+    })
     if (reason !== '') missing.set(family, reason)
   }
   return missing
 }
 
-function tryRung(program: string, index: number): string {
+/** Makes one open, to no effect, by each of the calls. */
+export function callOpens(addon: Addon): OpenResults {
+  const results = addon.callOpens(OPEN_MARK)
+  return { byPath: results.slice(0, -1), byHandle: results.slice(-1) }
+}
+
+/** The programs that would miss opens here, with the reason. */
+export function tryOpenFunctions(open: (addon: Addon) => OpenResults = callOpens): Reasons<string> {
+  const missing = new Map<string, string>()
+  for (const { program, trial, index, calls } of OPEN_TRIALS) {
+    const reason = runTrial(trial, index, (addon) => {
+      const results = open(addon)[calls]
+      return (runsCount) => whyNotEach(runsCount, results)
+    })
+    if (reason !== '') missing.set(program, reason)
+  }
+  return missing
+}
+
+/** Did the function run once for each call? Not for one that seccomp turned away, if that was it. */
+export function whyNotEach(runsCount: number, results: readonly number[]): string {
+  const mayBeTurnedAway = results.filter((result) => result === -EPERM || result === -ENOSYS)
+  const leastCount = results.length - mayBeTurnedAway.length
+  if (runsCount >= leastCount && runsCount <= results.length) return ''
+  return `it ran ${runsCount} times for ${results.length} calls: the kernel's compiler has put the function into its callers`
+}
+
+/** Loads and attaches the trial and has it see an act; why it does not serve, or ''. `act` returns what judges the number of runs. */
+function runTrial(program: string, index: number, act: (addon: Addon) => (runsCount: number) => string): string {
   const addon = loadAddon()
   const native = new addon.Sensor()
   try {
     loadTrial(native, program)
     native.attach(program)
-    readFileSync('/dev/null') // the act that the trial's hooks see
+    const judge = act(addon)
     const key = new Uint8Array(4)
     new DataView(key.buffer).setUint32(0, index, true)
-    const runs = new Uint8Array(8)
-    if (native.lookup('trials', key, runs) && runs.some((byte) => byte !== 0)) return ''
-    return `it attaches but never runs${whyLsmIsSilent(program)}`
+    const runs = new BigUint64Array(1)
+    return judge(native.lookup('trials', key, new Uint8Array(runs.buffer)) ? Number(runs[0]) : 0)
   } catch (error) {
     return reasonOf(error, program)
   } finally {
@@ -62,7 +108,11 @@ function tryRung(program: string, index: number): string {
 
 function loadTrial(native: NativeSensor, program: string): void {
   const skip = ALL_TRIALS.filter((name) => name !== program)
-  native.open(join(findPackageRoot(), 'dist', 'bpf', 'trial.bpf.o'), { knobs: {}, mapEntries: {}, skip })
+  native.open(join(findPackageRoot(), 'dist', 'bpf', 'trial.bpf.o'), {
+    knobs: { cfg_open_mark: OPEN_MARK },
+    mapEntries: {},
+    skip,
+  })
   native.load()
 }
 
@@ -109,6 +159,7 @@ export function loadByTrying(make: (skip: readonly string[]) => NativeSensor): L
     const reason = tried === 'lsm' || tried === 'fentry' ? rungs.get(tried) : undefined
     if (reason !== undefined) missing.set(program, reason)
   }
+  if (!rungs.has('fentry')) for (const [program, reason] of tryOpenFunctions()) missing.set(program, reason)
   // both would tell the same question; the first knows more of it
   if (!missing.has('on_capability_used')) missing.set('on_capability_asked', 'fexit/security_capable is there')
   for (;;) {

@@ -10,7 +10,7 @@ import { loadAddon } from '../../src/sensor/addon.js'
 import { makeTempDir, removeDir } from '../support/process.js'
 
 const addon = loadAddon()
-const [ENOENT, ESRCH, EBADF, EAGAIN, EINVAL, ELOOP] = [-2, -3, -9, -11, -22, -40]
+const [EPERM, ENOENT, ESRCH, EBADF, EAGAIN, EFAULT, EISDIR, EINVAL, ELOOP] = [-1, -2, -3, -9, -11, -14, -21, -22, -40]
 const SIGTERM = 15
 /** No kernel gives a pid this high (PID_MAX_LIMIT is 4,194,304). */
 const NO_PID = 4_194_305
@@ -123,4 +123,12 @@ describe('wrong arguments', () => {
       assert.throws(() => call(), TypeError)
       for (const wrong of wrongs) assert.throws(() => call(wrong, wrong, wrong === 'text' ? 1 : wrong), TypeError)
     })
+})
+
+describe('callOpens', () => {
+  test('every call that opens is made, and none of them opens or makes anything', () => {
+    const results = addon.callOpens(0o5246)
+    assert.deepEqual(results.slice(0, -1), Array(process.arch === 'arm64' ? 2 : 4).fill(EISDIR))
+    assert.ok([EPERM, EBADF, EFAULT].includes(results.at(-1) ?? 0), String(results))
+  })
 })

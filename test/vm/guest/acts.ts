@@ -32,7 +32,7 @@ import {
   Rung,
   Want,
 } from '../../../src/sensor/generated/abi.js'
-import { tryRungs } from '../../../src/sensor/ladder.js'
+import { callOpens, tryOpenFunctions, tryRungs } from '../../../src/sensor/ladder.js'
 import { NAME_PROGRAMS } from '../../../src/sensor/rungs.js'
 import { Sensor } from '../../../src/sensor/sensor.js'
 import { decodeText } from '../../../src/sensor/text.js'
@@ -253,6 +253,17 @@ async function main(): Promise<void> {
     'opens are told at the end of functions wherever fexit programs run',
     areOpensByFunction((name) => sensor.hasHook(name)) !== tryRungs().has('fentry'),
     [...sensor.missing],
+  )
+  // one more call of each function than came to it, as if its body were in the caller
+  const unseen = tryOpenFunctions((addon) => {
+    const { byPath, byHandle } = callOpens(addon)
+    return { byPath: [...byPath, 0], byHandle: [...byHandle, 0] }
+  })
+  check(
+    'a function that does not see every open is told from one that does',
+    unseen.size === 2 &&
+      (tryRungs().has('fentry') || [...unseen.values()].every((reason) => /^it ran \d times/.test(reason))),
+    [...unseen],
   )
   const expected = openExpected(
     ROOT,
