@@ -34,9 +34,8 @@ import { type ExecMaps, lowerExec, whyNotExec } from './lower-exec.js'
 import { accessesLeft, type FileMaps, lowerFile, violatingAccesses, whyNotFile } from './lower-file.js'
 import { type Accounts, lowerSaid, namesOnlyTargets, type SaidMaps, whyNotMount, whyNotSignal } from './lower-said.js'
 import { lowerSyscalls, type SyscallTable } from './lower-syscall.js'
-import { actsOfNeeds } from './rule-acts.js'
 import { actionInForce } from './strength.js'
-import { type Urgency, urgencyOf } from './urgency.js'
+import { type Urgency, urgencyOf, urgencyOfKinds } from './urgency.js'
 
 /** HG_RULES_PER_PROFILE of bpf/abi.h: one bit of a mask each. */
 export const LOWERED_RULES_MAX_COUNT = 64
@@ -181,16 +180,22 @@ export function lowerProfile(program: Program, profile: Profile, options: LowerO
   }
 }
 
-/** Kinds of acts of which a rule that the kernel answers finds some after the act. */
+/** Kinds of events of which a rule that the kernel answers finds some after the act. */
 function kindsLeft(rule: Rule, { gain }: Refusals): string[] {
   if (rule.kind === 'mount') return ['mount']
   if (rule.kind === 'listen') return ['listen'] // through an io_uring no hook ends the process
   if (rule.kind !== 'capability' || rule.when === 'use') return []
-  return ['setns', ...(gain.includes('namespace') ? [] : ['unshare'])]
+  // a user namespace is made by unshare(2), and by clone(2) with its first process
+  return [
+    'setns',
+    ...(gain.includes('exec') ? [] : ['exec']),
+    ...(gain.includes('namespace') ? [] : ['unshare', 'fork']),
+  ]
 }
 
 function withLeft(kinds: readonly string[], { classes, acts }: Urgency): Urgency {
-  return { classes, acts: acts | actsOfNeeds(kinds) }
+  const left = urgencyOfKinds(kinds)
+  return { classes: classes | left.classes, acts: acts | left.acts }
 }
 
 /** What the kernel's answer is short of, or undefined. */

@@ -26,11 +26,14 @@ const CLASSES: ReadonlyMap<string, number> = new Map([
 
 /** Of rules that kill. `refusedAccess`: FILE_ACCESS bits that the kernel answers for this rule; 0: it answers nothing. */
 export function urgencyOf(rules: Iterable<{ rule: Rule; refusedAccess: number }>): Urgency {
-  let [classes, acts] = [0, 0n]
-  for (const { rule, refusedAccess } of rules) {
-    const needs = rule.kind === 'file' ? kindsOfAccess(accessesLeft(rule, refusedAccess)) : kindsNeeded(rule)
-    for (const name of needs) classes |= CLASSES.get(name) ?? 0
-    acts |= actsOfNeeds(needs)
-  }
-  return { classes, acts }
+  return urgencyOfKinds(
+    [...rules].flatMap(({ rule, refusedAccess }) =>
+      rule.kind === 'file' ? kindsOfAccess(accessesLeft(rule, refusedAccess)) : kindsNeeded(rule),
+    ),
+  )
+}
+
+/** Of kinds of events as kindsNeeded says them. */
+export function urgencyOfKinds(kinds: readonly string[]): Urgency {
+  return { classes: kinds.reduce((mask, kind) => mask | (CLASSES.get(kind) ?? 0), 0), acts: actsOfNeeds(kinds) }
 }
