@@ -1,6 +1,8 @@
 /**
  * Writes what lower.ts made of the profiles into the kernel's maps. Entries of a new program stand under profile ids of their
- * own beside the old ones and have no effect until Sensor.setControl({version}) flips; the old ones are removed afterwards.
+ * own beside the old ones and have no effect until Sensor.setControl({version}) flips; the old ones are removed afterwards. A hook that
+ * still runs with an old profile then errs towards reporting: the profile goes first, and one without it reports and acts on nothing; its
+ * tables follow when no hook can be between the two, the filters last.
  * All or nothing: a map that refuses an entry (full) undoes what was written and throws.
  */
 import type { Profile, Program } from '../match/types.js'
@@ -61,6 +63,7 @@ export class KernelPolicy {
   readonly #sensor: Sensor
   readonly #breaker: CircuitBreaker
   readonly #accounts: Accounts | undefined
+  /** By profile id, in the order of removal reversed. */
   readonly #written = new Map<number, Written[]>()
   readonly #lowered = new Map<number, LoweredProfile>()
   /** Policy name -> its slot in `budgets`; a slot is reused when the policy is gone. */
@@ -121,11 +124,17 @@ export class KernelPolicy {
     ]
   }
 
-  /** After the flip, and when no event of the old program can come any more. */
+  /** After the flip, and when no event of the old program can come any more. Its tables stay: `sweep` removes them. */
   retire(profileId: number): void {
+    if (!this.#lowered.delete(profileId)) return
+    const head = this.#written.get(profileId)?.pop()
+    if (head !== undefined) this.#remove([head])
+  }
+
+  /** When every hook that found the profile has ended. */
+  sweep(profileId: number): void {
     this.#remove(this.#written.get(profileId) ?? [])
     this.#written.delete(profileId)
-    this.#lowered.delete(profileId)
   }
 
   /** The kernel acts for some policy, and needs its allowance filled again. */
@@ -160,6 +169,14 @@ export class KernelPolicy {
       written.push({ map, key })
     }
     const execKey = (path: Uint8Array) => encodeMapExecKey({ profile, lengthBytes: path.length, path: padded(path) })
+    // First, and so removed last: without these nothing is wanted.
+    for (const { path, classes } of places.prefixes)
+      put(
+        'place_prefixes',
+        encodeMapPlacePrefixKey({ prefixBits: (4 + path.length) * 8, profile, path: padded(path) }),
+        encodeU32(classes),
+      )
+    for (const node of ends.nodes) put('end_nodes', connectKey(profile, node), connectNode(node))
     for (const { path, decided, violated } of lowered.execExact)
       put('exec_exact', execKey(path), encodeMapExecResult({ decided, violated }))
     for (const { name, decided, violated } of lowered.execBase)
@@ -181,7 +198,6 @@ export class KernelPolicy {
     for (const [map, nodes] of [
       ['connect_nodes', lowered.connectNodes],
       ['listen_nodes', lowered.listenNodes],
-      ['end_nodes', ends.nodes],
     ] as const)
       for (const node of nodes) put(map, connectKey(profile, node), connectNode(node))
     if ((lowered.capabilities.gain | lowered.capabilities.use) !== 0n)
@@ -190,18 +206,12 @@ export class KernelPolicy {
     lowered.syscalls.forEach(({ abi, outside, killMask }) => {
       put('syscall_rules', encodeMapSyscallKey({ profile, abi }), encodeMapSyscallRules({ outside, killMask }))
     })
-    for (const { path, classes } of places.prefixes)
-      put(
-        'place_prefixes',
-        encodeMapPlacePrefixKey({ prefixBits: (4 + path.length) * 8, profile, path: padded(path) }),
-        encodeU32(classes),
-      )
     const policy = Array.from({ length: RULES_PER_PROFILE }, (_, bit) => {
       const ruleId = lowered.ruleIds[bit]
       const rule = ruleId === undefined ? undefined : program.rules[ruleId]
       return rule === undefined ? 0 : this.#slotOf(rule.policy)
     })
-    // Last: without this entry the kernel answers nothing for the profile.
+    // Last, and so removed first: without this entry the kernel answers nothing for the profile, and reports what it asks for.
     put(
       'profiles',
       encodeU32(profile),

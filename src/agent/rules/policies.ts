@@ -29,6 +29,8 @@ import { type ActivityClass, actsOfActivity } from './acts.js'
 
 /** Events of the old program can still be in the ring for a moment after the swap; a full ring drains well within this. */
 const RETIRE_AFTER_MS = 10_000
+/** A hook that has found a profile ends within this, also when it is preempted (src/sensor/gaps.ts says for how long). */
+const SWEEP_AFTER_MS = 2_000
 
 /** One compiled set, with what a container's profile is under it. */
 export class PolicySet {
@@ -145,7 +147,7 @@ export class Policies {
     const [old, older] = [this.#current, this.#previous]
     if (next.version !== old.version + 1) throw new RangeError(`set ${next.version} does not follow`)
     const containers = table.containers()
-    const undo: (() => void)[] = [() => this.#retire(next)]
+    const undo: (() => void)[] = [() => this.#sweep(this.#retire(next))] // no hook has found its profiles yet
     let hooks: HookChange
     try {
       for (const { ref } of containers) this.#install(next, ref)
@@ -161,7 +163,10 @@ export class Policies {
     }
     hooks.commit()
     this.#askForActs(next)
-    setTimeout(() => this.#retire(old), RETIRE_AFTER_MS).unref()
+    setTimeout(() => {
+      const retired = this.#retire(old)
+      setTimeout(() => this.#sweep(retired), SWEEP_AFTER_MS).unref()
+    }, RETIRE_AFTER_MS).unref()
   }
 
   /** Containers' entries hold both sets; which of them counts is the version's to say. */
@@ -237,10 +242,17 @@ export class Policies {
     set.installed.add(profile.id)
   }
 
-  #retire(set: PolicySet): void {
-    for (const id of set.installed) this.#options.kernel.retire(id)
+  /** Returns the profiles whose tables are still there. */
+  #retire(set: PolicySet): readonly number[] {
+    const retired = [...set.installed]
+    for (const id of retired) this.#options.kernel.retire(id)
     set.installed.clear()
     if (this.#previous === set) this.#previous = undefined
+    return retired
+  }
+
+  #sweep(profileIds: readonly number[]): void {
+    for (const id of profileIds) this.#options.kernel.sweep(id)
   }
 
   /** Hooks on demand, for a set whose profiles are installed. */

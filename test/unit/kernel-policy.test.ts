@@ -1,0 +1,90 @@
+/** src/respond/kernel-policy.ts: in which order a profile's entries come into the kernel and leave it. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { compileProgram } from '../../src/match/program.js'
+import { loadPolicies } from '../../src/policy/load.js'
+import { HOST } from '../../src/record/model.js'
+import { BREAKER_DEFAULTS, CircuitBreaker } from '../../src/respond/breaker.js'
+import { type ActFilter, KernelPolicy } from '../../src/respond/kernel-policy.js'
+import { ALL_REFUSALS } from '../../src/sensor/refusals.js'
+import type { Sensor } from '../../src/sensor/sensor.js'
+
+const POLICY = `policy: p
+mode: block
+containers: all
+rules:
+  - { rule: execs, exec: { allow: ["/bin/**", sh, /sbin/init] }, action: kill }
+  - { rule: files, file: { deny: ["/etc/**", /etc/shadow] }, action: deny }
+  - { rule: connects, connect: { deny: ["10.0.0.0/8"] }, action: deny }
+  - { rule: mounts, mount: { deny: [{ target: /host }] }, action: deny }
+  - { rule: gains, capability: { deny: [sys_admin] }, action: deny }
+  - { rule: calls, syscall: { deny: [ptrace] }, action: kill }
+`
+/** Without an entry in these a hook that has found the profile takes an act for one that nobody wants. */
+const FILTERS = ['place_prefixes', 'end_nodes']
+
+const FILTER: ActFilter = {
+  places: { classes: 1, prefixes: ['/etc', '/etc/'].map((path) => ({ path: Buffer.from(path), classes: 1 })) },
+  ends: {
+    byEnd: 1n,
+    internet: 0n,
+    nodes: [{ address: new Uint8Array(16), prefixBits: 0, ranges: [] }],
+  },
+}
+
+/** What the kernel is told, in order: `map` and the key. `refuses`: the map that is full. */
+function makeKernel(refuses = '') {
+  const entries = new Set<string>()
+  const removed: string[] = []
+  const nameOf = (map: string, key: Uint8Array) => `${map} ${Buffer.from(key).toString('hex')}`
+  const sensor = {
+    refusals: ALL_REFUSALS,
+    update(map: string, key: Uint8Array) {
+      if (map === refuses) throw new Error('full')
+      if (map !== 'budgets') entries.add(nameOf(map, key))
+    },
+    delete(map: string, key: Uint8Array) {
+      removed.push(map)
+      return entries.delete(nameOf(map, key))
+    },
+  } as unknown as Sensor
+  const breaker = new CircuitBreaker({ ...BREAKER_DEFAULTS, nowMs: () => 0 }, () => {})
+  const { policies } = loadPolicies([{ file: 'p.yaml', bytes: new TextEncoder().encode(POLICY) }])
+  const program = compileProgram(policies)
+  const profile = program.profileFor({ ...HOST, state: 'container', id: 'c' })
+  const kernel = new KernelPolicy(sensor, breaker)
+  return { kernel, entries, removed, profile, install: () => kernel.install(program, profile, FILTER) }
+}
+
+test('a profile that is given up goes before its tables, and these go later, the filters last', () => {
+  const { kernel, entries, removed, profile, install } = makeKernel()
+  install()
+  const maps = new Set([...entries].map((entry) => entry.split(' ')[0] ?? ''))
+  for (const map of ['profiles', 'exec_exact', 'exec_prefix', 'file_prefix', 'connect_nodes', 'said_rules', ...FILTERS])
+    assert.ok(maps.has(map), map)
+  const tablesCount = entries.size - 1
+
+  kernel.retire(profile.id)
+  assert.deepEqual(removed.splice(0), ['profiles'])
+  assert.equal(entries.size, tablesCount)
+  assert.deepEqual(kernel.hooksOf(profile.id), [])
+  kernel.retire(profile.id)
+  assert.deepEqual(removed, [])
+
+  kernel.sweep(profile.id)
+  assert.deepEqual([...entries], [])
+  assert.equal(removed.length, tablesCount)
+  const firstFilter = removed.findIndex((map) => FILTERS.includes(map))
+  assert.ok(firstFilter > 0)
+  for (const map of removed.slice(firstFilter)) assert.ok(FILTERS.includes(map), map)
+  kernel.sweep(profile.id)
+  assert.equal(removed.length, tablesCount)
+})
+
+test('what a full map refuses is taken back whole', () => {
+  for (const map of ['exec_prefix', 'syscall_rules', 'profiles']) {
+    const { entries, install } = makeKernel(map)
+    assert.throws(install, { errorName: 'kernel_tables_full' }, map)
+    assert.deepEqual([...entries], [], map)
+  }
+})
