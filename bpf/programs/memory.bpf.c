@@ -2,19 +2,78 @@
 /*
  * Memory per container, and OOM kills.
  *   iter/task on_memory: read by user space at its own pace; walks the tasks, and for the first task of each confirmed
- *     container in a round climbs from the task's memory cgroup to the one at the level of the container's cgroup (the
- *     runtimes use the same path in every hierarchy) and reads its counters. Works the same on cgroup v1, hybrid and v2.
+ *     container in a round climbs from the task's memory cgroup to the one at the level and with the path of the container's
+ *     cgroup (the runtimes use the same path in every hierarchy) and reads its counters. Works the same on cgroup v1, hybrid and v2.
  *   iter/task on_task: the processes that exist at start, and their task storage, never over newer state.
  *   mark_victim: the kernel's OOM killer chose a process.
  */
 #define MEMCG_LEVELS_MAX 16
 #define PAGES_NO_LIMIT (1ULL << 50) /* PAGE_COUNTER_MAX is LONG_MAX / PAGE_SIZE */
-#define VMSTAT_INACTIVE_FILE 2	    /* NR_INACTIVE_FILE, and its place in memcg_node_stat_items since v6.11 too */
+#define NAME_ROOM_BYTES (NAME_MAX_BYTES + 1)
+#define VMSTAT_INACTIVE_FILE 2 /* NR_INACTIVE_FILE, and its place in memcg_node_stat_items since v6.11 too */
 
-static __always_inline struct mem_cgroup *memory__cgroup_at(struct task_struct *task, __u32 root_level)
+/* A cgroup of the unified hierarchy and one of the memory controller's, on their way to the roots. */
+struct memory_paths {
+	__u64 own; /* struct cgroup *, as the next */
+	__u64 charged;
+	__u64 is_one; /* they have one path */
+};
+
+/* Have these cgroups one name? */
+__noinline int memory__is_one_name(__u64 cgroup, __u64 other)
+{
+	__u32 slot = cfg_iterator_scratch;
+	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
+	char *name, *other_name;
+
+	if (!scratch)
+		return 0;
+	name = scratch->raw;
+	other_name = &scratch->raw[NAME_ROOM_BYTES];
+	__builtin_memset(name, 0, 2 * NAME_ROOM_BYTES);
+	if (bpf_probe_read_kernel_str(name, NAME_ROOM_BYTES, BPF_CORE_READ((struct cgroup *)cgroup, kn, name)) < 0 ||
+	    bpf_probe_read_kernel_str(other_name, NAME_ROOM_BYTES, BPF_CORE_READ((struct cgroup *)other, kn, name)) < 0)
+		return 0;
+	for (__u32 at = 0; at < NAME_ROOM_BYTES; at += sizeof(__u64))
+		if (*(__u64 *)&name[at] != *(__u64 *)&other_name[at])
+			return 0;
+	return 1;
+}
+
+static long memory__compare(__u32 index, struct memory_paths *paths)
+{
+	struct cgroup *own = (struct cgroup *)paths->own, *charged = (struct cgroup *)paths->charged;
+	int level = BPF_CORE_READ(own, level), charged_level = BPF_CORE_READ(charged, level);
+
+	if (level > charged_level) {
+		paths->own = (__u64)BPF_CORE_READ(own, self.parent, cgroup);
+		return 0;
+	}
+	paths->is_one = level == charged_level && (own == charged || level == 0);
+	if (paths->is_one || level < charged_level || !memory__is_one_name(paths->own, paths->charged))
+		return 1;
+	paths->own = (__u64)BPF_CORE_READ(own, self.parent, cgroup);
+	paths->charged = (__u64)BPF_CORE_READ(charged, self.parent, cgroup);
+	return 0;
+}
+
+/* Is this memory cgroup, at the container's level, the container's, of which a task is in the cgroup `own`? On a hybrid host it may be
+ * charged to another. Global, so that the verifier walks it once. */
+__noinline int memory__is_own(__u64 own, __u64 charged)
+{
+	struct memory_paths paths = {.own = own, .charged = charged};
+
+	if (cfg_use_memory_css) /* the container is known by its memory cgroup */
+		return 1;
+	bpf_loop(2 * MEMCG_LEVELS_MAX, memory__compare, &paths, 0);
+	return paths.is_one;
+}
+
+/* struct mem_cgroup * of the container in which the tasks of this css_set are, or 0. Global, as above. */
+__noinline __u64 memory__cgroup_at(__u64 css_set, __u32 root_level)
 {
 	int index = bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
-	struct css_set *set = BPF_CORE_READ(task, cgroups);
+	struct css_set *set = (struct css_set *)css_set;
 	struct cgroup_subsys_state *css = NULL;
 
 	bpf_probe_read_kernel(&css, sizeof(css),
@@ -25,9 +84,10 @@ static __always_inline struct mem_cgroup *memory__cgroup_at(struct task_struct *
 		css = BPF_CORE_READ(css, parent);
 	}
 	/* A container without a memory cgroup of its own is charged to one above: its use cannot be told from the others'. */
-	if (!css || BPF_CORE_READ(css, cgroup, level) != (int)root_level)
-		return NULL;
-	return (void *)css - bpf_core_field_offset(struct mem_cgroup, css);
+	if (!css || BPF_CORE_READ(css, cgroup, level) != (int)root_level ||
+	    !memory__is_own((__u64)BPF_CORE_READ(set, dfl_cgrp), (__u64)BPF_CORE_READ(css, cgroup)))
+		return 0;
+	return (__u64)css - bpf_core_field_offset(struct mem_cgroup, css);
 }
 
 static __always_inline __u64 memory__limit_pages(struct mem_cgroup *memory)
@@ -71,7 +131,7 @@ int on_memory(struct bpf_iter__task *context)
 	round = bpf_map_lookup_elem(&memory_rounds, &root_id);
 	if (round && *round == settings->round)
 		return 0;
-	memory = memory__cgroup_at(task, entry->root_level);
+	memory = (struct mem_cgroup *)memory__cgroup_at((__u64)BPF_CORE_READ(task, cgroups), entry->root_level);
 	/* Another of its processes may be charged where this one is not. */
 	if (!memory)
 		return 0;

@@ -130,6 +130,20 @@ describe('memory readings', { skip }, () => {
     assert.equal(reading.currentBytes, files.currentBytes)
   })
 
+  test('a process that is charged to another cgroup at the level of its container does not stand for it', {
+    skip: cgroupMounts().kind !== 'hybrid' && 'only a hybrid host has two trees',
+  }, async () => {
+    const cgroup = sensor.makeContainer({ isMemory: true })
+    const other = sensor.makeContainer({ isMemory: true })
+    const stray = new Act(program, ['join', memoryDir(other), 'join', cgroup.dir, 'alloc', '8', 'pause'])
+    running.push(stray)
+    await stray.paused()
+    assert.deepEqual(readingsOf(cgroup), [])
+    await startIn(cgroup, 'alloc', 4)
+    const { files, reading } = await steadyReading(cgroup)
+    assert.equal(reading.currentBytes, files.currentBytes)
+  })
+
   test('what is not a confirmed container is not read', async () => {
     const pending = sensor.makeContainer({ isMemory: true, state: CgroupState.PENDING })
     await startIn(pending)
