@@ -3,30 +3,23 @@
  * reads iterators, and writes what the kernel should know (cgroups, control). Fails closed at open: either every base hook is
  * attached or `open` throws with the hook's name and the kernel's reason, and nothing stays attached.
  */
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Counters } from '../telemetry/counters.js'
-import { findPackageRoot } from '../telemetry/package-root.js'
-import { isNativeError, loadAddon, type NativeProgram, type NativeSensor, type NativeSensorStats } from './addon.js'
+import { isNativeError, type NativeProgram, type NativeSensor, type NativeSensorStats } from './addon.js'
 import { Attachments, type HookChange } from './attachments.js'
 import { BatchWalker, type EventHandler } from './batch.js'
 import { areOpensByFunction, CALL_PROGRAMS, hooksOfActs, recipeEntries } from './call-recipes.js'
 import {
-  EvMemory,
-  EvTask,
   encodeMapCgroup,
   encodeMapContainer,
   encodeMapControl,
-  Kind,
   type MapCgroup,
   type MapControl,
 } from './generated/abi.js'
+import { decodeMemory, decodeTasks, type MemoryReading, type TaskSnapshot } from './iterators.js'
 import { KernelCounts, type Loss } from './kernel-counts.js'
-import { loadByTrying, type Reasons } from './ladder.js'
-import { explainLoadError } from './load-error.js'
-import { EXEC_DECISION, type Refusals, refusalsOf } from './refusals.js'
+import { CRITICAL_RING, type Loaded, type LoadOptions, loadObject, RING, readPossibleCpuCount } from './load.js'
+import { type Refusals, refusalsOf } from './refusals.js'
 import { hookOf, isNetworkHook, NAME_PROGRAMS } from './rungs.js'
-import { decodeText } from './text.js'
 
 /** Slabs in flight between the reader and JavaScript: 2 MiB, a quarter of a second at 100,000 events/s of 80 bytes. */
 const SLAB_BYTES = 256 * 1024
@@ -35,28 +28,10 @@ const SLAB_COUNT = 8
 const BATCH_DELAY_MS = 10
 /** How often a congested downstream is asked again. */
 const CONGESTION_POLL_MS = 10
-/** All events but those of the critical ring. */
-const RING = 'events'
-/** Life of processes and containers and what was acted on: a ring of its own, which no flood of other events fills. */
-const CRITICAL_RING = 'critical'
-/** Part of the ring's size, and at least as much as holds one of the largest events. */
-const CRITICAL_RING_PART = 4
-const CRITICAL_RING_MIN_BYTES = 64 * 1024
 const BPF_NOEXIST = 1
-/** Programs that can be preempted, of those that a kernel gives together. */
-const CLAIMERS = [EXEC_DECISION, 'on_open_result']
-/** As many as a program tries before it gives up: with few CPUs several tasks can be preempted in their programs at once. */
-const CLAIMED_SCRATCHES_MIN = 4
-
-export interface SensorOptions {
-  /** Hierarchy that identifies containers. */
-  hierarchyId: number
-  /** Pure cgroup v1: identity from the memory controller's hierarchy. */
-  useMemoryCss: boolean
+export interface SensorOptions extends LoadOptions {
   /** Root of a unified hierarchy, for the network hooks; undefined: there is none, and connects go unseen. */
   unifiedRoot: string | undefined
-  /** Power of two. */
-  ringBytes: number
   /** How long the reader waits for company after the first event in an empty ring; urgent events do not wait. */
   batchDelayMs?: number
   counters: Counters
@@ -76,48 +51,11 @@ export interface ActSettings {
   pending?: bigint
 }
 
-export interface TaskSnapshot {
-  pid: number
-  startNs: bigint
-  parentPid: number
-  parentStartNs: bigint
-  cgroupId: bigint
-  uid: number
-  gid: number
-  exe: string
-  comm: string
-  /** Of the executable. */
-  inode: bigint
-  /** ExecFlag: MEMFD, UPPER_LAYER. */
-  flags: number
-  capPermitted: bigint
-  capEffective: bigint
-  capInheritable: bigint
-  /** 0xffffffff: nobody. */
-  loginuid: number
-  tty: number
-  /** These three in the process's own pid namespace. */
-  vpid: number
-  vpgid: number
-  sid: number
-}
-
-export interface MemoryReading {
-  cgroupId: bigint
-  bootNs: bigint
-  currentBytes: bigint
-  peakBytes: bigint
-  /** Undefined: no limit is set. */
-  limitBytes: bigint | undefined
-  inactiveFileBytes: bigint
-}
-
 const EEXIST = 17
-const NO_LIMIT = 0xffff_ffff_ffff_ffffn
 
 export class Sensor {
   /** Optional programs that this kernel refused, with the reason. */
-  readonly missing: Reasons<string>
+  readonly missing: Loaded['missing']
   readonly #native: NativeSensor
   readonly #hooks: Attachments
   readonly #options: SensorOptions
@@ -141,7 +79,7 @@ export class Sensor {
   #isClosed = false
   #keptTimer: NodeJS.Timeout | undefined
 
-  private constructor(native: NativeSensor, missing: Reasons<string>, options: SensorOptions) {
+  private constructor({ native, missing }: Loaded, options: SensorOptions) {
     this.#native = native
     this.missing = missing
     this.#hooks = new Attachments(native, missing, options.unifiedRoot)
@@ -156,44 +94,7 @@ export class Sensor {
 
   /** Loads the object; nothing is attached yet. Throws HullguardError addon_missing, no_btf, not_permitted or probe_load_failed. */
   static open(options: SensorOptions): Sensor {
-    const cpus = readPossibleCpuCount()
-    const claimed = Math.max(cpus, CLAIMED_SCRATCHES_MIN)
-    const criticalBytes = Math.max(options.ringBytes / CRITICAL_RING_PART, CRITICAL_RING_MIN_BYTES)
-    const make = (skip: readonly string[]): NativeSensor => {
-      const native = new (loadAddon().Sensor)()
-      try {
-        native.open(objectPath(), {
-          knobs: {
-            cfg_hierarchy_id: options.hierarchyId,
-            cfg_use_memory_css: options.useMemoryCss ? 1 : 0,
-            cfg_wake_bytes: options.ringBytes / 4,
-            cfg_critical_wake_bytes: criticalBytes / 4,
-            cfg_iterator_scratch: cpus,
-            cfg_lsm_scratch: cpus + 1,
-            cfg_lsm_scratches_count: claimed,
-          },
-          mapEntries: {
-            [RING]: options.ringBytes,
-            [CRITICAL_RING]: criticalBytes,
-            // One a CPU, one for the iterators, and those that hooks which can be preempted claim.
-            scratches: cpus + 1 + (CLAIMERS.every((program) => skip.includes(program)) ? 0 : claimed),
-            scratch_claims: cpus + 1 + claimed,
-            cgroup_scratches: cpus,
-          },
-          skip,
-        })
-      } catch (error) {
-        native.close()
-        throw error
-      }
-      return native
-    }
-    try {
-      const { native, missing } = loadByTrying(make)
-      return new Sensor(native, missing, options)
-    } catch (error) {
-      throw explainLoadError('load the BPF object', error)
-    }
+    return new Sensor(loadObject(options), options)
   }
 
   /** Starts the reader, then attaches every base hook; on a failure detaches what was attached and throws. */
@@ -351,38 +252,7 @@ export class Sensor {
 
   /** The processes that exist now; also gives those in known cgroups their kernel state, never over newer state. */
   readTasks(): TaskSnapshot[] {
-    const bytes = this.#native.readIterator('on_task')
-    const walker = new BatchWalker(copyToOwnBuffer(bytes))
-    const { task } = walker
-    const tasks: TaskSnapshot[] = []
-    for (let at = 0; at + EvTask.SIZE_BYTES <= bytes.length; ) {
-      task.at = at
-      const sizeBytes = task.sizeBytes
-      if (task.kind !== Kind.TASK || sizeBytes < EvTask.SIZE_BYTES || at + sizeBytes > bytes.length) break
-      tasks.push({
-        pid: task.pid,
-        startNs: task.startNs,
-        parentPid: task.parentPid,
-        parentStartNs: task.parentStartNs,
-        cgroupId: task.cgroupId,
-        uid: task.uid,
-        gid: task.gid,
-        exe: decodeText(bytes, at + EvTask.SIZE_BYTES, at + EvTask.SIZE_BYTES + task.fileBytes),
-        comm: decodeText(task.comm, 0, task.comm.length).replace(/\0.*$/s, ''),
-        inode: task.inode,
-        flags: task.flags,
-        capPermitted: task.capPermitted,
-        capEffective: task.capEffective,
-        capInheritable: task.capInheritable,
-        loginuid: task.loginuid,
-        tty: task.tty,
-        vpid: task.vpid,
-        vpgid: task.vpgid,
-        sid: task.sid,
-      })
-      at += sizeBytes
-    }
-    return tasks
+    return decodeTasks(this.#native.readIterator('on_task'))
   }
 
   /** TCP sockets of known processes that were there before the probes get their owner. After readTasks(). */
@@ -394,21 +264,7 @@ export class Sensor {
   readMemory(): MemoryReading[] {
     this.#control = { ...this.#control, round: (this.#control.round + 1) >>> 0 }
     this.#writeControl()
-    const bytes = this.#native.readIterator('on_memory')
-    const { memory } = new BatchWalker(copyToOwnBuffer(bytes))
-    const readings: MemoryReading[] = []
-    for (let at = 0; at + EvMemory.SIZE_BYTES <= bytes.length; at += EvMemory.SIZE_BYTES) {
-      memory.at = at
-      readings.push({
-        cgroupId: memory.cgroupId,
-        bootNs: memory.bootNs,
-        currentBytes: memory.currentBytes,
-        peakBytes: memory.peakBytes,
-        limitBytes: memory.limitBytes === NO_LIMIT ? undefined : memory.limitBytes,
-        inactiveFileBytes: memory.inactiveFileBytes,
-      })
-    }
-    return readings
+    return decodeMemory(this.#native.readIterator('on_memory'))
   }
 
   get isClosed(): boolean {
@@ -485,10 +341,6 @@ export class Sensor {
   }
 }
 
-export function objectPath(): string {
-  return join(findPackageRoot(), 'dist', 'bpf', 'hullguard.bpf.o')
-}
-
 export function encodeU32(value: number): Uint8Array {
   const bytes = new Uint8Array(4)
   new DataView(bytes.buffer).setUint32(0, value, true)
@@ -499,16 +351,4 @@ export function encodeU64(value: bigint): Uint8Array {
   const bytes = new Uint8Array(8)
   new DataView(bytes.buffer).setBigUint64(0, value, true)
   return bytes
-}
-
-export function readPossibleCpuCount(): number {
-  const text = readFileSync('/sys/devices/system/cpu/possible', 'utf8').trim()
-  const last = text.split(',').at(-1)?.split('-').at(-1)
-  return Number(last) + 1
-}
-
-function copyToOwnBuffer(bytes: Uint8Array): ArrayBuffer {
-  const copy = new ArrayBuffer(bytes.length)
-  new Uint8Array(copy).set(bytes)
-  return copy
 }

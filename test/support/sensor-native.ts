@@ -4,8 +4,9 @@
  */
 import { loadAddon, type NativeSensor, type NativeSensorOptions } from '../../src/sensor/addon.js'
 import { CgroupState, encodeMapCgroup, encodeMapContainer, Kind, Want } from '../../src/sensor/generated/abi.js'
+import { objectPath, readPossibleCpuCount } from '../../src/sensor/load.js'
 import { OPTIONAL_PROGRAMS } from '../../src/sensor/rungs.js'
-import { encodeU32, encodeU64, objectPath, readPossibleCpuCount } from '../../src/sensor/sensor.js'
+import { encodeU32, encodeU64 } from '../../src/sensor/sensor.js'
 
 export const SLAB_BYTES = 64 * 1024
 /** Fork, exit: no other event is needed to fill a ring. */

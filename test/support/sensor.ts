@@ -39,7 +39,8 @@ import {
   PACKET_SMALL_BYTES,
   Want,
 } from '../../src/sensor/generated/abi.js'
-import { readPossibleCpuCount, Sensor } from '../../src/sensor/sensor.js'
+import { readPossibleCpuCount } from '../../src/sensor/load.js'
+import { Sensor } from '../../src/sensor/sensor.js'
 import { Counters } from '../../src/telemetry/counters.js'
 import { cgroupId, cgroupMounts, makeCgroup, removeCgroup, testCgroupPath } from './cgroup.js'
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { beforeEach, describe, test } from 'node:test'
 import { readExistingProcesses } from '../../src/agent/process/existing-processes.js'
 import { type ProcessEntry, ProcessTable } from '../../src/agent/process/process-table.js'
-import type { TaskSnapshot } from '../../src/sensor/sensor.js'
+import type { TaskSnapshot } from '../../src/sensor/iterators.js'
 import { Counters } from '../../src/telemetry/counters.js'
 
 const entry = (pid: number, startNs: bigint, exe = '/bin/x'): ProcessEntry => ({

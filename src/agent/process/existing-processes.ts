@@ -3,7 +3,7 @@
  * watched processes from /proc. Never over what events have told since. A process that ends meanwhile is left as it is.
  */
 import { readFileSync, readlinkSync } from 'node:fs'
-import type { TaskSnapshot } from '../../sensor/sensor.js'
+import type { TaskSnapshot } from '../../sensor/iterators.js'
 import { ProcessImage } from './image.js'
 import type { ProcessTable } from './process-table.js'
 

@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs'
 import type { Identity } from '../../container/identity.js'
 import type { RuleId } from '../../match/types.js'
 import type { RecordDraft } from '../../record/model.js'
-import type { MemoryReading } from '../../sensor/sensor.js'
+import type { MemoryReading } from '../../sensor/iterators.js'
 import type { PolicySet } from '../rules/policies.js'
 
 /** DESIGN: resource samples every 10 s; memory rules look every second. */
