@@ -30,17 +30,10 @@ import {
   walkCgroups,
 } from './cgroup-fs.js'
 import { delegatedUidOf, isHostUnit, leafCandidate } from './cgroup-path.js'
-import { DockerAdapter, type DockerFacts } from './docker.js'
-import {
-  type Identity,
-  IdentityCell,
-  NO_MOUNTS,
-  PENDING,
-  type RuntimeFacts,
-  refOf,
-  sameRef,
-  UNKNOWN,
-} from './identity.js'
+import { DockerAdapter } from './docker.js'
+import { DockerContainers, dockerIdOf } from './docker-containers.js'
+import { type Identity, IdentityCell, NO_MOUNTS, PENDING, type RuntimeFacts, refOf, UNKNOWN } from './identity.js'
+import { PendingCgroups } from './pending-cgroups.js'
 import { RUNC_ROOTS, RuncState } from './runc.js'
 import { claimOfCreator } from './runc-process.js'
 import { RuntimeWatch } from './runtime-watch.js'
@@ -68,32 +61,21 @@ export interface ContainerTableEvents {
 }
 
 const DEFAULT_DOCKER_SOCKET = '/run/docker.sock'
-/** runc writes its state some 20 to 100 ms after it made the cgroup. */
-const RETRY_FIRST_MS = 20
-/** A runtime that has said nothing by then has none of it; also as long as a loaded host may take to start a container. */
-const DECIDE_WITHIN_MS = 2_000
 /** How long start() waits for the Docker Engine; what it tells later is taken up later. */
 const DOCKER_WAIT_MS = 1_000
 /** Changes in a state directory come in bursts; a scan of 100 containers takes about a millisecond. */
 const SCAN_PAUSE_MS = 5
-/** Questions to the Docker Engine at a time. */
-const INSPECTS_LIMIT_COUNT = 16
-
 export class ContainerTable extends EventEmitter<ContainerTableEvents> {
   readonly hierarchy: Hierarchy
   readonly #counters: Counters
   readonly #entries = new CgroupEntries()
-  readonly #pending = new Set<Entry>()
+  readonly #pending: PendingCgroups
   readonly #runc: RuncState
-  readonly #docker: DockerAdapter
-  /** Live Docker containers by id. */
-  readonly #dockerCells = new Map<string, IdentityCell>()
-  readonly #inspecting = new Set<string>()
+  readonly #docker: DockerContainers
   readonly #procRoot: string
   readonly #hostRoot: string
   readonly #nowMs: () => number
   #watch: RuntimeWatch | undefined
-  #timer: NodeJS.Timeout | undefined
   #scanTimer: NodeJS.Timeout | undefined
   #sweepTimer: NodeJS.Timeout | undefined
   #starting = false
@@ -108,12 +90,26 @@ export class ContainerTable extends EventEmitter<ContainerTableEvents> {
     this.#procRoot = join(hostRoot, 'proc')
     this.#hostRoot = hostRoot
     this.#nowMs = options.nowMs ?? Date.now
+    this.#pending = new PendingCgroups(this.#nowMs, () => this.#retryDue())
     defineCounters(options.counters)
     const shared = { hostRoot, counters: options.counters }
     const roots = [...new Set([...(options.runcRoots ?? []), ...RUNC_ROOTS])]
     this.#runc = new RuncState({ ...shared, roots, procRoot: this.#procRoot, hierarchy: this.hierarchy })
     const socketPath = options.dockerSocket ?? join(hostRoot, DEFAULT_DOCKER_SOCKET)
-    this.#docker = new DockerAdapter({ ...shared, socketPath, nowMs: this.#nowMs })
+    this.#docker = new DockerContainers(
+      new DockerAdapter({ ...shared, socketPath, nowMs: this.#nowMs }),
+      {
+        entries: this.#entries,
+        pending: () => this.#pending.all(),
+        parentOf: (entry) => this.#parentOf(entry),
+        pathOfProcess: (pid) => this.#pathOfProcess(pid),
+        tryBind: (entry) => this.#tryBind(entry),
+        bind: (entry, facts) => this.#bind(entry, facts),
+        setInit: (cell, pid) => this.#setInit(cell, pid, undefined),
+        changed: (cell) => this.emit('changed', cell),
+      },
+      options.counters,
+    )
   }
 
   /** Identifies all cgroups that exist. Attach the probes before and feed their cgroup events after: repeats do no harm. */
@@ -125,13 +121,7 @@ export class ContainerTable extends EventEmitter<ContainerTableEvents> {
     const timeout = new Promise<void>((resolve) => {
       waited = setTimeout(resolve, DOCKER_WAIT_MS)
     })
-    await Promise.race([
-      this.#docker.start({
-        connected: () => this.#dockerConnected(),
-        event: (event) => this.#dockerEvent(event.action, event.containerId),
-      }),
-      timeout,
-    ])
+    await Promise.race([this.#docker.start(), timeout])
     clearTimeout(waited)
     this.#starting = false
     this.#schedule()
@@ -139,7 +129,8 @@ export class ContainerTable extends EventEmitter<ContainerTableEvents> {
 
   async stop(): Promise<void> {
     this.#stopped = true
-    for (const timer of [this.#timer, this.#scanTimer, this.#sweepTimer]) clearTimeout(timer)
+    this.#pending.stop()
+    for (const timer of [this.#scanTimer, this.#sweepTimer]) clearTimeout(timer)
     this.#watch?.close()
     await this.#docker.stop()
     this.exportCounters()
@@ -198,7 +189,7 @@ export class ContainerTable extends EventEmitter<ContainerTableEvents> {
     this.#entries.remove(entry, this.#nowMs())
     const { identity } = entry
     if (identity.confirmed && identity.rootCgroupId === id) {
-      if (this.#dockerCells.get(identity.ref.id) === identity) this.#dockerCells.delete(identity.ref.id)
+      this.#docker.removed(identity)
       this.emit('removed', identity)
     }
     this.#scheduleSweep()
@@ -219,7 +210,7 @@ export class ContainerTable extends EventEmitter<ContainerTableEvents> {
    */
   confirmProcess(identity: Identity, pid: number): boolean {
     if (!identity.confirmed || !Number.isSafeInteger(pid) || pid <= 0) return false
-    const path = cgroupPathOfProcess(this.hierarchy, this.#procRoot, pid)
+    const path = this.#pathOfProcess(pid)
     if (path === undefined || !isWithin(path, identity.cgroupPath)) return false
     if (cgroupIdAt(this.hierarchy, identity.cgroupPath) !== identity.rootCgroupId) return false
     return this.#entries.around(path)?.identity === identity
@@ -263,7 +254,7 @@ export class ContainerTable extends EventEmitter<ContainerTableEvents> {
     const around = this.#parentOf(entry)?.identity
     if (around !== undefined && (around.confirmed || around.ref === UNKNOWN)) this.#inherit(entry, around)
     else if (this.#isHostAtOnce(entry, around)) this.#settle(entry, HOST)
-    else this.#wait(entry)
+    else this.#pending.add(entry)
     return entry
   }
 
@@ -289,19 +280,15 @@ export class ContainerTable extends EventEmitter<ContainerTableEvents> {
   #tryBind(entry: Entry): boolean {
     const claim = this.#runc.claimFor(entry.path)
     if (claim !== undefined) {
-      const known = claim.isDocker ? this.#docker.readState(claim.facts.id) : undefined
+      const known = claim.isDocker ? this.#docker.factsOf(claim.facts.id) : undefined
       this.#bind(entry, known === undefined ? claim.facts : { ...claim.facts, ...known })
-      if (claim.isDocker && known === undefined) this.#inspect(claim.facts.id)
       return true
     }
     const id = dockerIdOf(entry.path)
-    const facts = id === undefined ? undefined : this.#docker.readState(id)
-    if (facts !== undefined && this.#vouched(entry, facts)) {
-      this.#bind(entry, facts)
-      return true
-    }
-    if (id !== undefined && facts === undefined) this.#inspect(id)
-    return false
+    const facts = id === undefined ? undefined : this.#docker.factsOf(id)
+    if (facts === undefined || !this.#docker.vouched(entry, facts)) return false
+    this.#bind(entry, facts)
+    return true
   }
 
   /** Asks the runtime process that is making the cgroup; Docker's containers still get their name and image from Docker. */
@@ -311,7 +298,7 @@ export class ContainerTable extends EventEmitter<ContainerTableEvents> {
       procRoot: this.#procRoot,
       hostRoot: this.#hostRoot,
       isInContainer: (creator) => {
-        const path = cgroupPathOfProcess(this.hierarchy, this.#procRoot, creator)
+        const path = this.#pathOfProcess(creator)
         return path === undefined || this.#entries.around(path)?.identity.confirmed === true
       },
     })
@@ -320,21 +307,8 @@ export class ContainerTable extends EventEmitter<ContainerTableEvents> {
     return true
   }
 
-  /**
-   * Docker knows the id; is this cgroup really that container's? Its running init proves it either way. Before it runs,
-   * a place where Docker does not put containers, or a second cgroup for one container, is not believed.
-   */
-  #vouched(entry: Entry, facts: DockerFacts): boolean {
-    if (facts.pid > 0) {
-      const path = cgroupPathOfProcess(this.hierarchy, this.#procRoot, facts.pid)
-      if (path !== undefined) return isWithin(path, entry.path)
-    }
-    const other = this.#dockerCells.get(facts.id)
-    if (other !== undefined && other.cgroupPath !== entry.path) return false
-    if (this.#parentOf(entry)?.identity.confirmed === true) return false
-    const place = entry.path.slice(0, entry.path.lastIndexOf('/'))
-    const parent = facts.cgroupParent.replace(/^\/+|\/+$/g, '')
-    return parent === '' || place === `/${parent}` || place.endsWith(`/${parent}`)
+  #pathOfProcess(pid: number): string | undefined {
+    return cgroupPathOfProcess(this.hierarchy, this.#procRoot, pid)
   }
 
   #bind(entry: Entry, facts: RuntimeFacts & { pid?: number }): void {
@@ -356,8 +330,8 @@ export class ContainerTable extends EventEmitter<ContainerTableEvents> {
     own.createdMs = facts.createdMs
     own.ownerUid = facts.ownerUid
     this.#setInit(own, facts.initPid ?? facts.pid, facts.initStartTicks)
-    if (facts.runtime === 'docker') this.#dockerCells.set(facts.id, own)
-    this.#decided(entry)
+    if (facts.runtime === 'docker') this.#docker.bound(own)
+    this.#pending.delete(entry)
     const replaced = entry.identity
     entry.identity = own
     this.emit('resolved', own)
@@ -373,7 +347,7 @@ export class ContainerTable extends EventEmitter<ContainerTableEvents> {
       inner.identity.ref = Object.freeze({ ...ref, outerIds: Object.freeze([...outer.ref.outerIds, outer.ref.id]) })
       this.emit('changed', inner.identity)
     } else if (!inner.identity.confirmed || inner.identity === replaced) {
-      this.#decided(inner)
+      this.#pending.delete(inner)
       this.#inherit(inner, own)
     }
   }
@@ -389,19 +363,8 @@ export class ContainerTable extends EventEmitter<ContainerTableEvents> {
     cell.initStartTicks = startTicks ?? processStartTicks(this.#procRoot, pid)
   }
 
-  #wait(entry: Entry): void {
-    const nowMs = this.#nowMs()
-    entry.pending = { nextTryMs: nowMs + RETRY_FIRST_MS, pauseMs: RETRY_FIRST_MS, deadlineMs: nowMs + DECIDE_WITHIN_MS }
-    this.#pending.add(entry)
-  }
-
-  #decided(entry: Entry): void {
-    entry.pending = undefined
-    this.#pending.delete(entry)
-  }
-
   #settle(entry: Entry, ref: typeof HOST): void {
-    this.#decided(entry)
+    this.#pending.delete(entry)
     entry.identity.ref = ref
     if (ref === UNKNOWN) this.#counters.add('container_unresolved_total')
     if (!this.#starting) this.emit('resolved', entry.identity)
@@ -412,35 +375,21 @@ export class ContainerTable extends EventEmitter<ContainerTableEvents> {
     const around = this.#parentOf(entry)?.identity
     if (leafCandidate(entry.path) !== undefined) this.#settle(entry, UNKNOWN)
     else if (around?.ref === UNKNOWN) {
-      this.#decided(entry)
+      this.#pending.delete(entry)
       this.#inherit(entry, around)
     } else this.#settle(entry, HOST)
   }
 
   #schedule(): void {
-    if (this.#stopped || this.#starting) return
-    clearTimeout(this.#timer)
-    let nextMs = Number.POSITIVE_INFINITY
-    for (const { pending } of this.#pending) if (pending !== undefined) nextMs = Math.min(nextMs, pending.nextTryMs)
-    if (nextMs !== Number.POSITIVE_INFINITY) {
-      this.#timer = setTimeout(() => this.#retryDue(), Math.max(0, nextMs - this.#nowMs()))
-    }
+    if (!this.#stopped && !this.#starting) this.#pending.schedule()
   }
 
   #retryDue(): void {
-    const nowMs = this.#nowMs()
     this.#scan()
-    // Parents first: what lies below takes their decision.
-    for (const entry of [...this.#pending].sort((a, b) => a.level - b.level)) {
-      const { pending } = entry
-      if (pending === undefined || pending.nextTryMs > nowMs || this.#tryBind(entry)) continue
-      if (nowMs >= pending.deadlineMs) {
-        this.#giveUp(entry)
-        continue
-      }
-      pending.pauseMs *= 2
-      pending.nextTryMs = Math.min(nowMs + pending.pauseMs, pending.deadlineMs)
-    }
+    this.#pending.retry(
+      (entry) => this.#tryBind(entry),
+      (entry) => this.#giveUp(entry),
+    )
     this.#schedule()
   }
 
@@ -461,75 +410,6 @@ export class ContainerTable extends EventEmitter<ContainerTableEvents> {
     }
   }
 
-  #dockerConnected(): void {
-    for (const entry of [...this.#entries.live()]) {
-      if (!entry.identity.confirmed && dockerIdOf(entry.path) !== undefined) this.#tryBind(entry)
-    }
-    for (const id of [...this.#dockerCells.keys()]) this.#refresh(id)
-  }
-
-  #dockerEvent(action: string, id: string): void {
-    if (action !== 'start' && action !== 'rename' && action !== 'update') return
-    if (this.#dockerCells.has(id)) {
-      this.#refresh(id)
-      return
-    }
-    for (const entry of [...this.#pending]) if (dockerIdOf(entry.path) === id) this.#tryBind(entry)
-  }
-
-  #refresh(id: string): void {
-    const facts = this.#docker.readState(id)
-    if (facts === undefined) this.#inspect(id)
-    else this.#update(id, facts)
-  }
-
-  /** New metadata of a confirmed Docker container; its running init must lie in the cgroup that was believed to be its own. */
-  #update(id: string, facts: DockerFacts): void {
-    const cell = this.#dockerCells.get(id)
-    if (cell === undefined) return
-    const path = facts.pid > 0 ? cgroupPathOfProcess(this.hierarchy, this.#procRoot, facts.pid) : undefined
-    if (path !== undefined && !isWithin(path, cell.cgroupPath)) {
-      this.#revoke(cell)
-      return
-    }
-    this.#setInit(cell, facts.pid, undefined)
-    cell.privileged = facts.privileged
-    cell.mounts = facts.mounts ?? NO_MOUNTS
-    cell.createdMs = facts.createdMs
-    const ref = refOf(facts, cell.ref.outerIds)
-    if (sameRef(ref, cell.ref)) return
-    cell.ref = ref
-    this.emit('changed', cell)
-  }
-
-  #revoke(cell: IdentityCell): void {
-    const { id } = cell.ref
-    this.#dockerCells.delete(id)
-    cell.confirmed = false
-    cell.ref = UNKNOWN
-    this.#counters.add('container_revoked_total')
-    this.emit('changed', cell)
-    for (const entry of [...this.#entries.live()]) if (dockerIdOf(entry.path) === id) this.#tryBind(entry)
-  }
-
-  /** Asks the API where the state directory did not answer; what it says is taken up when it comes. */
-  #inspect(id: string): void {
-    if (!this.#docker.connected || this.#inspecting.has(id) || this.#inspecting.size >= INSPECTS_LIMIT_COUNT) return
-    this.#inspecting.add(id)
-    void this.#docker.inspect(id).then((facts) => {
-      this.#inspecting.delete(id)
-      if (facts === undefined || this.#stopped) return
-      if (this.#dockerCells.has(id)) {
-        this.#update(id, facts)
-        return
-      }
-      for (const entry of [...this.#entries.live()]) {
-        if (entry.identity.confirmed || dockerIdOf(entry.path) !== id || !this.#vouched(entry, facts)) continue
-        this.#bind(entry, facts)
-      }
-    })
-  }
-
   #scheduleSweep(): void {
     if (this.#sweepTimer !== undefined || this.#stopped) return
     const dueMs = this.#entries.sweep(this.#nowMs())
@@ -545,13 +425,6 @@ export class ContainerTable extends EventEmitter<ContainerTableEvents> {
   }
 }
 
-/** The Docker id that a path names as its own, outside subtrees where a user may make any name. */
-function dockerIdOf(path: string): string | undefined {
-  const leaf = leafCandidate(path)
-  if (leaf === undefined || leaf.delegatedUid !== undefined || leaf.id.length !== 64) return undefined
-  return leaf.runtime === 'docker' || leaf.runtime === 'k8s' || leaf.runtime === 'ecs' ? leaf.id : undefined
-}
-
 function defineCounters(counters: Counters): void {
   counters.define('container_unresolved_total', 'counter', 'Cgroups named like a container that no runtime vouched for')
   counters.define(
@@ -559,7 +432,6 @@ function defineCounters(counters: Counters): void {
     'counter',
     'Containers confirmed after their cgroup had been taken for another',
   )
-  counters.define('container_revoked_total', 'counter', 'Containers whose init was found in another cgroup')
   counters.define('container_late_lookups_total', 'counter', 'Events identified after their cgroup had gone')
   counters.define('container_evicted_total', 'counter', 'Removed cgroups forgotten early for lack of room')
   counters.define('container_cgroups_dropped_total', 'counter', 'Cgroups not tracked since there are too many')
