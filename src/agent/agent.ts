@@ -13,14 +13,13 @@ import { openExporter } from '../export/exporter.js'
 import type { CloseReport, Exporter, Log } from '../export/types.js'
 import { atOnce } from '../match/steps.js'
 import type { Mode } from '../policy/model.js'
-import { type AgentBody, HOST, type RecordDraft } from '../record/model.js'
+import type { RecordDraft } from '../record/model.js'
 import { BREAKER_DEFAULTS, CircuitBreaker } from '../respond/breaker.js'
 import { KernelPolicy } from '../respond/kernel-policy.js'
-import { gapOf, type LostRange } from '../sensor/gaps.js'
 import { NAME_KINDS } from '../sensor/names/streams.js'
 import { Sensor } from '../sensor/sensor.js'
 import type { Counters } from '../telemetry/counters.js'
-import { HullguardError, messageOf } from '../telemetry/errors.js'
+import { HullguardError } from '../telemetry/errors.js'
 import { Recording, type RecordingOptions } from './capture/recording.js'
 import type { Rulebook } from './conditions/rulebook.js'
 import { type AgentStatus, startControlServer } from './control-server.js'
@@ -29,19 +28,21 @@ import { defineLosses, publishLosses } from './event/losses.js'
 import { HostNames } from './fields/host-names.js'
 import { BootClock } from './host/clock.js'
 import { lockHost } from './host/host-lock.js'
-import { inTurns } from './host/in-turns.js'
 import { isOwnFile } from './host/own-file.js'
 import { sensorHierarchy } from './host/sensor-hierarchy.js'
 import { UserNames } from './host/users.js'
+import { Housekeeping } from './housekeeping.js'
 import { noDelivery } from './no-delivery.js'
+import { type ContainerChange, OwnRecords } from './own-records.js'
 import { composePipeline } from './pipeline/compose.js'
 import type { Pipeline } from './pipeline/pipeline.js'
-import { readExistingProcesses } from './process/existing-processes.js'
+import { Placement } from './placement.js'
 import { ProcessTable } from './process/process-table.js'
 import { MemoryLoop } from './resource/memory-loop.js'
 import { ResourceLoop } from './resource/resource-loop.js'
 import { type ActivityClass, ALWAYS_ON, actRecorder, actsOfActivity, kindsOfActs } from './rules/acts.js'
-import { Policies, type PolicySet } from './rules/policies.js'
+import { Policies } from './rules/policies.js'
+import { RulesInForce } from './rules-in-force.js'
 
 export interface AgentOptions {
   /** Where spool, epoch and control socket live; undefined: no records are kept, for an agent that only writes a capture. */
@@ -73,15 +74,6 @@ export interface RunningAgent {
   stop(): Promise<CloseReport>
 }
 
-/** A cgroup is decided within 2 s; events that have waited longer are released as they are. */
-const HELD_MAX_MS = 3_000
-/** While there is something to look after, and else: a process that wakes costs more than what it then does. */
-const HOUSEKEEPING_MS = 1_000
-const IDLE_HOUSEKEEPING_MS = 10_000
-/** Several containers are often identified at once. */
-const READ_TASKS_PAUSE_MS = 20
-/** How often records that wait for a connection's result are looked at, while there are any. */
-const EXPIRE_PAUSE_MS = 25
 const DRAIN_MS = 3_000
 const DELIVER_AT_STOP_MS = 5_000
 
@@ -109,29 +101,29 @@ class Agent implements RunningAgent {
   readonly #hostNames: HostNames
   readonly #held: HeldEvents
   readonly #breaker: CircuitBreaker
+  readonly #records: OwnRecords
+  readonly #housekeeping = new Housekeeping({
+    keep: () => this.#keepHouse(),
+    hasWork: () => this.#hasHousework,
+    expire: () => this.#pipeline?.expire(this.#clock.nowBootNs()) === true,
+  })
   #exporter: Exporter | undefined
   #sensor: Sensor | undefined
   #policies: Policies | undefined
+  #rules: RulesInForce | undefined
   #kernel: KernelPolicy | undefined
   #pipeline: Pipeline | undefined
+  #placement: Placement | undefined
   #memory: MemoryLoop | undefined
   #resources: ResourceLoop | undefined
   #control: Server | undefined
   #recording: Recording | undefined
-  #housekeeping: NodeJS.Timeout | undefined
-  #isHouseIdle = false
-  #tasksTimer: NodeJS.Timeout | undefined
-  #expireTimer: NodeJS.Timeout | undefined
-  /** The last replacement of the rules in force; never rejects. */
-  #replacing: Promise<unknown> = Promise.resolve()
-  #isExpiring = false
-  #isStopping = false
   #mode: Mode
   #isStarted = false
   #stopping: Promise<CloseReport> | undefined
 
   constructor(options: AgentOptions, agentId: string, unlock: () => void) {
-    const { counters } = options
+    const { counters, log } = options
     this.#options = options
     this.#agentId = agentId
     this.#unlock = unlock
@@ -142,13 +134,11 @@ class Agent implements RunningAgent {
     this.#hostNames = new HostNames(counters)
     this.#held = new HeldEvents(counters)
     defineLosses(counters)
-    counters.define('containers_unplaced_total', 'counter', 'Times the kernel could not be told what a cgroup is')
-    counters.define('kernel_events_lost_total', 'counter', 'Events that found no room, by their numbers')
-    counters.define('kernel_events_late_total', 'counter', 'Of those the events that came late, and are not lost')
+    this.#records = new OwnRecords({ clock: this.#clock, counters, log })
     this.#breaker = new CircuitBreaker({ ...BREAKER_DEFAULTS, nowMs: () => performance.now() }, (policy) => {
       const message = `policy ${policy} acted on more than ${BREAKER_DEFAULTS.limitCount} containers within a minute: it observes from now on; \`hullguard mode block\` re-arms it`
-      options.log.error({ policy }, message)
-      this.#report('breaker', message)
+      log.error({ policy }, message)
+      this.#records.report('breaker', message)
     })
   }
 
@@ -163,8 +153,9 @@ class Agent implements RunningAgent {
             collectors,
             counters,
             log,
-            onState: ({ part, state, message }) => this.#report(state, `${part}: ${message}`),
+            onState: ({ part, state, message }) => this.#records.report(state, `${part}: ${message}`),
           })
+    this.#records.open(this.#exporter)
     try {
       await this.#watch()
     } catch (error) {
@@ -198,22 +189,14 @@ class Agent implements RunningAgent {
     this.#kernel?.refillBudgets()
     if (mode === this.#mode) return
     this.#mode = mode
-    this.#keepHouseSoon()
+    this.#housekeeping.soon()
     this.#options.log.info({ mode }, 'mode changed')
-    this.#report('mode', `mode is now ${mode}`)
+    this.#records.report('mode', `mode is now ${mode}`)
   }
 
   async setRules(rulebook: Rulebook): Promise<void> {
-    try {
-      if (!(await this.#replace(() => rulebook))) throw new Error('the agent stops')
-    } catch (error) {
-      this.#report('degraded', `new rules did not come into force, the old ones stay: ${messageOf(error)}`)
-      throw error
-    }
-    this.#breaker.rearm()
-    const { policies, falco } = rulebook
-    const rules = falco === undefined ? '' : `; Falco rules in force: ${falco.rules.length}`
-    this.#report('policy', `policies in force: ${policies.map(({ name }) => name).join(', ') || 'none'}${rules}`)
+    if (this.#rules === undefined) throw new Error('rules before the agent watches')
+    await this.#rules.set(rulebook)
   }
 
   record(options: RecordingOptions): Recording {
@@ -254,83 +237,80 @@ class Agent implements RunningAgent {
   }
 
   async #watch(): Promise<void> {
-    const { counters, log } = this.#options
+    const { counters, log, activity } = this.#options
+    const [table, processes, held, clock, users, records] = [
+      this.#table,
+      this.#processes,
+      this.#held,
+      this.#clock,
+      this.#users,
+      this.#records,
+    ]
     const sensor = Sensor.open({
-      ...sensorHierarchy(this.#table.hierarchy),
+      ...sensorHierarchy(table.hierarchy),
       ringBytes: this.#options.ringBytes,
       counters,
       isCongested: () => this.#exporter?.congested ?? false,
     })
     this.#sensor = sensor
     counters.onRender(() => this.#publishCounters(sensor))
-    const kernel = new KernelPolicy(sensor, this.#breaker, this.#users)
+    const kernel = new KernelPolicy(sensor, this.#breaker, users)
     this.#kernel = kernel
-    const policies = new Policies({ sensor, table: this.#table, kernel, activity: this.#options.activity })
+    const policies = new Policies({ sensor, table, kernel, activity })
     this.#policies = policies
-    const append = (draft: RecordDraft) => this.#append(draft)
+    const append = (draft: RecordDraft) => records.append(draft)
+    const placement = new Placement({
+      ...{ sensor, table, policies, processes, held, clock, records, counters },
+      resolved: (cgroupId, identity) => pipeline.resolved(cgroupId, identity),
+      isStarted: () => this.#isStarted,
+    })
+    this.#placement = placement
     const { pipeline, verdicts } = composePipeline({
-      table: this.#table,
-      policies,
-      processes: this.#processes,
-      held: this.#held,
-      users: this.#users,
-      utcNs: (bootNs) => this.#clock.utcNs(bootNs),
+      ...{ table, policies, processes, held, users, isOwnFile, append, counters },
+      utcNs: (bootNs) => clock.utcNs(bootNs),
       hostname: hostname(),
       hostNames: this.#hostNames,
-      isOwnFile,
       judgesFirstUses: false,
-      isActRecorded: actRecorder(this.#options.activity),
-      areNamesRecorded: this.#options.activity.has('names'),
-      append,
-      onCgroup: (identity, cgroupId) => this.#place(identity, [cgroupId]),
-      onLost: (range) => this.#lost(range),
-      onWaiting: () => this.#expireSoon(),
+      isActRecorded: actRecorder(activity),
+      areNamesRecorded: activity.has('names'),
+      onCgroup: (identity, cgroupId) => placement.place(identity, [cgroupId]),
+      onLost: (range) => records.lost(range),
+      onWaiting: () => this.#housekeeping.expireSoon(),
       response: {
-        confirm: (identity, pid) => this.#table.confirmProcess(identity, pid),
+        confirm: (identity, pid) => table.confirmProcess(identity, pid),
         isBlocking: () => this.#mode === 'block',
         breaker: this.#breaker,
         onActed: () => kernel.refillBudgets(),
       },
-      counters,
     })
     this.#pipeline = pipeline
-    this.#followTable()
-    sensor.start(pipeline, () => {
-      if (this.#isHouseIdle && this.#hasHousework) this.#keepHouseSoon()
-    })
-    if (this.#table.hierarchy.kind === 'v1')
-      this.#degraded(
+    this.#followTable(placement)
+    sensor.start(pipeline, () => this.#housekeeping.onBatchDone())
+    if (table.hierarchy.kind === 'v1')
+      records.degraded(
         'connects are not seen: no unified cgroup hierarchy is mounted (mount -t cgroup2 none /sys/fs/cgroup/unified)',
       )
-    await this.#table.start()
-    for (const identity of this.#table.containers()) this.#place(identity, this.#table.cgroupsOf(identity))
-    this.#readTasks()
-    this.#activate(atOnce(policies.compile(this.#options.rulebook)))
+    await table.start()
+    for (const identity of table.containers()) placement.placeAll(identity)
+    placement.readTasks()
+    const rules = new RulesInForce({
+      policies,
+      records,
+      onActivated: (wasHostWanted) => this.#followRules(policies, placement, wasHostWanted),
+      rearm: () => this.#breaker.rearm(),
+    })
+    this.#rules = rules
+    rules.activate(atOnce(policies.compile(this.#options.rulebook)))
     sensor.setControl({ blocking: this.#mode === 'block' ? 1 : 0 })
-    this.#memory = new MemoryLoop({
-      sensor,
-      table: this.#table,
-      policies,
-      verdicts,
-      append,
-      clock: this.#clock,
-      processes: this.#processes,
-    })
+    this.#memory = new MemoryLoop({ sensor, table, policies, verdicts, append, clock, processes })
     this.#memory.start()
-    this.#resources = new ResourceLoop({
-      table: this.#table,
-      policies,
-      verdicts,
-      clock: this.#clock,
-      processes: this.#processes,
-      counters,
-    })
+    this.#resources = new ResourceLoop({ table, policies, verdicts, clock, processes, counters })
     this.#resources.follow()
     await this.#openDoor()
-    this.#keepHouseSoon()
+    this.#housekeeping.soon()
     this.#isStarted = true
-    for (const identity of this.#table.containers()) this.#containerRecord('update', identity)
-    this.#report('start', `watching in mode ${this.#mode}`)
+    for (const identity of table.containers()) this.#containerChanged('update', identity)
+    records.report('start', `watching in mode ${this.#mode}`)
     log.info({ mode: this.#mode, containers: this.containerCount, epoch: this.#exporter?.epoch }, 'watching')
   }
 
@@ -347,150 +327,52 @@ class Agent implements RunningAgent {
     })
   }
 
-  #followTable(): void {
+  #followTable(placement: Placement): void {
     const table = this.#table
     table.on('resolved', (identity) => {
-      this.#place(identity, table.cgroupsOf(identity))
-      if (this.#isStarted && identity.ref.state === 'container') this.#containerRecord('start', identity)
-      this.#releaseDecided()
+      placement.placeAll(identity)
+      if (this.#isStarted && identity.ref.state === 'container') this.#containerChanged('start', identity)
+      placement.releaseDecided()
     })
     table.on('inherited', (identity, cgroupId) => {
-      this.#place(identity, [cgroupId])
-      this.#releaseDecided()
+      placement.place(identity, [cgroupId])
+      placement.releaseDecided()
     })
     table.on('changed', (identity) => {
       // Also when a runtime took its word back: the kernel then stops acting on it.
-      this.#place(identity, table.cgroupsOf(identity))
-      if (this.#isStarted) this.#containerRecord('update', identity)
+      placement.placeAll(identity)
+      if (this.#isStarted) this.#containerChanged('update', identity)
     })
     table.on('removed', (identity) => {
       if (identity.ref.state !== 'container') return
       this.#memory?.forget(identity.ref.id)
       this.#resources?.forget(identity.ref.id)
-      this.#containerRecord('stop', identity)
+      this.#containerChanged('stop', identity)
     })
   }
 
-  /** Compiles beside the events, and swaps between two of them. One after the other: each set follows the one before it. */
-  #replace(rulebook: () => Rulebook | undefined): Promise<boolean> {
-    const done = this.#replacing.then(async () => {
-      const [policies, wanted] = [this.#policies, rulebook()]
-      if (policies === undefined || wanted === undefined || this.#isStopping) return false
-      const next = await inTurns(policies.compile(wanted))
-      if (this.#isStopping) return false
-      this.#activate(next)
-      return true
-    })
-    this.#replacing = done.catch(() => undefined)
-    return done
-  }
-
-  #activate(next: PolicySet): void {
-    const policies = this.#policies
-    if (policies === undefined) return
-    const wasHostWanted = policies.isHostWanted
-    policies.activate(next)
+  /** Others are in force: what depends on them is done by them from here on. */
+  #followRules(policies: Policies, placement: Placement, wasHostWanted: boolean): void {
     this.#hostNames.follow(policies.current.conditions.hostNames)
     if (this.#isStarted) {
       this.#memory?.follow()
       this.#resources?.follow()
-      this.#keepHouseSoon()
+      this.#housekeeping.soon()
     }
     const whyNoNames = this.#sensor?.whyNoNames ?? ''
     if (policies.areNamesWanted && whyNoNames !== '')
-      this.#degraded(`names in DNS, TLS and HTTP are not seen: ${whyNoNames}`)
+      this.#records.degraded(`names in DNS, TLS and HTTP are not seen: ${whyNoNames}`)
     // the host's own processes are of interest only now; what processes hold was not followed until now
-    if ((policies.isHostWanted && !wasHostWanted) || policies.followsCapabilities) this.#readTasks()
-  }
-
-  /** Tells the kernel what a cgroup is. An unknown one stays observed there as it was made: pending. */
-  #place(identity: Identity, cgroupIds: readonly bigint[]): void {
-    try {
-      if (identity.ref.state === 'host') for (const id of cgroupIds) this.#sensor?.removeCgroup(id)
-      else if (identity.confirmed) {
-        if (this.#policies?.apply(identity) === true && this.#isStarted) this.#readTasksSoon()
-      } else this.#policies?.withdraw(identity)
-    } catch (error) {
-      this.#observeOnly(identity, error)
-    }
-  }
-
-  /** The kernel has no room for what it should know of the cgroup: watched where there is room for that, and acted on by nothing. */
-  #observeOnly(identity: Identity, error: unknown): void {
-    const { state, name } = identity.ref
-    let watched = 'it is observed only'
-    try {
-      this.#policies?.withdraw(identity)
-    } catch {
-      watched = 'it is not watched'
-    }
-    this.#options.counters.add('containers_unplaced_total')
-    this.#degraded(
-      `the kernel has no room for ${state} ${name || identity.cgroupPath}, ${watched}: ${messageOf(error)}`,
-    )
-  }
-
-  /** A container that was there before the probes was identified only now: its processes become known, and watched. */
-  #readTasksSoon(): void {
-    this.#tasksTimer ??= setTimeout(() => {
-      this.#tasksTimer = undefined
-      this.#readTasks()
-    }, READ_TASKS_PAUSE_MS)
-  }
-
-  #readTasks(): void {
-    const tasks = this.#sensor?.readTasks() ?? []
-    const isHostWanted = this.#policies?.isHostWanted ?? false
-    const identify = (id: bigint) => this.#table.lookup(id)
-    readExistingProcesses(tasks, this.#processes, {
-      isConfirmed: (id) => isHostWanted || (identify(id)?.confirmed ?? false),
-      isReported: (id) => isHostWanted || (identify(id)?.ref.state ?? 'host') !== 'host',
-      nowBootNs: this.#clock.nowBootNs(),
-    })
-    this.#sensor?.adoptSockets()
-  }
-
-  #expireSoon(): void {
-    this.#expireTimer ??= setTimeout(() => {
-      this.#expireTimer = undefined
-      if (this.#pipeline?.expire(this.#clock.nowBootNs()) === true) this.#expireSoon()
-    }, EXPIRE_PAUSE_MS)
-  }
-
-  /** Events that waited for a cgroup which is decided now go on. */
-  #releaseDecided(): void {
-    for (const id of this.#held.cgroups()) {
-      const identity = this.#table.lookup(id)
-      if (identity !== undefined && identity.ref.state !== 'pending') this.#pipeline?.resolved(id, identity)
-    }
-  }
-
-  /** Policies whose exceptions have expired are put in force anew; when that fails, the old program goes on. */
-  #expireExceptions(): void {
-    const hasExpired = () => this.#policies?.hasExpired(Date.now()) === true
-    if (this.#isExpiring || !hasExpired()) return
-    this.#isExpiring = true
-    this.#replace(() => (hasExpired() ? this.#policies?.current.rulebook : undefined))
-      .then((isDone) => {
-        if (isDone) this.#report('policy', 'exceptions of rules have expired')
-      })
-      .catch((error: unknown) => this.#degraded(`exceptions that have expired still count: ${messageOf(error)}`))
-      .finally(() => {
-        this.#isExpiring = false
-      })
+    if ((policies.isHostWanted && !wasHostWanted) || policies.followsCapabilities) placement.readTasks()
   }
 
   #keepHouse(): void {
-    this.#expireExceptions()
-    this.#releaseDecided()
-    for (const id of this.#held.waitingLongerThan(HELD_MAX_MS)) {
-      const identity = this.#table.lookup(id)
-      if (identity !== undefined) this.#pipeline?.resolved(id, identity)
-    }
+    this.#rules?.expireExceptions()
+    this.#placement?.releaseDecided()
+    this.#placement?.releaseOverdue()
     this.#kernel?.refillBudgets()
-    const nowBootNs = this.#clock.nowBootNs()
-    if (this.#pipeline?.hasOpenGaps === true && this.#sensor?.isEmpty === true) this.#pipeline.flushGaps(nowBootNs)
-    this.#scheduleHousekeeping(this.#hasHousework ? HOUSEKEEPING_MS : IDLE_HOUSEKEEPING_MS)
+    if (this.#pipeline?.hasOpenGaps === true && this.#sensor?.isEmpty === true)
+      this.#pipeline.flushGaps(this.#clock.nowBootNs())
   }
 
   /** Something has to be looked after within a second. */
@@ -500,14 +382,10 @@ class Agent implements RunningAgent {
     return isActing || hasDeadline || !this.#held.isEmpty || this.#pipeline?.hasOpenGaps === true
   }
 
-  #keepHouseSoon(): void {
-    if (!this.#isStopping) this.#scheduleHousekeeping(HOUSEKEEPING_MS)
-  }
-
-  #scheduleHousekeeping(delayMs: number): void {
-    clearTimeout(this.#housekeeping)
-    this.#isHouseIdle = delayMs > HOUSEKEEPING_MS
-    this.#housekeeping = setTimeout(() => this.#keepHouse(), delayMs)
+  #containerChanged(change: ContainerChange, identity: Identity): void {
+    const bootNs = this.#clock.nowBootNs()
+    this.#recording?.change(change, identity, bootNs)
+    this.#records.container(change, identity, bootNs)
   }
 
   /** What is counted in the kernel and as plain numbers. After the end all stands as it was then. */
@@ -520,64 +398,23 @@ class Agent implements RunningAgent {
     counters.set('process_table_processes', this.#processes.sizeCount)
   }
 
-  #append(draft: RecordDraft): { seq: bigint } {
-    if (this.#exporter === undefined) throw new Error('a record before the exporter is open')
-    return this.#exporter.append(draft)
-  }
-
-  #lost(range: LostRange): void {
-    const gap = gapOf(range)
-    this.#options.counters.add('kernel_events_lost_total', Number(gap.count))
-    if (range.cameLate) this.#options.counters.add('kernel_events_late_total')
-    this.#append({ ...this.#nowDraft('gap', 'alert'), gap })
-  }
-
-  #containerRecord(change: 'start' | 'stop' | 'update', identity: Identity): void {
-    const draft = this.#nowDraft('container', 'activity')
-    this.#recording?.change(change, identity, draft.bootNs)
-    this.#append({
-      ...draft,
-      container: identity.ref,
-      containerChange: { change, cgroup: identity.cgroupPath },
-    })
-  }
-
-  #degraded(message: string): void {
-    this.#options.log.warn({}, message)
-    this.#report('degraded', message)
-  }
-
-  #report(change: AgentBody['change'], message: string): void {
-    if (this.#exporter === undefined) return
-    this.#append({ ...this.#nowDraft('agent', 'alert'), agentChange: { change, message } })
-  }
-
-  #nowDraft<K extends RecordDraft['kind']>(kind: K, lane: RecordDraft['lane']): RecordDraft & { kind: K } {
-    const bootNs = this.#clock.nowBootNs()
-    return { kind, lane, bootNs, timeNs: this.#clock.utcNs(bootNs), container: HOST }
-  }
-
   async #stop(): Promise<CloseReport> {
-    this.#isStopping = true
-    clearTimeout(this.#housekeeping)
-    clearTimeout(this.#tasksTimer)
+    this.#rules?.stop()
+    this.#housekeeping.stop()
+    this.#placement?.stop()
     this.#hostNames.close()
-    clearTimeout(this.#expireTimer)
     this.#control?.close()
     this.#memory?.stop()
     this.#resources?.stop()
     const isDrained = (await this.#sensor?.drain(DRAIN_MS)) ?? true
-    if (!isDrained) this.#degraded('events were still in the ring when the agent had to stop')
-    for (const id of this.#held.cgroups()) {
-      const identity = this.#table.lookup(id)
-      if (identity !== undefined) this.#pipeline?.resolved(id, identity)
-    }
+    if (!isDrained) this.#records.degraded('events were still in the ring when the agent had to stop')
+    this.#placement?.releaseAll()
     this.#pipeline?.flushWaiting()
     this.#pipeline?.flushGaps()
     // What the output failed with, whoever began the recording is told.
     await this.#recording?.stop('the agent stopped').catch(() => undefined)
     this.#sensor?.publishCounters()
-    this.#report('stop', 'the agent stops')
+    this.#records.report('stop', 'the agent stops')
     this.#sensor?.close()
     await this.#table.stop()
     const report = await this.#exporter?.close({ deadlineMs: DELIVER_AT_STOP_MS })
