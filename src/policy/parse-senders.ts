@@ -1,5 +1,6 @@
 /** Entries that say several things at once: senders of signals and mounts. All that an entry gives must hold. */
 import type { Item } from './definitions.js'
+import { FSTYPE_MAX_COUNT, MOUNT_SOURCE_MAX_COUNT } from './keys.js'
 import type { AccountName, MountPattern, SenderPattern } from './model.js'
 import type { Field, NodeReader } from './node-reader.js'
 import { entryFields, readPath } from './parse-entries.js'
@@ -9,10 +10,6 @@ import { isHostile, quoted } from './visible-text.js'
 /** LOGIN_NAME_MAX of limits.h. */
 const ACCOUNT_MAX_COUNT = 255
 const UID_MAX = 0xffff_ffff
-/** Longer than any name of a file system or source that is worth naming. */
-const WORD_MAX_COUNT = 4096
-/** What the kernel side reads of a type (HG_COMM_BYTES). */
-const FSTYPE_MAX_COUNT = 15
 
 /** `{ user: root, group: ops, exe: /usr/bin/sv }` */
 export function readSender(item: Item): (SenderPattern & Keyed) | undefined {
@@ -79,7 +76,7 @@ export function readMount(item: Item, what: string): (MountPattern & Keyed) | un
   const fields = entryFields(item, 'mount entry', entry)
   if (fields === undefined) return undefined
   const before = reader.sink.errorCount
-  const source = readWord(fields.get('source'), reader, WORD_MAX_COUNT)
+  const source = readWord(fields.get('source'), reader, MOUNT_SOURCE_MAX_COUNT)
   const fstype = readWord(fields.get('fstype'), reader, FSTYPE_MAX_COUNT)
   const targetField = fields.get('target')
   const target = targetField && readPath({ node: targetField.value, reader }, '`target`')

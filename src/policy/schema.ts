@@ -67,6 +67,8 @@ function schemaOf(shape: Shape): JsonSchema {
       return { type: 'string', minLength: 1 }
     case 'text':
       return { type: 'string' }
+    case 'word':
+      return { type: 'string', minLength: 1, maxLength: shape.maxCount }
     case 'boolean':
       return { type: 'boolean' }
     case 'one of':

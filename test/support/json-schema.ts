@@ -42,6 +42,8 @@ function keywordFaults(
       return fault(typeof value === 'string' && !new RegExp(argument as string, 'u').test(value), 'has another form')
     case 'minLength':
       return fault(typeof value === 'string' && value.length < Number(argument), 'is too short')
+    case 'maxLength':
+      return fault(typeof value === 'string' && value.length > Number(argument), 'is too long')
     case 'minimum':
       return fault(typeof value === 'number' && value < Number(argument), 'is too small')
     case 'minItems':

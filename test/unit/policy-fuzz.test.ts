@@ -229,6 +229,7 @@ function rightOf(shape: Shape, depth: number, words: readonly string[]): fc.Arbi
     case 'name':
       return fc.constantFrom('p', 'q', 'r', 's', 't')
     case 'text':
+    case 'word':
       return word
     case 'boolean':
       return fc.boolean()

@@ -4,9 +4,10 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parse, parseAllDocuments } from 'yaml'
-import { keysOf, MAPPINGS } from '../../src/policy/keys.js'
+import { FSTYPE_MAX_COUNT, keysOf, MAPPINGS } from '../../src/policy/keys.js'
 import { loadPolicies } from '../../src/policy/load.js'
 import { policySchema } from '../../src/policy/schema.js'
+import { COMM_BYTES } from '../../src/sensor/generated/abi.js'
 import { findPackageRoot } from '../../src/telemetry/package-root.js'
 import { hullguard } from '../support/hullguard.js'
 import { schemaFaults } from '../support/json-schema.js'
@@ -86,6 +87,10 @@ const BAD: Record<string, string> = {
   'an empty listen entry': rule('listen: { deny: [{}] }'),
   'a sender that is text': rule('signal: { deny: [root] }'),
   'a mount entry with an unknown key': rule('mount: { deny: [{ path: /mnt }] }'),
+  'a type of file system that is longer than the kernel side reads': rule(
+    `mount: { deny: [{ fstype: ${'x'.repeat(FSTYPE_MAX_COUNT + 1)} }] }`,
+  ),
+  'a mount from a source without a name': rule('mount: { deny: [{ source: "" }] }'),
   'an exception without a reason': rule('exec: { deny: [nc] }, exceptions: [{ name: e, match: [nc] }]'),
   'an exception from nothing': rule('exec: { deny: [nc] }, exceptions: [{ name: e, reason: x }]'),
   'an exception with a day that is none': rule(
@@ -106,6 +111,13 @@ test('what is no policy is not valid, for the schema and for the loader', () => 
     const { errorCount } = loadPolicies([{ file: 'p.yaml', bytes: new TextEncoder().encode(text) }])
     assert.notEqual(errorCount, 0, what)
   }
+})
+
+test('the longest type of file system that the kernel side reads is valid, for the schema and for the loader', () => {
+  assert.equal(FSTYPE_MAX_COUNT, COMM_BYTES - 1) // the kernel's copy ends in NUL
+  const text = rule(`mount: { deny: [{ fstype: ${'x'.repeat(FSTYPE_MAX_COUNT)} }] }`)
+  assert.deepEqual(faultsOf(text), [])
+  assert.equal(loadPolicies([{ file: 'p.yaml', bytes: new TextEncoder().encode(text) }]).errorCount, 0)
 })
 
 test('every key of the language is in the schema, with the sentence that editors show', () => {
