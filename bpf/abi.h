@@ -28,6 +28,7 @@
 #define HG_PACKET_MAX_BYTES 4096    /* kept of a DNS message, and of each direction of a connection */
 #define HG_FILE_ACCESSES 8	    /* bits of enum hg_file_access */
 #define HG_CAPABILITIES_MAX 64	    /* bits of the kernel's sets of capabilities */
+#define HG_USER_RANGES 16	    /* of a profile: a set of more is widened until it fits */
 #define HG_SAID_MAX 64 /* distinct things that the entries of mount, or of signal, rules say; and such entries */
 
 enum hg_kind {
@@ -556,6 +557,13 @@ struct map_control {
 	__u64 acts_pending; /* for cgroups of which user space has not said yet what they are */
 };
 
+/* The acts that are wanted of the users from this one up to that of the next range. */
+struct map_user_range {
+	__u64 acts; /* bit per enum hg_act */
+	__u32 from; /* as ev_header.uid */
+	__u32 reserved;
+};
+
 /* Value of `profiles`, key: profile id. Masks: bit i is kernel rule i of this profile. */
 struct map_profile {
 	__u64 exec_rules; /* rules of kind exec answered here */
@@ -569,8 +577,8 @@ struct map_profile {
 	__u32 urgent; /* enum hg_want: classes with a rule that acts and is left to user space: it is woken at once */
 	__u32 place_classes;	    /* set of classes: acts on files of others are not reported; 0: all are */
 	__u32 place_prefixes_count; /* entries of `place_prefixes`; 0: acts on every path are reported */
-	__u32 reserved;
-	__u64 acts_urgent; /* bit per enum hg_act: as `urgent` */
+	__u32 users_count;	    /* of `users` */
+	__u64 acts_urgent;	    /* bit per enum hg_act: as `urgent` */
 	__u64 file_rules;
 	__u64 listen_rules;
 	__u64 file_default
@@ -579,6 +587,8 @@ struct map_profile {
 	__u32 file_bases_count;	    /* entries of `file_base` */
 	__u64 acts_by_end;   /* bit per enum hg_act: on sockets of IPv4 and IPv6 reported where `end_nodes` says so */
 	__u64 acts_internet; /* … reported on such sockets only */
+	__u64 acts_by_user;  /* … reported of the users alone of whom `users` says so */
+	struct map_user_range users[HG_USER_RANGES]; /* ascending; the first is from 0 on, the last up to the end */
 };
 
 /* A result resolved for all rules of a profile: `decided` rules have an entry for this name, `violated` of them deny it. */

@@ -7,6 +7,7 @@
 #include "lib/maps.bpf.h"
 #include "lib/emit.bpf.h"
 #include "lib/task.bpf.h"
+#include "lib/user.bpf.h"
 #include "lib/path.bpf.h"
 #include "lib/verdict.bpf.h"
 #include "lib/syscall.bpf.h"

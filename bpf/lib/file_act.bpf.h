@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Which acts on files other than opens are reported (docs/decisions/0013): first by what was done and whether it failed, then by the
+ * Which acts on files other than opens are reported (docs/decisions/0013): first by who did it, by what was done and whether it failed, then by the
  * path where that is known without being worked out (a descriptor's file, a string that is a whole path), and at last by the
  * paths as they were written for the event. Of an act with two paths it is enough that one of them is wanted.
  *
@@ -37,6 +37,8 @@ __noinline int file_act__is_wanted_of_fd(__u32 slot, __u32 profile, __u32 fd)
 
 	if (!scratch || !rules)
 		return 1;
+	if (!user__is_current_wanted(rules, scratch->call.act))
+		return 0;
 	wanted = file_act__classes(&scratch->call);
 	if (rules->place_classes)
 		wanted &= rules->place_classes;
@@ -60,6 +62,8 @@ __noinline int file_act__is_wanted(__u32 slot, __u32 profile, __u64 raw, __u64 r
 
 	if (!scratch || !rules)
 		return 1;
+	if (!user__is_current_wanted(rules, scratch->call.act))
+		return 0;
 	wanted = file_act__classes(&scratch->call);
 	if (rules->place_classes)
 		wanted &= rules->place_classes;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Which opens are reported (docs/decisions/0013): the cheapest tests come first, and nothing of the event is written before the
- * answer is yes. From the descriptor to its file, what it may do, and only then its path, walked once: the filter judges the
+ * answer is yes. Who opens, then from the descriptor to its file, what it may do, and only then its path, walked once: the filter judges the
  * same bytes that are reported.
  *
  * Fail direction: what cannot be told is reported. So is a file whose path does not lead to the root of a mount namespace
@@ -74,6 +74,8 @@ __noinline int open__is_wanted(__u32 slot, __u32 profile, __s64 result, __u64 fl
 
 	if (!scratch || !rules)
 		return 1;
+	if (!user__is_current_wanted(rules, HG_ACT_OPEN))
+		return 0;
 	if (result >= 0) {
 		file = (struct file *)descriptor__file(result);
 		if (!file)

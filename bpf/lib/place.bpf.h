@@ -9,6 +9,7 @@
 #define HULLGUARD_PLACE_BPF_H
 
 #include "descriptor.bpf.h"
+#include "user.bpf.h"
 
 /* What stands before a path to make it a key of `place_prefixes`. */
 #define PLACE_KEY_HEAD_BYTES offsetof(struct map_place_prefix_key, path)

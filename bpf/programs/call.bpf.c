@@ -121,8 +121,10 @@ static __always_inline void call__tell(__u32 slot, struct task_struct *task, con
 	}
 	call = &scratch->call;
 	scratch->walked_file = 0;
-	if (profile && !end->is_spared && file_act__is_one(end->recipe->act) &&
-	    !call__is_file_act_wanted(slot, call, regs, end, profile, result, how))
+	if (profile && !end->is_spared &&
+	    !(file_act__is_one(end->recipe->act) ?
+		      call__is_file_act_wanted(slot, call, regs, end, profile, result, how) :
+		      user__is_act_wanted(profile, end->recipe->act)))
 		return;
 	call__begin(scratch, task, end->state, profile, version);
 	if (end->is_spared)

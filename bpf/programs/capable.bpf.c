@@ -109,6 +109,8 @@ static __always_inline void capable__tell(const struct cred *cred, const struct 
 	    !capable__is_own(task, cred) || task->tgid == settings->agent_pid)
 		return;
 	capable__begin(&event, task, state, entry, settings, ns, cap);
+	if (!user__is_act_wanted(event.header.profile, HG_ACT_CAPABLE))
+		return;
 	if (!has_options && cap == CAP_SYS_ADMIN &&
 	    (event.nr >= HG_SYSCALLS_MAX || capable__asks_for_memory(event.abi, event.nr)))
 		return;

@@ -6,6 +6,13 @@
  */
 #define SEND_SIG_PRIV 1 /* include/linux/sched/signal.h: from the kernel, as a value of the pointer */
 
+/* Is a signal of the current user wanted by those who want these acts? `entry`: of their container, NULL: the host. */
+static __always_inline bool signal__is_wanted(const struct map_cgroup *entry, __u64 acts, __u32 version)
+{
+	return (acts & (1ULL << HG_ACT_SIGNAL)) &&
+	       (!entry || user__is_act_wanted(task__profile(entry, version), HG_ACT_SIGNAL));
+}
+
 /* A signal from a process to another. Both the sender's container and the target's may want it. */
 SEC("tp_btf/signal_generate")
 int BPF_PROG(on_signal, int sig, struct kernel_siginfo *info, struct task_struct *target)
@@ -20,6 +27,8 @@ int BPF_PROG(on_signal, int sig, struct kernel_siginfo *info, struct task_struct
 	struct map_profile *rules = NULL; /* signals are the business of the target's rules */
 	struct map_recipe *recipe;
 	struct ev_call event = {};
+	__u64 acts, target_acts;
+	bool is_spared;
 	__u32 profile;
 
 	if (nr >= HG_SYSCALLS_MAX || !settings || (__u64)info == SEND_SIG_PRIV || target->tgid == task->tgid ||
@@ -38,7 +47,13 @@ int BPF_PROG(on_signal, int sig, struct kernel_siginfo *info, struct task_struct
 		entry = task__cgroup_entry(state->home);
 	if (target_state)
 		target_entry = task__cgroup_entry(target_state->home);
-	if (!(((entry ? entry->acts : settings->acts_host) | (target_entry ? target_entry->acts : 0)) & bit))
+	acts = entry ? entry->acts : settings->acts_host;
+	target_acts = target_entry ? target_entry->acts : 0;
+	if (!((acts | target_acts) & bit))
+		return 0;
+	is_spared = call__take_spared(task, nr);
+	if (!is_spared && !signal__is_wanted(entry, acts, settings->version) &&
+	    !signal__is_wanted(target_entry, target_acts, settings->version))
 		return 0;
 	emit__header(&event.header, HG_KIND_CALL, sizeof(event), task);
 	event.header.cgroup_id = state ? state->home : task__cgroup_id(task);
@@ -58,7 +73,7 @@ int BPF_PROG(on_signal, int sig, struct kernel_siginfo *info, struct task_struct
 		profile = task__profile(target_entry, event.header.program_version);
 		rules = bpf_map_lookup_elem(&profiles, &profile);
 	}
-	if (call__take_spared(task, event.nr))
+	if (is_spared)
 		event.header.action = HG_ACTION_SPARED;
 	emit__output(&event.header, sizeof(event), rules && (rules->acts_urgent & bit));
 	return 0;

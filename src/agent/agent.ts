@@ -256,6 +256,7 @@ class Agent implements RunningAgent {
     counters.onRender(() => this.#publishCounters(sensor))
     const kernel = new KernelPolicy(sensor, this.#breaker, users)
     this.#kernel = kernel
+    users.onChange = () => this.#followAccounts(kernel)
     const policies = new Policies({ sensor, table, kernel, activity })
     this.#policies = policies
     const append = (draft: RecordDraft) => records.append(draft)
@@ -366,7 +367,17 @@ class Agent implements RunningAgent {
     if ((policies.isHostWanted && !wasHostWanted) || policies.followsCapabilities) placement.readTasks()
   }
 
+  /** Rules that name users mean others now. */
+  #followAccounts(kernel: KernelPolicy): void {
+    try {
+      kernel.followAccounts()
+    } catch (error) {
+      this.#records.degraded(`the kernel still leaves out acts by the users that names stood for before: ${messageOf(error)}`)
+    }
+  }
+
   #keepHouse(): void {
+    this.#users.refresh()
     this.#rules?.expireExceptions()
     this.#placement?.releaseDecided()
     this.#placement?.releaseOverdue()

@@ -3,6 +3,7 @@
 import type { BoundSources } from '../match/conditions/bounds.js'
 import { endsOf } from '../match/conditions/ends.js'
 import { placesOf } from '../match/conditions/places.js'
+import { usersOf } from '../match/conditions/users.js'
 import { isSocketAct } from '../match/end-wants.js'
 import { conditionInForce } from '../match/exceptions.js'
 import { isFileAct } from '../match/file-acts.js'
@@ -16,11 +17,15 @@ import {
   type PlaceWant,
   placesOfFileRule,
 } from '../match/place-wants.js'
+import { UID_MAX, type UserWant, usersOfRule } from '../match/user-wants.js'
 import type { Expression } from '../policy/condition/ast.js'
 import type { Rule } from '../policy/model.js'
+import { CALL_KINDS } from '../record/call-model.js'
 import { visible } from '../record/visible.js'
 import { type EndFilter, lowerEnds } from '../respond/lower-end.js'
 import { lowerPlaces } from '../respond/lower-place.js'
+import type { Accounts } from '../respond/lower-said.js'
+import { areByName, lowerUsers, type UserFilter } from '../respond/lower-user.js'
 import { actBit } from '../sensor/call-recipes.js'
 import { NAME_KINDS } from '../sensor/names/streams.js'
 
@@ -28,8 +33,13 @@ const NO_SOURCES: BoundSources = { macro: () => undefined, list: () => undefined
 /** Judged on what is recorded whatever rules say, or read on a timer. */
 const RECORDED_ANYWAY: ReadonlySet<string> = new Set(['exec', 'fork', 'exit', 'connect', 'syscall', 'oom', 'sample'])
 
-/** A line for acts that are told apart alike: which the kernel reports, and if all of them, why. */
-export function wantedOfRule(rule: Rule): string[] {
+/** A line for acts that are told apart alike: which the kernel reports, and if all of them, why. `accounts`: of the host that is meant. */
+export function wantedOfRule(rule: Rule, accounts?: Accounts): string[] {
+  if (rule.kind === 'condition') return wantedOfCondition(conditionInForce(rule), rule.eventTypes, NO_SOURCES, accounts)
+  return [...actsOfRule(rule), ...usersText(usersOfRule(rule), accounts)]
+}
+
+function actsOfRule(rule: Rule): string[] {
   const kinds = kindsNeeded(rule)
   switch (rule.kind) {
     case 'file':
@@ -40,8 +50,6 @@ export function wantedOfRule(rule: Rule): string[] {
         lowerEnds({ listen: [rule], conditions: [] }),
         'it has more entries or port ranges than a node holds',
       )
-    case 'condition':
-      return wantedOfCondition(conditionInForce(rule), rule.eventTypes, NO_SOURCES)
     default:
       return othersText(kinds)
   }
@@ -51,6 +59,7 @@ export function wantedOfCondition(
   condition: Expression,
   eventTypes: readonly string[],
   sources: BoundSources,
+  accounts?: Accounts,
 ): string[] {
   const kinds = kindsOfTypes(eventTypes)
   const conditions = kinds.some(isSocketAct) ? endsOf(condition, sources, eventTypes) : []
@@ -62,6 +71,7 @@ export function wantedOfCondition(
       'it does not come down to addresses, ports or kinds of sockets',
     ),
     ...othersText(kinds),
+    ...usersText(usersOf(condition, sources, eventTypes), accounts),
   ]
 }
 
@@ -122,6 +132,43 @@ function othersText(kinds: readonly string[]): string[] {
       !isFileAct(kind) && !isSocketAct(kind) && !RECORDED_ANYWAY.has(kind) && !NAME_KINDS.some((name) => name === kind),
   )
   return others.length === 0 ? [] : [`the kernel reports every ${others.join(', ')} of its containers for it`]
+}
+
+/** Stands for the users of any name, where no host is meant. */
+const SOMEBODY: Accounts = { uidsOf: () => [0], gidsOf: () => [0] }
+
+/** Whose acts are left out of those above. */
+function usersText(wants: readonly UserWant[], accounts: Accounts | undefined): string[] {
+  const filter = lowerUsers(wants, accounts)
+  const byUsers = new Map<string, string[]>()
+  for (const kind of CALL_KINDS) {
+    if ((filter.byUser & actBit(kind)) === 0n) continue
+    const users = rangesText(filter, actBit(kind))
+    byUsers.set(users, [...(byUsers.get(users) ?? []), kind])
+  }
+  const lines = [...byUsers].map(
+    ([users, kinds]) => `the kernel leaves out ${kinds.join(', ')} by other users than ${users}`,
+  )
+  const isHostsToSay = accounts === undefined && areByName(wants) && lowerUsers(wants, SOMEBODY).byUser !== 0n
+  return isHostsToSay
+    ? [...lines, 'by the names of users in it the kernel leaves out acts where the host has those']
+    : lines
+}
+
+function rangesText({ users }: UserFilter, act: bigint): string {
+  const ranges: { from: number; to: number }[] = []
+  for (const [at, { from, acts }] of users.entries()) {
+    if ((acts & act) === 0n) continue
+    const to = (users[at + 1]?.from ?? UID_MAX + 1) - 1
+    const last = ranges.at(-1)
+    if (last?.to === from - 1) last.to = to
+    else ranges.push({ from, to })
+  }
+  return shortList(
+    ranges.map(({ from, to }) =>
+      to === UID_MAX ? `${from} and above` : from === to ? String(from) : `${from} to ${to}`,
+    ),
+  )
 }
 
 function actsOfClasses(classes: number): string {

@@ -81,11 +81,12 @@ export function indexesToText(rulebook: Rulebook): string {
 function explanations({ policies, falco }: Rulebook, refuses: Refusals | undefined): Explanation[] {
   const ofFalco = (falco?.rules ?? []).filter(({ enabled }) => enabled)
   const sources: BoundSources = { macro: (name) => falco?.macros.get(name), list: (name) => falco?.lists.get(name) }
+  const accounts = refuses === undefined ? undefined : new UserNames('/')
   return [
-    ...policies.flatMap((policy) => explain(policy, refuses)),
+    ...policies.flatMap((policy) => explain(policy, refuses, accounts)),
     ...ofFalco.map(({ name, condition, eventTypes }) => ({
       ...{ policy: FALCO_POLICY, rule: name, action: 'alert', where: 'user space' as const, hook: '' },
-      ...{ guarantee: 'alerts only', reason: '', reports: wantedOfCondition(condition, eventTypes, sources) },
+      ...{ guarantee: 'alerts only', reason: '', reports: wantedOfCondition(condition, eventTypes, sources, accounts) },
     })),
   ]
 }
@@ -133,7 +134,7 @@ function hooksOf(rule: Rule, refuses: Refusals): string {
 const ANY_ACCOUNTS = { uidsOf: () => [0], gidsOf: () => [0] }
 
 /** As for a container that the policy selects, with the agent in block mode. */
-function explain(policy: Policy, here: Refusals | undefined): Explanation[] {
+function explain(policy: Policy, here: Refusals | undefined, users: UserNames | undefined): Explanation[] {
   const refuses = here ?? ALL_REFUSALS
   const program = compileProgram([{ ...policy, containers: {} }])
   const container: ContainerRef = { ...HOST, state: 'container', id: 'explain', name: 'explain' }
@@ -141,7 +142,7 @@ function explain(policy: Policy, here: Refusals | undefined): Explanation[] {
   const lowered = lowerProfile(program, profile, {
     isBlockPolicy: () => policy.mode === 'block',
     refuses,
-    accounts: here === undefined ? ANY_ACCOUNTS : new UserNames('/'),
+    accounts: users ?? ANY_ACCOUNTS,
   })
   return [...profile.rules].flatMap((id) => {
     const rule = program.rules[id]
@@ -158,7 +159,7 @@ function explain(policy: Policy, here: Refusals | undefined): Explanation[] {
         hook: isKernel ? hooksOf(rule, refuses) : '',
         guarantee: guaranteeOf(rule, policy.mode === 'block' ? rule.action : 'alert', isKernel, here),
         reason: note?.reason ?? '',
-        reports: wantedOfRule(rule),
+        reports: wantedOfRule(rule, users),
       },
     ]
   })

@@ -6,6 +6,7 @@
  * All or nothing: a map that refuses an entry (full) undoes what was written and throws.
  */
 import type { Profile, Program } from '../match/types.js'
+import type { UserWant } from '../match/user-wants.js'
 import {
   encodeMapCapabilityRules,
   encodeMapConnectKey,
@@ -22,11 +23,13 @@ import {
   encodeMapSyscallKey,
   encodeMapSyscallRules,
   KEY_PATH_BYTES,
+  type MapProfile,
   POLICIES_MAX,
   RULES_PER_PROFILE,
   SAID_MAX,
   SaidKind,
   SaidWhat,
+  USER_RANGES,
 } from '../sensor/generated/abi.js'
 import {
   EXEC_DECISION,
@@ -45,14 +48,22 @@ import type { ConnectNode } from './lower-connect.js'
 import { type EndFilter, EVERY_END } from './lower-end.js'
 import { EVERY_PLACE, type PlaceFilter } from './lower-place.js'
 import type { Accounts, SaidMaps } from './lower-said.js'
+import { areByName, lowerUsers } from './lower-user.js'
 
 /** What a profile's rules have to see of acts. */
 export interface ActFilter {
   readonly places: PlaceFilter
   readonly ends: EndFilter
+  readonly users: readonly UserWant[]
 }
 
-const EVERY_ACT: ActFilter = { places: EVERY_PLACE, ends: EVERY_END }
+const EVERY_ACT: ActFilter = { places: EVERY_PLACE, ends: EVERY_END, users: [] }
+
+/** A profile whose filter names users: its entry is written anew when the names change. */
+interface NamingProfile {
+  readonly value: MapProfile
+  readonly users: readonly UserWant[]
+}
 
 interface Written {
   map: string
@@ -66,6 +77,7 @@ export class KernelPolicy {
   /** By profile id, in the order of removal reversed. */
   readonly #written = new Map<number, Written[]>()
   readonly #lowered = new Map<number, LoweredProfile>()
+  readonly #naming = new Map<number, NamingProfile>()
   /** Policy name -> its slot in `budgets`; a slot is reused when the policy is gone. */
   readonly #slots = new Map<string, number>()
 
@@ -127,6 +139,7 @@ export class KernelPolicy {
   /** After the flip, and when no event of the old program can come any more. Its tables stay: `sweep` removes them. */
   retire(profileId: number): void {
     if (!this.#lowered.delete(profileId)) return
+    this.#naming.delete(profileId)
     const head = this.#written.get(profileId)?.pop()
     if (head !== undefined) this.#remove([head])
   }
@@ -135,6 +148,12 @@ export class KernelPolicy {
   sweep(profileId: number): void {
     this.#remove(this.#written.get(profileId) ?? [])
     this.#written.delete(profileId)
+  }
+
+  /** Names of users stand for others than before: the filters that go by them do too. */
+  followAccounts(): void {
+    for (const [profile, { value, users }] of this.#naming)
+      this.#sensor.update('profiles', encodeU32(profile), encodeMapProfile({ ...value, ...this.#usersInKernel(users) }))
   }
 
   /** The kernel acts for some policy, and needs its allowance filled again. */
@@ -162,7 +181,13 @@ export class KernelPolicy {
     return slot
   }
 
-  #write(program: Program, lowered: LoweredProfile, { places, ends }: ActFilter, written: Written[]): void {
+  #usersInKernel(wants: readonly UserWant[]): Pick<MapProfile, 'actsByUser' | 'usersCount' | 'users'> {
+    const { byUser, users } = lowerUsers(wants, this.#accounts)
+    const unused = Array.from({ length: USER_RANGES - users.length }, () => ({ acts: 0n, from: 0 }))
+    return { actsByUser: byUser, usersCount: users.length, users: [...users, ...unused] }
+  }
+
+  #write(program: Program, lowered: LoweredProfile, { places, ends, users }: ActFilter, written: Written[]): void {
     const profile = lowered.profileId
     const put = (map: string, key: Uint8Array, value: Uint8Array) => {
       this.#sensor.update(map, key, value)
@@ -211,32 +236,31 @@ export class KernelPolicy {
       const rule = ruleId === undefined ? undefined : program.rules[ruleId]
       return rule === undefined ? 0 : this.#slotOf(rule.policy)
     })
+    const value: MapProfile = {
+      execRules: lowered.execRules,
+      execAllow: lowered.execAllow,
+      connectRules: lowered.connectRules,
+      syscallRules: lowered.syscallRules,
+      deny: lowered.deny,
+      kill: lowered.kill,
+      setup: lowered.setup,
+      policy,
+      urgent: lowered.urgent.classes,
+      placeClasses: places.classes,
+      placePrefixesCount: places.prefixes.length,
+      actsUrgent: lowered.urgent.acts,
+      fileRules: lowered.fileRules,
+      listenRules: lowered.listenRules,
+      fileDefault: lowered.fileDefault,
+      fileAccess: lowered.fileAccess,
+      fileBasesCount: lowered.fileBase.length,
+      actsByEnd: ends.byEnd,
+      actsInternet: ends.internet,
+      ...this.#usersInKernel(users),
+    }
     // Last, and so removed first: without this entry the kernel answers nothing for the profile, and reports what it asks for.
-    put(
-      'profiles',
-      encodeU32(profile),
-      encodeMapProfile({
-        execRules: lowered.execRules,
-        execAllow: lowered.execAllow,
-        connectRules: lowered.connectRules,
-        syscallRules: lowered.syscallRules,
-        deny: lowered.deny,
-        kill: lowered.kill,
-        setup: lowered.setup,
-        policy,
-        urgent: lowered.urgent.classes,
-        placeClasses: places.classes,
-        placePrefixesCount: places.prefixes.length,
-        actsUrgent: lowered.urgent.acts,
-        fileRules: lowered.fileRules,
-        listenRules: lowered.listenRules,
-        fileDefault: lowered.fileDefault,
-        fileAccess: lowered.fileAccess,
-        fileBasesCount: lowered.fileBase.length,
-        actsByEnd: ends.byEnd,
-        actsInternet: ends.internet,
-      }),
-    )
+    put('profiles', encodeU32(profile), encodeMapProfile(value))
+    if (areByName(users)) this.#naming.set(profile, { value, users })
   }
 
   #remove(written: readonly Written[]): void {

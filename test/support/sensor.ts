@@ -18,6 +18,7 @@ import { CircuitBreaker } from '../../src/respond/breaker.js'
 import { KernelPolicy } from '../../src/respond/kernel-policy.js'
 import { lowerEnds } from '../../src/respond/lower-end.js'
 import { lowerPlaces } from '../../src/respond/lower-place.js'
+import type { Accounts } from '../../src/respond/lower-said.js'
 import { loadAddon } from '../../src/sensor/addon.js'
 import { callRanges, type EventHandler, RING_HEADER_BYTES } from '../../src/sensor/batch.js'
 import {
@@ -331,7 +332,7 @@ export interface TestPolicy {
 }
 
 /** Compiles the policy text and puts it into the kernel's maps; `limitCount` is the breaker's. */
-export function installPolicy(sensor: TestSensor, text: string, limitCount = 5): TestPolicy {
+export function installPolicy(sensor: TestSensor, text: string, limitCount = 5, accounts?: Accounts): TestPolicy {
   const loaded = loadPolicies([{ file: 'test.yaml', bytes: Buffer.from(text) }])
   assert.deepEqual(
     loaded.diagnostics.filter(({ severity }) => severity === 'error'),
@@ -341,9 +342,10 @@ export function installPolicy(sensor: TestSensor, text: string, limitCount = 5):
   const breaker = new CircuitBreaker({ limitCount, windowMs: 60_000, nowMs: () => performance.now() }, () => {})
   const ref: ContainerRef = { ...HOST, state: 'container', id: 'test', name: 'test', image: 'demo/test' }
   const profile = program.profileFor(ref)
-  const kernel = new KernelPolicy(sensor.sensor, breaker)
+  const kernel = new KernelPolicy(sensor.sensor, breaker, accounts)
   const set = new PolicySet(1, program)
-  kernel.install(program, profile, { places: lowerPlaces(set.placesFor(ref)), ends: lowerEnds(set.endsFor(ref)) })
+  const [places, ends] = [lowerPlaces(set.placesFor(ref)), lowerEnds(set.endsFor(ref))]
+  kernel.install(program, profile, { places, ends, users: set.usersFor(ref) })
   return { program, profile, kernel, acts: set.actsFor(ref) }
 }
 

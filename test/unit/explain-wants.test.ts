@@ -4,16 +4,19 @@ import { test } from 'node:test'
 import { wantedOfRule } from '../../src/cli/explain-wants.js'
 import { compileProgram } from '../../src/match/program.js'
 import { loadPolicies } from '../../src/policy/load.js'
+import type { Accounts } from '../../src/respond/lower-said.js'
 
-function linesOf(body: string): string[] {
+const HOST_ACCOUNTS: Accounts = { uidsOf: (name) => ({ root: [0], web: [33, 34] })[name] ?? [], gidsOf: () => [] }
+
+function linesOf(body: string, accounts?: Accounts): string[] {
   const text = `policy: p\ncontainers: all\nrules:\n  - rule: r\n    ${body}\n`
   const { policies, errorCount } = loadPolicies([{ file: 'p.yaml', bytes: new TextEncoder().encode(text) }])
   assert.equal(errorCount, 0, text)
   const rule = compileProgram(policies).rules[0]
   assert.ok(rule)
-  return wantedOfRule(rule).map((line) => line.replace(/^the kernel reports /, ''))
+  return wantedOfRule(rule, accounts).map((line) => line.replace(/^the kernel reports /, ''))
 }
-const when = (condition: string) => linesOf(`condition: ${JSON.stringify(condition)}`)
+const when = (condition: string, accounts?: Accounts) => linesOf(`condition: ${JSON.stringify(condition)}`, accounts)
 
 test('acts on files: what is done, where, and where not', () => {
   assert.deepEqual(linesOf('file: { deny: [{ path: "/etc/**", access: [write, delete] }] }'), [
@@ -51,4 +54,26 @@ test('acts on sockets, and acts that are filtered by the container alone', () =>
   assert.deepEqual(when('evt.type = ptrace'), ['every ptrace of its containers for it'])
   assert.deepEqual(when('evt.type = execve and proc.name = x'), [])
   assert.deepEqual(linesOf('connect: { deny: ["*:80"] }'), [])
+})
+
+test('whose acts are left out, by number and by name', () => {
+  const every = 'every ptrace of its containers for it'
+  const leavesOut = (users: string, kinds = 'ptrace') => `the kernel leaves out ${kinds} by other users than ${users}`
+  assert.deepEqual(when('evt.type = ptrace and user.uid = 0'), [every, leavesOut('0')])
+  assert.deepEqual(when('evt.type = ptrace and user.uid != 7'), [every, leavesOut('0 to 6, 8 and above')])
+  assert.deepEqual(when('evt.type in (chmod, chown) and fd.name startswith /etc and user.uid >= 1000'), [
+    'chmod, chown of paths that begin with /etc',
+    leavesOut('1000 and above', 'chmod, chown'),
+  ])
+  const named = 'evt.type = ptrace and user.name in (root, web)'
+  assert.deepEqual(when(named, HOST_ACCOUNTS), [every, leavesOut('0, 33 to 34')])
+  assert.deepEqual(when(named), [
+    every,
+    'by the names of users in it the kernel leaves out acts where the host has those',
+  ])
+  assert.deepEqual(when('evt.type = ptrace and user.name = none-such', HOST_ACCOUNTS), [every])
+  assert.deepEqual(linesOf('signal: { allow: [{ user: 0 }] }'), [
+    'every signal of its containers for it',
+    leavesOut('1 and above', 'signal'),
+  ])
 })

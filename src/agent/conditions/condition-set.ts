@@ -7,6 +7,7 @@ import { conditionSteps } from '../../match/conditions/compile.js'
 import { endsOf } from '../../match/conditions/ends.js'
 import { placesOf } from '../../match/conditions/places.js'
 import type { ConditionHits, ConditionProfile, ConditionProgram, ConditionRule } from '../../match/conditions/types.js'
+import { usersOf } from '../../match/conditions/users.js'
 import { type EndWant, isSocketAct } from '../../match/end-wants.js'
 import { conditionInForce } from '../../match/exceptions.js'
 import { isFileAct } from '../../match/file-acts.js'
@@ -14,6 +15,7 @@ import type { PlaceWant } from '../../match/place-wants.js'
 import { selects } from '../../match/selector.js'
 import type { Steps } from '../../match/steps.js'
 import type { Program } from '../../match/types.js'
+import type { UserWant } from '../../match/user-wants.js'
 import type { Expression } from '../../policy/condition/ast.js'
 import { textOf } from '../../policy/condition/check.js'
 import type { FalcoRule } from '../../policy/falco/model.js'
@@ -56,6 +58,8 @@ export class ConditionSet {
   readonly #places = new Map<number, PlaceWant[]>()
   /** … of acts on sockets. */
   readonly #ends = new Map<number, EndWant[]>()
+  /** … of acts by users. */
+  readonly #users = new Map<number, UserWant[]>()
   /** Fields that are read only where they are asked for. */
   #readsEnvironment: boolean
   /** Names of hosts that rules compare with. */
@@ -115,6 +119,9 @@ export class ConditionSet {
         this.#ends.set(scope, ends)
         for (const end of endsOf(condition, sources, eventTypes)) ends.push(end)
       }
+      const users = this.#users.get(scope) ?? []
+      this.#users.set(scope, users)
+      for (const want of usersOf(condition, sources, eventTypes)) users.push(want)
       yield
     }
   }
@@ -156,6 +163,11 @@ export class ConditionSet {
   /** What the rules for a container have to see of acts on sockets. */
   endsFor(ref: ContainerRef): EndWant[] {
     return this.#scopesOf(ref).flatMap((scope) => this.#ends.get(scope) ?? [])
+  }
+
+  /** Which users' acts the rules for a container have to see. */
+  usersFor(ref: ContainerRef): UserWant[] {
+    return this.#scopesOf(ref).flatMap((scope) => this.#users.get(scope) ?? [])
   }
 
   /** Rules that hold for the event that the context stands on: their number; which they are stands in `hits`. */

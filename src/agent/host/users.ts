@@ -1,5 +1,9 @@
-/** Names of the host's users and groups, from /etc/passwd and /etc/group; read again at most once a minute. An unknown uid has no name. */
+/**
+ * Names of the host's users and groups, from /etc/passwd and /etc/group; read again at most once a minute, when somebody asks. An
+ * unknown uid has no name.
+ */
 import { readFileSync } from 'node:fs'
+import { isDeepStrictEqual } from 'node:util'
 
 const REFRESH_MS = 60_000
 
@@ -16,38 +20,46 @@ export class UserNames implements NameSource {
   #names = new Map<number, string>()
   #groups = new Map<number, string>()
   #readAtMs = Number.NEGATIVE_INFINITY
+  readonly #nowMs: () => number
+  /** Called when another name of a user is in use from now on, before anybody gets to see it. */
+  onChange: (() => void) | undefined
 
-  constructor(hostRoot: string) {
+  constructor(hostRoot: string, nowMs = () => performance.now()) {
     this.#folder = `${hostRoot === '/' ? '' : hostRoot}/etc`
+    this.#nowMs = nowMs
   }
 
   nameOf(uid: number): string {
-    this.#refresh()
+    this.refresh()
     return this.#names.get(uid) ?? ''
   }
 
   groupNameOf(gid: number): string {
-    this.#refresh()
+    this.refresh()
     return this.#groups.get(gid) ?? ''
   }
 
   /** None: the host has no such user. */
   uidsOf(name: string): number[] {
-    this.#refresh()
+    this.refresh()
     return numbersOf(this.#names, name)
   }
 
   gidsOf(name: string): number[] {
-    this.#refresh()
+    this.refresh()
     return numbersOf(this.#groups, name)
   }
 
-  #refresh(): void {
-    const nowMs = performance.now()
+  /** Reads the files again where that is due: for changes to be noticed although nobody asks for a name. */
+  refresh(): void {
+    const nowMs = this.#nowMs()
     if (nowMs - this.#readAtMs <= REFRESH_MS) return
+    const isFirst = this.#readAtMs === Number.NEGATIVE_INFINITY
     this.#readAtMs = nowMs
+    const before = this.#names
     this.#names = readNames(`${this.#folder}/passwd`)
     this.#groups = readNames(`${this.#folder}/group`)
+    if (!isFirst && !isDeepStrictEqual(before, this.#names)) this.onChange?.()
   }
 }
 

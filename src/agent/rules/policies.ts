@@ -11,6 +11,7 @@ import { type PlaceWant, placesOfFileRule } from '../../match/place-wants.js'
 import { programSteps } from '../../match/program.js'
 import { atOnce, type Steps } from '../../match/steps.js'
 import type { Profile, Program } from '../../match/types.js'
+import { callKindsOf, ofEverybody, type UserWant, usersOfRule } from '../../match/user-wants.js'
 import type { Rule } from '../../policy/model.js'
 import { type ContainerRef, HOST } from '../../record/model.js'
 import type { KernelPolicy } from '../../respond/kernel-policy.js'
@@ -25,7 +26,7 @@ import type { Sensor } from '../../sensor/sensor.js'
 import { HullguardError, messageOf } from '../../telemetry/errors.js'
 import { ConditionSet } from '../conditions/condition-set.js'
 import type { Rulebook } from '../conditions/rulebook.js'
-import { type ActivityClass, actsOfActivity } from './acts.js'
+import { type ActivityClass, actsOfActivity, kindsOfActs } from './acts.js'
 
 /** Events of the old program can still be in the ring for a moment after the swap; a full ring drains well within this. */
 const RETIRE_AFTER_MS = 10_000
@@ -83,6 +84,11 @@ export class PolicySet {
   endsFor(ref: ContainerRef): EndWants {
     const listen = this.rulesOf(this.profileFor(ref)).filter((rule) => rule.kind === 'listen')
     return { listen, conditions: this.conditions.endsFor(ref) }
+  }
+
+  /** Which users' acts the rules for this container have to see. */
+  usersFor(ref: ContainerRef): UserWant[] {
+    return [...this.rulesOf(this.profileFor(ref)).flatMap(usersOfRule), ...this.conditions.usersFor(ref)]
   }
 
   rulesOf(profile: Profile): Rule[] {
@@ -238,6 +244,7 @@ export class Policies {
     kernel.install(set.program, profile, {
       places: activity.has('file') ? EVERY_PLACE : lowerPlaces(set.placesFor(ref)),
       ends: activity.has('network') ? EVERY_END : lowerEnds(set.endsFor(ref)),
+      users: [ofEverybody(callKindsOf(kindsOfActs(this.#activityActs))), ...set.usersFor(ref)],
     })
     set.installed.add(profile.id)
   }

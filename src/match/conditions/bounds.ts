@@ -71,10 +71,9 @@ export function textsOf(right: Right, { list }: BoundSources): string[] | undefi
   if (right.kind === 'value') return [latin1(right.bytes)]
   if (right.kind === 'list_name') return list(right.name)?.map(latin1)
   if (right.kind === 'list')
-    // a bare word is a list's name or itself: both
-    return right.items.flatMap((item) => [
-      latin1(item.bytes),
-      ...(item.isQuoted ? [] : (list(latin1(item.bytes)) ?? []).map(latin1)),
-    ])
+    // a bare word is a list's name, or itself
+    return right.items.flatMap((item) =>
+      ((item.isQuoted ? undefined : list(latin1(item.bytes))) ?? [item.bytes]).map(latin1),
+    )
   return undefined
 }

@@ -1,7 +1,7 @@
 // Generated from the BTF of dist/bpf/hullguard.bpf.o (bpf/abi.h) by scripts/generate-abi.mjs. Do not edit.
 
 /** Changes with every layout or number below: captures carry it. */
-export const ABI_HASH = '591d9164e7ca6a10'
+export const ABI_HASH = '61c8c4beec8a3ccd'
 export const ABI_VERSION = 1
 export const PATH_MAX_BYTES = 4096
 export const ARGS_MAX_BYTES = 32768
@@ -19,6 +19,7 @@ export const PACKET_MEDIUM_BYTES = 2048
 export const PACKET_MAX_BYTES = 4096
 export const FILE_ACCESSES = 8
 export const CAPABILITIES_MAX = 64
+export const USER_RANGES = 16
 export const SAID_MAX = 64
 export const RECIPES_MAX = 2048
 
@@ -1717,6 +1718,7 @@ export interface MapProfile {
   urgent: number
   placeClasses: number
   placePrefixesCount: number
+  usersCount: number
   actsUrgent: bigint
   fileRules: bigint
   listenRules: bigint
@@ -1725,9 +1727,11 @@ export interface MapProfile {
   fileBasesCount: number
   actsByEnd: bigint
   actsInternet: bigint
+  actsByUser: bigint
+  users: readonly MapUserRange[]
 }
 
-export const MAP_PROFILE_BYTES = 440
+export const MAP_PROFILE_BYTES = 704
 
 function writeMapProfile(view: DataView, at: number, value: MapProfile): void {
   view.setBigUint64(at + 0, value.execRules, true)
@@ -1743,6 +1747,7 @@ function writeMapProfile(view: DataView, at: number, value: MapProfile): void {
   view.setUint32(at + 312, value.urgent, true)
   view.setUint32(at + 316, value.placeClasses, true)
   view.setUint32(at + 320, value.placePrefixesCount, true)
+  view.setUint32(at + 324, value.usersCount, true)
   view.setBigUint64(at + 328, value.actsUrgent, true)
   view.setBigUint64(at + 336, value.fileRules, true)
   view.setBigUint64(at + 344, value.listenRules, true)
@@ -1753,10 +1758,14 @@ function writeMapProfile(view: DataView, at: number, value: MapProfile): void {
   view.setUint32(at + 420, value.fileBasesCount, true)
   view.setBigUint64(at + 424, value.actsByEnd, true)
   view.setBigUint64(at + 432, value.actsInternet, true)
+  view.setBigUint64(at + 440, value.actsByUser, true)
+  value.users.slice(0, 16).forEach((entry, index) => {
+    writeMapUserRange(view, at + 448 + index * 16, entry)
+  })
 }
 
 export function encodeMapProfile(value: MapProfile): Uint8Array {
-  const bytes = new Uint8Array(440)
+  const bytes = new Uint8Array(704)
   writeMapProfile(new DataView(bytes.buffer), 0, value)
   return bytes
 }
@@ -1774,6 +1783,7 @@ function readMapProfile(view: DataView, at: number): MapProfile {
     urgent: view.getUint32(at + 312, true),
     placeClasses: view.getUint32(at + 316, true),
     placePrefixesCount: view.getUint32(at + 320, true),
+    usersCount: view.getUint32(at + 324, true),
     actsUrgent: view.getBigUint64(at + 328, true),
     fileRules: view.getBigUint64(at + 336, true),
     listenRules: view.getBigUint64(at + 344, true),
@@ -1782,6 +1792,8 @@ function readMapProfile(view: DataView, at: number): MapProfile {
     fileBasesCount: view.getUint32(at + 420, true),
     actsByEnd: view.getBigUint64(at + 424, true),
     actsInternet: view.getBigUint64(at + 432, true),
+    actsByUser: view.getBigUint64(at + 440, true),
+    users: Array.from({ length: 16 }, (_, index) => readMapUserRange(view, at + 448 + index * 16)),
   }
 }
 
@@ -2054,6 +2066,35 @@ function readMapSyscallsSeen(view: DataView, at: number): MapSyscallsSeen {
 
 export function decodeMapSyscallsSeen(bytes: Uint8Array): MapSyscallsSeen {
   return readMapSyscallsSeen(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
+}
+
+export interface MapUserRange {
+  acts: bigint
+  from: number
+}
+
+export const MAP_USER_RANGE_BYTES = 16
+
+function writeMapUserRange(view: DataView, at: number, value: MapUserRange): void {
+  view.setBigUint64(at + 0, value.acts, true)
+  view.setUint32(at + 8, value.from, true)
+}
+
+export function encodeMapUserRange(value: MapUserRange): Uint8Array {
+  const bytes = new Uint8Array(16)
+  writeMapUserRange(new DataView(bytes.buffer), 0, value)
+  return bytes
+}
+
+function readMapUserRange(view: DataView, at: number): MapUserRange {
+  return {
+    acts: view.getBigUint64(at + 0, true),
+    from: view.getUint32(at + 8, true),
+  }
+}
+
+export function decodeMapUserRange(bytes: Uint8Array): MapUserRange {
+  return readMapUserRange(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
 }
 
 /** Of each event: its size, and each field as name@offset+bytes; of each enumeration: its names and values. */
