@@ -2,8 +2,8 @@
  * What the agent calls: gives each record its place, fills batches, hands them to the spool, and runs the stream to the
  * collector. append() does no I/O and costs about a microsecond; all else is asynchronous.
  *
- * A batch is closed at a number of records or bytes, after flushMs, or at the end of the event-loop turn when it is of
- * the alert lane.
+ * A batch is closed at a number of records or bytes, or after flushMs; one of the alert lane at the end of the event-loop turn, or
+ * when the write before it is done: alerts that come while the disk is at work share the next frame and its sync.
  */
 import { BatchBuilder } from '../record/codec.js'
 import type { Lane, RecordDraft } from '../record/model.js'
@@ -20,6 +20,8 @@ const BATCH_BYTES = 256 * 1024
 const SPOOL_MAX_BYTES = 512 * 1024 * 1024
 const BACKLOG_MAX_BYTES = 8 * 1024 * 1024
 const CLOSE_DEADLINE_MS = 5000
+/** Each batch costs about the CPU time of a thousand events: where little happens, delivery is what an agent is busy with. */
+const FLUSH_MS = 250
 
 /** Throws data_dir_unusable, second_agent, or usage for an address that is none. */
 export async function openExporter(options: ExporterOptions): Promise<Exporter> {
@@ -65,7 +67,7 @@ class SpoolingExporter implements Exporter {
   constructor(options: ExporterOptions, spool: Spool) {
     this.#options = options
     this.#spool = spool
-    this.#flushMs = options.flushMs ?? 100
+    this.#flushMs = options.flushMs ?? FLUSH_MS
     this.#congestedBytes = (options.backlogMaxBytes ?? BACKLOG_MAX_BYTES) / 2
     this.#client = new DeliveryClient({
       agent: options.agentId,
@@ -75,6 +77,9 @@ class SpoolingExporter implements Exporter {
       log: options.log,
       onState: options.onState ?? (() => {}),
     })
+    spool.onIdle = (lane) => {
+      if (lane === 'alert') this.#closeBatch(lane)
+    }
     this.#client.start()
   }
 
@@ -147,7 +152,7 @@ class SpoolingExporter implements Exporter {
     if (lane === 'alert') {
       this.#immediate ??= setImmediate(() => {
         this.#immediate = undefined
-        this.#closeBatch('alert')
+        if (!this.#spool.isBusy('alert')) this.#closeBatch('alert')
       })
     } else {
       this.#timer ??= setTimeout(() => {

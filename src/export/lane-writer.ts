@@ -8,7 +8,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { deflateRaw } from 'node:zlib'
+import { deflateRaw, deflateRawSync } from 'node:zlib'
 import { syncDirectory } from './epoch.js'
 import { chainHash, encodeFrame, type Frame, genesisHash, RAW_BATCH_MAX_BYTES } from './frame.js'
 import { gapBatch } from './gap-record.js'
@@ -18,6 +18,8 @@ const compress = promisify(deflateRaw)
 
 /** On records of real shape level 3 is within a few per cent of level 6 in size at half the time (bench/cases/delivery). */
 const LEVEL = 3
+/** A batch up to this size is compressed in less time than a thread of the pool takes to wake and answer. */
+const AT_ONCE_MAX_BYTES = 16 * 1024
 const RETRY_MS = 1000
 
 /** A closed batch that waits to be written, or the gap that stands for given-up ones. */
@@ -41,6 +43,8 @@ export interface LaneWriterHooks {
   onDirty(): void
   /** So many bytes no longer wait in memory. */
   onTaken(bytes: number): void
+  /** All that was handed over is in the file, and synced where each batch is. */
+  onIdle(lane: SpoolLane): void
   /** Records were given up before they reached a file; a gap record says so. */
   onLost(lane: SpoolLane, cause: string, count: number): void
 }
@@ -76,6 +80,11 @@ export class LaneWriter {
 
   get queue(): readonly Waiting[] {
     return this.#queue
+  }
+
+  /** A batch is on its way to the file, or the file to the disk. */
+  get isBusy(): boolean {
+    return this.#running !== undefined
   }
 
   enqueue(batch: Waiting): void {
@@ -152,6 +161,7 @@ export class LaneWriter {
     if (this.#running !== undefined || this.#closing) return
     this.#running = this.#run().finally(() => {
       this.#running = undefined
+      if (this.#queue.length === 0 && !this.#closing) this.#hooks.onIdle(this.lane)
       if (this.#queue.length > 0 || (this.#dirty && this.#syncWanted)) this.#start()
     })
   }
@@ -208,7 +218,8 @@ export class LaneWriter {
     const { agent, epoch, lane } = this.lane
     const { firstSeq, lastSeq } = batch
     const raw = batch.raw ?? gapBatch({ agent, epoch, lane, firstSeq, lastSeq }, 'spool', batch.cause ?? 'backlog_full')
-    const payload = await compress(raw, { level: LEVEL })
+    const payload =
+      raw.length <= AT_ONCE_MAX_BYTES ? deflateRawSync(raw, { level: LEVEL }) : await compress(raw, { level: LEVEL })
     const segment = await this.#segmentFor(firstSeq)
     const frame: Frame = {
       firstSeq,

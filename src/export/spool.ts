@@ -47,6 +47,8 @@ export class Spool {
   #closed = false
   /** Called when there is something new to send. */
   onNew: () => void = () => {}
+  /** Called when the lane has written what it was given. */
+  onIdle: (lane: Lane) => void = () => {}
 
   private constructor(
     options: SpoolOptions,
@@ -101,6 +103,11 @@ export class Spool {
     while (this.#waitingBytes > this.#options.backlogMaxBytes) {
       if (!this.#writers.activity.giveUp('backlog_full') && !this.#writers.alert.giveUp('backlog_full')) break
     }
+  }
+
+  /** Is the lane still writing what it was given? */
+  isBusy(lane: Lane): boolean {
+    return this.#writers[lane].isBusy
   }
 
   async reached(lane: Lane, seq: bigint, synced: boolean): Promise<void> {
@@ -187,6 +194,7 @@ export class Spool {
         this.onNew()
         if (this.#totalBytes > this.#options.maxBytes) this.#evict()
       },
+      onIdle: ({ lane }) => this.onIdle(lane),
       onTaken: (bytes) => {
         this.#waitingBytes -= bytes
       },

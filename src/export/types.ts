@@ -37,7 +37,7 @@ export interface ExporterOptions {
   spoolMaxBytes?: number
   /** Bound on what waits in memory for the disk. Default 8 MiB. */
   backlogMaxBytes?: number
-  /** How long a record of the activity lane may wait for its batch to fill. Default 100 ms. */
+  /** How long a record of the activity lane may wait for its batch to fill. Default 250 ms. */
   flushMs?: number
   /** How often the activity lane's segment is synced to disk. Default 1000 ms; the alert lane is synced at each flush. */
   syncMs?: number

@@ -111,6 +111,33 @@ test('what one start spooled is found whole by the next, alerts first, and the c
   }
 })
 
+test('alerts that come while the disk is at work share the next frame, and none waits for more to come', async (t) => {
+  const dir = temporaryDir(t)
+  const counters = new Counters()
+  const exporter = await openSpooling(dir, { counters })
+  const [draft] = take(hostActivity(3), 1)
+  assert.ok(draft !== undefined)
+  const ALERTS = 200
+  // one a turn of the event loop: each would be a frame by itself
+  for (let count = 0; count < ALERTS; count++) {
+    exporter.append(alertOf(draft, `rule ${count}`))
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  await until(
+    'the last is closed unasked',
+    () => counters.get('delivery_records_appended_total', { lane: 'alert' }) === ALERTS,
+  )
+  await exporter.close({ deadlineMs: 200 })
+
+  const spool = await openSpool(dir)
+  t.after(() => spool.close())
+  const lane = spool.lanes.find((candidate) => candidate.epoch === exporter.epoch && candidate.lane === 'alert')
+  assert.ok(lane !== undefined)
+  const { frames, records } = await readLane(lane)
+  assert.equal(covered(records), BigInt(ALERTS))
+  assert.ok(frames.length <= ALERTS / 2, `${frames.length} frames`)
+})
+
 test('frames are given in order and chained, read again or as they were just written', async (t) => {
   const dir = temporaryDir(t)
   const spool = await openSpool(dir)
