@@ -372,7 +372,9 @@ class Agent implements RunningAgent {
     try {
       kernel.followAccounts()
     } catch (error) {
-      this.#records.degraded(`the kernel still leaves out acts by the users that names stood for before: ${messageOf(error)}`)
+      this.#records.degraded(
+        `the kernel still leaves out acts by the users that names stood for before: ${messageOf(error)}`,
+      )
     }
   }
 

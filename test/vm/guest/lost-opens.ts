@@ -3,7 +3,8 @@
  * counted with the container whose it was, and its number is missing in its place. At the end of the call there is always room.
  */
 import { Drop, Kind } from '../../../src/sensor/generated/abi.js'
-import { encodeU32, readPossibleCpuCount, type Sensor } from '../../../src/sensor/sensor.js'
+import { readPossibleCpuCount } from '../../../src/sensor/load.js'
+import { encodeU32, type Sensor } from '../../../src/sensor/sensor.js'
 
 export interface LostOpensStage {
   sensor: Sensor
