@@ -30,6 +30,7 @@ const FILTER: ActFilter = {
     internet: 0n,
     nodes: [{ address: new Uint8Array(16), prefixBits: 0, ranges: [] }],
   },
+  users: [],
 }
 
 /** What the kernel is told, in order: `map` and the key. `refuses`: the map that is full. */
