@@ -9,6 +9,7 @@
 #ifndef HULLGUARD_RING_BPF_H
 #define HULLGUARD_RING_BPF_H
 
+#include "kernel_ring.bpf.h"
 #include "open.bpf.h"
 
 #define PF_IO_WORKER 0x10  /* include/linux/sched.h: a thread of io_uring, of the process that it works for */

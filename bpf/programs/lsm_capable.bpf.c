@@ -21,20 +21,18 @@ static __always_inline __u64 capable__violated(const struct map_capability_rules
 	return violated;
 }
 
-/* Judges what is gained into the header, which has its profile and phase. Returns whether it is refused. */
-static __always_inline bool capable__refuse_gain(struct ev_header *header, const struct map_cgroup *entry, __u64 gained)
+/* Judges what is gained into the header, which has its profile and phase. Returns the header's action. */
+static __always_inline __u8 capable__refuse_gain(struct ev_header *header, const struct map_cgroup *entry, __u64 gained)
 {
 	__u32 profile = header->profile;
 	struct map_profile *rules = bpf_map_lookup_elem(&profiles, &profile);
 	struct map_capability_rules *own = bpf_map_lookup_elem(&capability_rules, &profile);
+	__u64 acting;
 
 	if (!rules || !own)
-		return false;
-	header->rung = HG_RUNG_LSM;
-	header->decided = verdict__judged(rules, own->gain, header->phase);
-	header->violated = capable__violated(own, gained) & header->decided;
-	header->action = verdict__refuse(rules, profile, header->violated, entry->root_id);
-	return verdict__is_refusal(header->action);
+		return HG_ACTION_NONE;
+	acting = decision__weigh(header, rules, own->gain, capable__violated(own, gained));
+	return verdict__refuse(rules, profile, acting, entry->root_id);
 }
 
 /* Is there a rule that acts on gains of this profile? */
@@ -58,7 +56,8 @@ static __always_inline int capable__check_exec(__u32 slot, struct task_struct *t
 		return 0;
 	strings_bytes = lsm__begin_exec(slot, scratch, task, bprm, entry, home, HG_PHASE_RUN, version);
 	scratch->event.cap_gained = gained;
-	if (!capable__refuse_gain(&scratch->event.header, entry, gained))
+	scratch->event.header.action = capable__refuse_gain(&scratch->event.header, entry, gained);
+	if (!verdict__is_refusal(scratch->event.header.action))
 		return 0;
 	lsm__report_exec(&scratch->event, task, strings_bytes);
 	return -EPERM;
@@ -123,11 +122,8 @@ int BPF_PROG(on_userns_create, const struct cred *cred, int ret)
 	event.flags = HG_CALL_DECISION;
 	/* of clone3 the flags stand in memory */
 	event.args[0] = CLONE_NEWUSER;
-	if (!capable__refuse_gain(&event.header, entry, event.cap_gained)) {
-		if (event.header.action == HG_ACTION_SPARED)
-			file__note_spared(&event);
+	if (!decision__act(&event, capable__refuse_gain(&event.header, entry, event.cap_gained)))
 		return 0;
-	}
 	call__number(&event.header, task);
 	event.header.size_bytes = sizeof(event);
 	emit__output(&event.header, sizeof(event), true);

@@ -13,8 +13,7 @@
  *   path_chmod, _chown   chmod_common(), chown_common()
  * A file system that works on another one's files (overlayfs) opens those through mounts in no namespace: they are not judged.
  *
- * As at exec, a hook that lets an act pass is silent: the act is told by sys_exit, with its result, and judged again in user space.
- * So what is not answered here (no scratch free, a path above PATH_MAX) passes and is found after the act.
+ * What is not answered here passes and is found after the act (decision.bpf.c).
  */
 #define FMODE_NOACCOUNT 0x20000000 /* include/linux/fs.h: a file behind another one */
 #define FMODE_EXEC_FLAG 0x20	   /* __FMODE_EXEC in f_flags: an exec's, which exec rules judge */
@@ -101,16 +100,6 @@ __noinline int file__judge_path(__u32 slot, __u32 offset, __u32 length)
 	return 1;
 }
 
-/* Appends a path of the question at strings[offset]; adds to call.flags. Returns its length. */
-static __always_inline __u32 file__append_path(__u32 slot, struct ev_call *call, __u32 offset, __u64 dentry, __u64 mnt)
-{
-	int start = path__walk(slot, dentry, mnt);
-
-	if (start & PATH_TRUNCATED)
-		call->flags |= HG_CALL_PATH_TRUNCATED;
-	return path__append(slot, offset, start);
-}
-
 /* The opcode by which an io_uring does this act: what a ring does is no syscall of its own. */
 static __always_inline __u32 file__ring_opcode(__u32 act)
 {
@@ -166,31 +155,6 @@ static __always_inline void file__fill(struct ev_call *call, const struct file_q
 		call->flags |= HG_CALL_UPPER_LAYER;
 }
 
-/* What this thread leaves to the end of its call; NULL, and counted, where there is no room for it. */
-static __always_inline struct deferred *file__deferred(void)
-{
-	struct deferred *deferred =
-		bpf_task_storage_get(&deferrals, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-
-	if (deferred)
-		any_act_deferred = 1;
-	else
-		emit__count_drop(HG_DROP_TASKS_FULL, HG_KIND_CALL);
-	return deferred;
-}
-
-/* The act goes on: the hook at the end of the call tells of it, and says then that it was spared. What a ring does has no such end. */
-static __always_inline void file__note_spared(const struct ev_call *call)
-{
-	struct deferred *deferred;
-
-	if (call->flags & HG_CALL_IO_URING)
-		return;
-	deferred = file__deferred();
-	if (deferred)
-		deferred->spared_nr = call->nr + 1;
-}
-
 /* lookup_open() asks before it looks the name up, and takes the refusal back when the file is there. So the refusal is given here,
  * and told, charged to the budget and followed by the kill at the end of the open (on_open_end), where the result is known. */
 static __always_inline int file__defer(struct scratch *scratch, const struct map_profile *rules, __u64 acting,
@@ -202,10 +166,10 @@ static __always_inline int file__defer(struct scratch *scratch, const struct map
 	struct deferred *deferred;
 
 	if (!verdict__budget(rules, call->header.profile, acting, root_id, false)) {
-		file__note_spared(call);
+		decision__note_spared(call);
 		return 0;
 	}
-	deferred = file__deferred();
+	deferred = decision__deferred();
 	if (!deferred)
 		return 0;
 	OPAQUE(length);
@@ -252,8 +216,8 @@ __noinline int file__judge(__u32 slot)
 	__u32 profile, strings_bytes;
 	struct map_profile *rules;
 	struct map_cgroup *entry;
-	__u64 judged, acting;
 	struct ev_call *call;
+	__u64 acting;
 
 	if (!scratch)
 		return 0;
@@ -265,11 +229,11 @@ __noinline int file__judge(__u32 slot)
 	if (!rules || !entry)
 		return 0;
 	scratch->result.violated = 0;
-	call->path_bytes = file__append_path(slot, call, 0, question->dentry, question->mnt);
+	call->path_bytes = decision__append_path(slot, call, 0, question->dentry, question->mnt);
 	strings_bytes = call->path_bytes;
 	if (question->other_dentry) {
 		call->path2_bytes =
-			file__append_path(slot, call, strings_bytes, question->other_dentry, question->other_mnt);
+			decision__append_path(slot, call, strings_bytes, question->other_dentry, question->other_mnt);
 		strings_bytes += call->path2_bytes;
 	}
 	if (call->flags & HG_CALL_PATH_TRUNCATED)
@@ -277,21 +241,14 @@ __noinline int file__judge(__u32 slot)
 	file__judge_path(slot, 0, call->path_bytes);
 	if (question->other_dentry)
 		file__judge_path(slot, call->path_bytes, call->path2_bytes);
-	judged = verdict__judged(rules, rules->file_rules, call->header.phase);
-	call->header.rung = HG_RUNG_LSM;
-	call->header.decided = judged;
-	call->header.violated = scratch->result.violated & judged;
-	acting = call->header.violated & (rules->deny | rules->kill);
+	acting = decision__weigh(&call->header, rules, rules->file_rules, scratch->result.violated);
 	if (!acting)
 		return 0;
 	file__fill(call, question, task);
 	if (question->is_uncertain)
 		return file__defer(scratch, rules, acting, entry->root_id);
-	call->header.action = verdict__refuse(rules, profile, call->header.violated, entry->root_id);
-	if (!verdict__is_refusal(call->header.action)) {
-		file__note_spared(call);
+	if (!decision__act(call, verdict__refuse(rules, profile, acting, entry->root_id)))
 		return 0;
-	}
 	call__output(slot, strings_bytes);
 	return 1;
 }
@@ -308,38 +265,20 @@ static __always_inline bool file__is_internal(__u64 mnt)
 /* The cheap tests first; what is answered with 0 passes. */
 static __always_inline int file__ask(const struct file_question *question)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct task_state *state = task__state(task->group_leader);
-	struct map_control *settings = emit__control();
-	__u32 profile, slot, version;
-	struct map_profile *rules;
-	struct map_cgroup *entry;
+	struct decision decision;
 	struct scratch *scratch;
-	int is_refused = 0;
+	__u32 slot;
 
-	if (!state || !settings)
+	if (!decision__find(&decision) || !(decision.rules->file_access & question->access) ||
+	    !decision__may_act(&decision, decision.rules->file_rules) || file__is_internal(question->mnt))
 		return 0;
-	entry = task__cgroup_entry(state->home);
-	if (!entry)
-		return 0;
-	version = settings->version;
-	profile = task__profile(entry, version);
-	rules = bpf_map_lookup_elem(&profiles, &profile);
-	if (!rules || !profile || !(rules->file_access & question->access) ||
-	    !(verdict__judged(rules, rules->file_rules, state->phase) & (rules->deny | rules->kill)) ||
-	    !verdict__may_act(settings, entry, task->tgid) || file__is_internal(question->mnt))
-		return 0;
-	slot = lsm__claim(HG_KIND_CALL);
+	slot = decision__begin(&decision);
 	if (!slot)
 		return 0;
 	scratch = bpf_map_lookup_elem(&scratches, &slot);
-	if (scratch) {
-		call__begin(scratch, task, state, profile, version);
+	if (scratch)
 		scratch->question = *question;
-		is_refused = file__judge(slot);
-	}
-	lsm__release(slot);
-	return is_refused ? -EPERM : 0;
+	return decision__end(slot, file__judge(slot));
 }
 
 /* An act on one name. */

@@ -6,8 +6,7 @@
  *   move_mount  move_mount(2): the target is looked up; of source and type the caller says nothing, so only rules whose entries say
  *               nothing but targets are answered here
  * fsmount(2) and open_tree(2) make mounts that are nowhere yet; no hook of theirs can refuse.
- * Like the hooks about files these are silent where they let a mount pass, and so it is found after the act where no scratch is
- * free or the target is above PATH_MAX.
+ * What is not answered here passes and is found after the act (decision.bpf.c).
  */
 
 /* Appends a kernel string at strings[offset]. Returns its length. */
@@ -33,7 +32,7 @@ __noinline int mount__judge(__u32 slot, __u64 source, __u64 type, __u32 is_move)
 	struct map_profile *rules;
 	struct map_cgroup *entry;
 	struct ev_call *call;
-	__u64 judged;
+	__u64 acting;
 
 	if (!scratch)
 		return 0;
@@ -44,7 +43,7 @@ __noinline int mount__judge(__u32 slot, __u64 source, __u64 type, __u32 is_move)
 	entry = task__cgroup_entry(call->header.cgroup_id);
 	if (!rules || !said || !entry)
 		return 0;
-	length = file__append_path(slot, call, 0, scratch->question.dentry, scratch->question.mnt);
+	length = decision__append_path(slot, call, 0, scratch->question.dentry, scratch->question.mnt);
 	call->path_bytes = length;
 	if (length == 0 || (call->flags & HG_CALL_PATH_TRUNCATED))
 		return 0;
@@ -59,60 +58,39 @@ __noinline int mount__judge(__u32 slot, __u64 source, __u64 type, __u32 is_move)
 		said__text(slot, said__owner(profile, HG_SAID_FSTYPE), length + call->raw2_bytes,
 			   mount__append_text(scratch, length + call->raw2_bytes, call->tag), false);
 	said__judge(slot, profile, HG_SAID_MOUNT);
-	judged = verdict__judged(rules, is_move ? said->by_target : said->rules, call->header.phase);
-	call->header.rung = HG_RUNG_LSM;
-	call->header.decided = judged;
-	call->header.violated = scratch->result.violated & judged;
-	if (!(call->header.violated & (rules->deny | rules->kill)))
+	acting = decision__weigh(&call->header, rules, is_move ? said->by_target : said->rules,
+				 scratch->result.violated);
+	if (!acting)
 		return 0;
 	file__fill(call, &scratch->question, task);
-	call->header.action = verdict__refuse(rules, profile, call->header.violated, entry->root_id);
-	if (!verdict__is_refusal(call->header.action)) {
-		file__note_spared(call);
+	if (!decision__act(call, verdict__refuse(rules, profile, acting, entry->root_id)))
 		return 0;
-	}
 	call__output(slot, length + call->raw2_bytes);
 	return 1;
 }
 
 static __always_inline int mount__ask(const struct path *target, const char *source, const char *type, bool is_move)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct task_state *state = task__state(task->group_leader);
-	struct map_control *settings = emit__control();
 	struct file_question question = {.act = HG_ACT_MOUNT};
 	const struct map_said_rules *said;
-	__u32 profile, slot, version;
-	struct map_profile *rules;
-	struct map_cgroup *entry;
+	struct decision decision;
 	struct scratch *scratch;
-	int is_refused = 0;
+	__u32 slot;
 
-	if (!state || !settings)
+	if (!decision__find(&decision))
 		return 0;
-	entry = task__cgroup_entry(state->home);
-	if (!entry)
-		return 0;
-	version = settings->version;
-	profile = task__profile(entry, version);
-	rules = bpf_map_lookup_elem(&profiles, &profile);
-	said = said__rules(profile, HG_SAID_MOUNT);
-	if (!rules || !said || !(verdict__judged(rules, said->rules, state->phase) & (rules->deny | rules->kill)) ||
-	    !verdict__may_act(settings, entry, task->tgid))
+	said = said__rules(decision.profile, HG_SAID_MOUNT);
+	if (!said || !decision__may_act(&decision, said->rules))
 		return 0;
 	question.dentry = (__u64)target->dentry;
 	question.mnt = (__u64)target->mnt;
-	slot = lsm__claim(HG_KIND_CALL);
+	slot = decision__begin(&decision);
 	if (!slot)
 		return 0;
 	scratch = bpf_map_lookup_elem(&scratches, &slot);
-	if (scratch) {
-		call__begin(scratch, task, state, profile, version);
+	if (scratch)
 		scratch->question = question;
-		is_refused = mount__judge(slot, (__u64)source, (__u64)type, is_move);
-	}
-	lsm__release(slot);
-	return is_refused ? -EPERM : 0;
+	return decision__end(slot, mount__judge(slot, (__u64)source, (__u64)type, is_move));
 }
 
 SEC("lsm/sb_mount")

@@ -48,17 +48,15 @@ static __always_inline void signal__gather(__u32 slot, struct scratch *scratch, 
 			said__number(said__owner(profile, HG_SAID_GROUP), BPF_CORE_READ(task, cred, egid.val));
 	if (!exe)
 		return;
-	length = file__append_path(slot, &scratch->call, 0, (__u64)BPF_CORE_READ(exe, f_path.dentry),
-				   (__u64)BPF_CORE_READ(exe, f_path.mnt));
+	length = decision__append_path(slot, &scratch->call, 0, (__u64)BPF_CORE_READ(exe, f_path.dentry),
+				       (__u64)BPF_CORE_READ(exe, f_path.mnt));
 	said__text(slot, said__owner(profile, HG_SAID_EXE), 0, length, true);
 }
 
 /* What becomes of a signal whose sender may not be killed here: it is refused at most. */
-static __always_inline __u8 signal__refuse_only(const struct map_profile *rules, __u32 profile, __u64 violated,
+static __always_inline __u8 signal__refuse_only(const struct map_profile *rules, __u32 profile, __u64 acting,
 						__u64 root_id)
 {
-	__u64 acting = violated & (rules->deny | rules->kill);
-
 	if (!acting)
 		return HG_ACTION_NONE;
 	return verdict__within_budget(rules, profile, acting, root_id) ? HG_ACTION_DENIED : HG_ACTION_SPARED;
@@ -72,7 +70,7 @@ __noinline int signal__judge(__u32 slot, __u64 root_id, __u32 may_kill)
 	const struct map_said_rules *said;
 	struct map_profile *rules;
 	struct ev_call *call;
-	__u64 judged;
+	__u64 acting;
 	__u32 profile;
 
 	if (!scratch)
@@ -87,16 +85,10 @@ __noinline int signal__judge(__u32 slot, __u64 root_id, __u32 may_kill)
 	if (call->flags & HG_CALL_PATH_TRUNCATED)
 		return 0;
 	said__judge(slot, profile, HG_SAID_SIGNAL);
-	judged = verdict__judged(rules, said->rules, call->header.phase);
-	call->header.rung = HG_RUNG_LSM;
-	call->header.decided = judged;
-	call->header.violated = scratch->result.violated & judged;
+	acting = decision__weigh(&call->header, rules, said->rules, scratch->result.violated);
 	call->flags |= HG_CALL_DECISION;
-	call->header.action = may_kill ? verdict__refuse(rules, profile, call->header.violated, root_id) :
-					 signal__refuse_only(rules, profile, call->header.violated, root_id);
-	if (call->header.action == HG_ACTION_SPARED)
-		file__note_spared(call);
-	if (!verdict__is_refusal(call->header.action))
+	if (!decision__act(call, may_kill ? verdict__refuse(rules, profile, acting, root_id) :
+					    signal__refuse_only(rules, profile, acting, root_id)))
 		return 0;
 	call__output(slot, 0);
 	return 1;
@@ -116,51 +108,42 @@ SEC("lsm/task_kill")
 int BPF_PROG(on_task_kill, struct task_struct *target, struct kernel_siginfo *info, int sig, const struct cred *cred,
 	     int ret)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct map_control *settings = emit__control();
-	struct task_state *state, *target_state;
+	struct decision decision = {.task = bpf_get_current_task_btf()};
+	struct map_cgroup *entry = NULL;
 	const struct map_said_rules *said;
-	struct map_cgroup *entry = NULL, *target_entry;
-	__u32 profile, slot, version;
-	struct map_profile *rules;
+	struct task_state *target_state;
 	struct scratch *scratch;
-	int is_refused = 0;
+	bool is_refused = false;
+	__u32 slot;
 
-	if (ret || !settings || !signal__is_terminating(sig) || target->tgid == task->tgid || signal__has_cred(ctx))
+	if (ret || !signal__is_terminating(sig) || target->tgid == decision.task->tgid || signal__has_cred(ctx))
 		return ret;
 	target_state = task__state(target->group_leader);
 	if (!target_state)
 		return 0;
-	target_entry = task__cgroup_entry(target_state->home);
+	decision.state = task__state(decision.task->group_leader);
 	/* The sender may be refused, the target's container is a confirmed one. */
-	if (!target_entry || !verdict__may_act(settings, target_entry, task->tgid))
+	if (!decision__find_rules(&decision, task__cgroup_entry(target_state->home)))
 		return 0;
-	state = task__state(task->group_leader);
-	if (state)
-		entry = task__cgroup_entry(state->home);
-	version = settings->version;
-	profile = task__profile(target_entry, version);
-	rules = bpf_map_lookup_elem(&profiles, &profile);
-	said = said__rules(profile, HG_SAID_SIGNAL);
-	if (!rules || !said ||
-	    !(verdict__judged(rules, said->rules, state ? state->phase : HG_PHASE_RUN) & (rules->deny | rules->kill)))
+	said = said__rules(decision.profile, HG_SAID_SIGNAL);
+	if (!said || !decision__may_act(&decision, said->rules))
 		return 0;
-	slot = lsm__claim(HG_KIND_CALL);
+	if (decision.state)
+		entry = task__cgroup_entry(decision.state->home);
+	slot = decision__begin(&decision);
 	if (!slot)
 		return 0;
 	scratch = bpf_map_lookup_elem(&scratches, &slot);
 	if (scratch) {
-		call__begin(scratch, task, state, profile, version);
 		scratch->call.act = HG_ACT_SIGNAL;
 		scratch->call.fd = -1;
 		scratch->call.facts[0] = sig;
 		scratch->call.target_pid = target->tgid;
 		scratch->call.target_start_ns = BPF_CORE_READ(target, group_leader, start_boottime);
 		scratch->call.target_cgroup_id = target_state->home;
-		if (signal__is_call(&scratch->call, task))
-			is_refused = signal__judge(slot, target_entry->root_id,
-						   verdict__may_act(settings, entry, task->tgid));
+		if (signal__is_call(&scratch->call, decision.task))
+			is_refused = signal__judge(slot, decision.entry->root_id,
+						   verdict__may_act(decision.settings, entry, decision.task->tgid));
 	}
-	lsm__release(slot);
-	return is_refused ? -EPERM : 0;
+	return decision__end(slot, is_refused);
 }
