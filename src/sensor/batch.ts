@@ -39,7 +39,7 @@ export interface EventHandler {
   /** An event that does not decode: a kind this build does not know, or lengths that contradict each other. */
   undecodable(event: EvHeader, reason: string): void
   /** Before each event's own method. */
-  sequence(cpu: number, cpuSeq: bigint, event: EvHeader): void
+  sequence(event: EvHeader): void
 }
 
 /** Views over one buffer, reused for every batch. */
@@ -101,7 +101,7 @@ export class BatchWalker {
   dispatch(at: number, sizeBytes: number, handler: EventHandler): void {
     const { header } = this
     header.at = at
-    handler.sequence(header.cpu, header.cpuSeq, header)
+    handler.sequence(header)
     this.dispatchUnnumbered(at, sizeBytes, handler)
   }
 

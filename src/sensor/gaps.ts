@@ -32,8 +32,19 @@ interface Hole extends LostRange {
   notedBootNs: bigint
 }
 
+/** What is asked of an event. Its number stands in halves too: the next in order is then known without a bigint. */
+export interface Numbered {
+  readonly cpu: number
+  readonly cpuSeq: bigint
+  readonly cpuSeqLow: number
+  readonly cpuSeqHigh: number
+  readonly bootNs: bigint
+}
+
 interface CpuState {
-  next: bigint
+  /** The number that comes next, in halves. */
+  nextLow: number
+  nextHigh: number
   /** Missing numbers: ascending, disjoint, the oldest first. */
   holes: Hole[]
 }
@@ -42,22 +53,16 @@ export class GapTracker {
   readonly #cpus = new Map<number, CpuState>()
 
   /** Takes one event's number, which no other event has; returns what is known now (nothing almost always). */
-  see(cpu: number, seq: bigint, event: { readonly bootNs: bigint }): readonly LostRange[] {
+  see(event: Numbered): readonly LostRange[] {
+    const { cpu, cpuSeqLow, cpuSeqHigh } = event
     let state = this.#cpus.get(cpu)
     if (state === undefined) {
-      state = { next: 1n, holes: [] }
+      state = { nextLow: 1, nextHigh: 0, holes: [] }
       this.#cpus.set(cpu, state)
     }
-    if (seq === state.next) {
-      state.next = seq + 1n
-      if (state.holes.length === 0) return NONE
-    } else if (seq > state.next) {
-      state.holes.push({ cpu, firstSeq: state.next, lastSeq: seq - 1n, notedBootNs: event.bootNs })
-      state.next = seq + 1n
-    } else if (!fillHole(state.holes, seq)) {
-      return [...takeOld(state.holes, event.bootNs), { cpu, firstSeq: seq, lastSeq: seq, cameLate: true }]
-    }
-    return takeOld(state.holes, event.bootNs)
+    if (cpuSeqLow !== state.nextLow || cpuSeqHigh !== state.nextHigh) return outOfOrder(state, event)
+    setNext(state, cpuSeqLow, cpuSeqHigh)
+    return state.holes.length === 0 ? NONE : takeOld(state.holes, event.bootNs)
   }
 
   /** The rings are empty at `nowBootNs`: what is missing for long comes no more. Without a time nothing comes any more. */
@@ -74,6 +79,22 @@ export class GapTracker {
 }
 
 const NONE: readonly LostRange[] = []
+
+function setNext(state: CpuState, low: number, high: number): void {
+  state.nextLow = (low + 1) >>> 0
+  state.nextHigh = state.nextLow === 0 ? high + 1 : high
+}
+
+function outOfOrder(state: CpuState, { cpu, cpuSeq, cpuSeqLow, cpuSeqHigh, bootNs }: Numbered): readonly LostRange[] {
+  const next = (BigInt(state.nextHigh) << 32n) | BigInt(state.nextLow)
+  if (cpuSeq > next) {
+    state.holes.push({ cpu, firstSeq: next, lastSeq: cpuSeq - 1n, notedBootNs: bootNs })
+    setNext(state, cpuSeqLow, cpuSeqHigh)
+  } else if (!fillHole(state.holes, cpuSeq)) {
+    return [...takeOld(state.holes, bootNs), { cpu, firstSeq: cpuSeq, lastSeq: cpuSeq, cameLate: true }]
+  }
+  return takeOld(state.holes, bootNs)
+}
 
 /** False: the number is in none of them. */
 function fillHole(holes: Hole[], seq: bigint): boolean {

@@ -31,10 +31,11 @@ interface Tally {
 
 function tallyOf(sensor: TestSensor): Tally {
   const tally: Tally = { seen: new Map(), highest: new Map(), lost: [], gaps: new GapTracker() }
-  sensor.onNumber = (cpu, cpuSeq, event) => {
+  sensor.onNumber = (event) => {
+    const { cpu, cpuSeq } = event
     tally.seen.set(cpu, (tally.seen.get(cpu) ?? 0n) + 1n)
     if (cpuSeq > (tally.highest.get(cpu) ?? 0n)) tally.highest.set(cpu, cpuSeq)
-    tally.lost.push(...tally.gaps.see(cpu, cpuSeq, event))
+    tally.lost.push(...tally.gaps.see(event))
   }
   return tally
 }

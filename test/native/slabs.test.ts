@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { BatchWalker, type EventHandler } from '../../src/sensor/batch.js'
+import type { EvHeader } from '../../src/sensor/generated/abi.js'
 import { cgroupId, cgroupMounts, makeCgroup, removeCgroup, testCgroupPath } from '../support/cgroup.js'
 import { makeTempDir, removeDir, requires, waitFor } from '../support/process.js'
 import { Act, act, compileAct } from '../support/sensor-acts.js'
@@ -21,7 +22,7 @@ class Numbers implements EventHandler {
   forksCount = 0
   exitsCount = 0
 
-  sequence(cpu: number, cpuSeq: bigint): void {
+  sequence({ cpu, cpuSeq }: EvHeader): void {
     const expected = this.#next.get(cpu) ?? 1n
     if (cpuSeq !== expected) this.faults.push(`CPU ${cpu}: ${cpuSeq} after ${expected - 1n}`)
     this.#next.set(cpu, cpuSeq + 1n)

@@ -129,11 +129,11 @@ class Collector implements EventHandler {
   readonly events: AnyEvent[] = []
   readonly undecoded: string[] = []
   handledBytes = 0
-  onNumber: (cpu: number, cpuSeq: bigint, event: EvHeader) => void = () => {}
+  onNumber: (event: EvHeader) => void = () => {}
 
-  sequence(cpu: number, cpuSeq: bigint, event: EvHeader): void {
+  sequence(event: EvHeader): void {
     this.handledBytes += (RING_HEADER_BYTES + roomBytes(event) + 7) & ~7
-    this.onNumber(cpu, cpuSeq, event)
+    this.onNumber(event)
   }
   exec(event: EvExec): void {
     let at = event.at + (event.constructor as typeof EvExec).SIZE_BYTES
@@ -236,7 +236,7 @@ export class TestSensor {
     this.#isCongested = isCongested
   }
 
-  set onNumber(see: (cpu: number, cpuSeq: bigint, event: EvHeader) => void) {
+  set onNumber(see: (event: EvHeader) => void) {
     this.#collector.onNumber = see
   }
 

@@ -25,7 +25,7 @@ import { makeEvent, makeExec, ringOf } from '../support/sensor-events.js'
 /** Notes what it was called with. */
 class Recorder implements EventHandler {
   readonly calls: string[] = []
-  sequence(cpu: number, cpuSeq: bigint): void {
+  sequence({ cpu, cpuSeq }: EvHeader): void {
     this.calls.push(`sequence ${cpu} ${cpuSeq}`)
   }
   exec(event: EvExec): void {

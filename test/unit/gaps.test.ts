@@ -2,15 +2,20 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { GapTracker, gapOf, HOLES_MAX, LATE_MAX_NS, type LostRange } from '../../src/sensor/gaps.js'
+import { GapTracker, gapOf, HOLES_MAX, LATE_MAX_NS, type LostRange, type Numbered } from '../../src/sensor/gaps.js'
 import { seedOf } from '../support/seed.js'
 
 const LATE_MAX_MS = Number(LATE_MAX_NS / 1_000_000n)
 const at = (ms: number) => ({ bootNs: BigInt(ms) * 1_000_000n })
 
+/** An event with this number. */
+function numbered(cpu: number, cpuSeq: bigint, ms = 0): Numbered {
+  return { cpu, cpuSeq, cpuSeqLow: Number(cpuSeq & 0xffff_ffffn), cpuSeqHigh: Number(cpuSeq >> 32n), ...at(ms) }
+}
+
 /** All at one time. */
 function feed(tracker: GapTracker, cpu: number, numbers: readonly number[], ms = 0): LostRange[] {
-  return numbers.flatMap((seq) => [...tracker.see(cpu, BigInt(seq), at(ms))])
+  return numbers.flatMap((seq) => [...tracker.see(numbered(cpu, BigInt(seq), ms))])
 }
 
 const upTo = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, index) => first + index)
@@ -25,15 +30,17 @@ describe('gaps', () => {
     assert.deepEqual(tracker.flush(), [])
   })
 
-  test('the clock of an event in order is not read while nothing is missing', () => {
+  test('no 64-bit number of an event in order is read while nothing is missing', () => {
     const tracker = new GapTracker()
-    const event = {
-      get bootNs(): bigint {
-        throw new Error('read')
+    const unread = (name: string) => ({
+      get: () => {
+        throw new Error(`${name} read`)
       },
-    }
-    for (let seq = 1n; seq <= 3n; seq++) assert.deepEqual(tracker.see(0, seq, event), [])
-    assert.throws(() => tracker.see(0, 5n, event), /read/)
+    })
+    const event = (seq: bigint): Numbered =>
+      Object.defineProperties(numbered(0, seq), { bootNs: unread('bootNs'), cpuSeq: unread('cpuSeq') })
+    for (let seq = 1n; seq <= 3n; seq++) assert.deepEqual(tracker.see(event(seq)), [])
+    assert.throws(() => tracker.see(event(5n)), /read/)
   })
 
   test('a hole is called lost when it has stood open for long, once, with its exact ends', () => {
@@ -118,10 +125,21 @@ describe('gaps', () => {
   test('numbers beyond 2^53 are exact', () => {
     const tracker = new GapTracker()
     const big = 1n << 60n
-    tracker.see(0, big, at(0))
+    tracker.see(numbered(0, big))
     assert.deepEqual(tracker.flush(), [{ cpu: 0, firstSeq: 1n, lastSeq: big - 1n }])
-    tracker.see(0, big + 2n, at(0))
+    tracker.see(numbered(0, big + 2n))
     assert.deepEqual(tracker.flush(), [{ cpu: 0, firstSeq: big + 1n, lastSeq: big + 1n }])
+  })
+
+  test('numbers are in order over the end of 32 bits', () => {
+    const tracker = new GapTracker()
+    const end = 1n << 32n
+    tracker.see(numbered(0, end - 2n))
+    tracker.flush()
+    for (let seq = end - 1n; seq <= end + 2n; seq++) assert.deepEqual(tracker.see(numbered(0, seq)), [])
+    assert.deepEqual(tracker.flush(), [])
+    tracker.see(numbered(0, 2n * end + 2n))
+    assert.deepEqual(tracker.flush(), [{ cpu: 0, firstSeq: end + 3n, lastSeq: 2n * end + 1n }])
   })
 
   test('a gap says how many, and none of what came late', () => {

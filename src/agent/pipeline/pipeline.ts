@@ -87,8 +87,8 @@ export class Pipeline implements EventHandler {
     )
   }
 
-  sequence(cpu: number, cpuSeq: bigint, event: EvHeader): void {
-    for (const range of this.#gaps.see(cpu, cpuSeq, event)) this.#lost(range)
+  sequence(event: EvHeader): void {
+    for (const range of this.#gaps.see(event)) this.#lost(range)
   }
 
   undecodable(): void {
