@@ -3,7 +3,7 @@
  * happen, and a late one must still find its container's name. Holds no policy and does no I/O.
  */
 import type { Cgroup } from './cgroup-fs.js'
-import { CgroupIndex } from './cgroup-index.js'
+import { IdIndex } from './id-index.js'
 import type { IdentityCell } from './identity.js'
 
 export interface Entry extends Cgroup {
@@ -20,7 +20,7 @@ export const GONE_KEPT_MS = 30_000
 export const GONE_LIMIT_COUNT = 4096
 
 export class CgroupEntries {
-  readonly #index = new CgroupIndex<Entry>()
+  readonly #index = new IdIndex<Entry>()
   readonly #byPath = new Map<string, Entry>()
   /** In the order of removal. */
   readonly #gone = new Map<bigint, Entry>()

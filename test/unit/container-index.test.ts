@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { CgroupEntries, type Entry, GONE_KEPT_MS, highOf, lowOf } from '../../src/container/cgroup-entries.js'
-import { CgroupIndex } from '../../src/container/cgroup-index.js'
+import { IdIndex } from '../../src/container/id-index.js'
 import { IdentityCell, PENDING } from '../../src/container/identity.js'
 
 test('the index answers as a Map does, whatever is set and deleted', () => {
@@ -11,7 +11,7 @@ test('the index answers as a Map does, whatever is set and deleted', () => {
   const step = fc.tuple(fc.boolean(), id)
   fc.assert(
     fc.property(fc.array(step, { maxLength: 2000 }), (steps) => {
-      const index = new CgroupIndex<number>()
+      const index = new IdIndex<number>()
       const model = new Map<string, number>()
       steps.forEach(([isSet, [low, high]], number) => {
         if (isSet) {

@@ -4,7 +4,7 @@
  * but the program that is the parent of a container's process (the runtime).
  */
 import { LRUCache } from 'lru-cache'
-import { CgroupIndex } from '../../container/cgroup-index.js'
+import { IdIndex } from '../../container/id-index.js'
 import type { Identity } from '../../container/identity.js'
 import { Entry } from '../../sensor/capture-format.js'
 import type { CaptureWriter } from '../../sensor/capture-writer.js'
@@ -49,7 +49,7 @@ interface Written {
 export class Recorder implements EventTap {
   readonly #options: RecorderOptions
   readonly #identities = new Map<Identity, Written>()
-  readonly #cgroups = new CgroupIndex<Identity>()
+  readonly #cgroups = new IdIndex<Identity>()
   /** pid -> start of the process that the capture knows under it. */
   readonly #processes = new LRUCache<number, bigint>({ max: PROCESSES_MAX_COUNT })
   readonly #uids = new Set<number>()

@@ -13,6 +13,7 @@ import type { PeerRef } from '../../record/network.js'
 import { type EvConnect, type EvPacket, EvSocket, SocketFlag } from '../../sensor/generated/abi.js'
 import type { Counters } from '../../telemetry/counters.js'
 import type { Draft } from './drafts.js'
+import { type Socket, WaitingConnect, WaitingConnects } from './waiting-connects.js'
 
 /** A handshake on a local or nearby network is done well within; a connect that takes longer is recorded as it stands. */
 const RESULT_WAIT_NS = 1_000_000_000n
@@ -31,14 +32,9 @@ interface End {
 interface Flow {
   client: End
   server: End | undefined
-  clientCookie: Cookie
+  clientSocket: Socket
   /** One of two ends here is done; it is forgotten with the other. */
   isHalfClosed: boolean
-}
-
-interface Waiting {
-  draft: Draft
-  untilBootNs: bigint
 }
 
 export interface ConnectionsOptions {
@@ -50,9 +46,7 @@ export interface ConnectionsOptions {
 
 export class Connections {
   readonly #options: ConnectionsOptions
-  readonly #waiting = new Map<Cookie, Waiting>()
-  /** How many records wait of a process, by pid. */
-  readonly #waitingPids = new Map<number, number>()
+  readonly #waiting = new WaitingConnects()
   readonly #flows = new Map<string, Flow>()
 
   constructor(options: ConnectionsOptions) {
@@ -66,30 +60,23 @@ export class Connections {
 
   /** A TCP connect that no rule hit: its record waits for its result. Others are recorded at once. */
   hold(event: EvConnect, draft: Draft): void {
-    const cookie = cookieOf(event)
-    const earlier = this.#waiting.get(cookie)
-    if (earlier !== undefined) this.#release(cookie, earlier)
-    if (this.#waiting.size === 0) this.#options.onWaiting()
-    this.#waiting.set(cookie, { draft, untilBootNs: draft.bootNs + RESULT_WAIT_NS })
-    const { pid } = draft.process
-    this.#waitingPids.set(pid, (this.#waitingPids.get(pid) ?? 0) + 1)
-    if (this.#waiting.size <= WAITING_MAX_COUNT) return
-    for (const [oldest, waiting] of this.#waiting) {
-      this.#options.counters.add('connections_forgotten_total', 1, { table: 'waiting' })
-      this.#release(oldest, waiting)
-      return
-    }
+    this.#releaseNow(event)
+    if (this.#waiting.count === 0) this.#options.onWaiting()
+    this.#waiting.add(new WaitingConnect(event.cookieLow, event.cookieHigh, draft, draft.bootNs, RESULT_WAIT_NS))
+    const { oldest } = this.#waiting
+    if (oldest === undefined || this.#waiting.count <= WAITING_MAX_COUNT) return
+    this.#options.counters.add('connections_forgotten_total', 1, { table: 'waiting' })
+    this.#release(oldest)
   }
 
   /** What came of a connect. False: its record is out already. */
   result(event: EvSocket, ref: ContainerRef): boolean {
-    const cookie = cookieOf(event)
-    const waiting = this.#waiting.get(cookie)
+    const waiting = this.#waiting.get(event)
     const isEstablished = (event.flags & SocketFlag.ESTABLISHED) !== 0
     if (isEstablished)
       this.#addFlow(event, {
         ...{ client: { ref, pid: event.pid }, server: undefined },
-        ...{ clientCookie: cookie, isHalfClosed: false },
+        ...{ clientSocket: socketOf(event), isHalfClosed: false },
       })
     if (waiting === undefined) return false
     const { connect } = waiting.draft
@@ -99,8 +86,10 @@ export class Connections {
       connect.localIp = ipTextAt(event.bytes, event.at + EvSocket.LOCAL_ADDRESS_OFFSET, event.family === 4)
       connect.localPort = event.localPort
     }
-    if (isEstablished) waiting.untilBootNs = event.bootNs + PEER_WAIT_NS
-    else this.#release(cookie, waiting)
+    if (isEstablished) {
+      waiting.sinceBootNs = event.bootNs
+      waiting.waitNs = PEER_WAIT_NS
+    } else this.#release(waiting)
     return true
   }
 
@@ -109,26 +98,25 @@ export class Connections {
     const flow = this.#flows.get(serverKey(event))
     if (flow === undefined) return undefined
     flow.server = { ref, pid: event.pid }
-    const waiting = this.#waiting.get(flow.clientCookie)
+    const waiting = this.#waiting.get(flow.clientSocket)
     if (waiting !== undefined) {
       if (waiting.draft.connect !== undefined) waiting.draft.connect.peer = peerOf(flow.server)
-      this.#release(flow.clientCookie, waiting)
+      this.#release(waiting)
     }
     return peerOf(flow.client)
   }
 
   /** The connection is in use: what was asked for comes before what is said on it. */
   spoke(event: EvPacket): void {
-    this.#releaseNow(cookieOf(event))
+    this.#releaseNow(event)
   }
 
   /** A connection is done at this end: who was at the other? */
   closed(event: EvSocket): PeerRef | undefined {
-    const cookie = cookieOf(event)
-    this.#releaseNow(cookie)
+    this.#releaseNow(event)
     const asClient = clientKey(event)
     const own = this.#flows.get(asClient)
-    if (own !== undefined && own.clientCookie === cookie) {
+    if (own !== undefined && isSame(own.clientSocket, event)) {
       this.#endClosed(asClient, own)
       return own.server === undefined ? undefined : peerOf(own.server)
     }
@@ -141,21 +129,22 @@ export class Connections {
 
   /** A process ended: what it did before comes before. */
   exited(pid: number, startNs: bigint): void {
-    if (!this.#waitingPids.has(pid)) return
-    for (const [cookie, waiting] of this.#waiting) {
+    if (!this.#waiting.hasOf(pid)) return
+    for (const waiting of this.#waiting) {
       const { process } = waiting.draft
-      if (process.pid === pid && process.startNs === startNs) this.#release(cookie, waiting)
+      if (process.pid === pid && process.startNs === startNs) this.#release(waiting)
     }
   }
 
   /** Records whose time is up go out as they stand. True: others still wait. */
   expire(nowBootNs: bigint): boolean {
-    for (const [cookie, waiting] of this.#waiting) if (waiting.untilBootNs <= nowBootNs) this.#release(cookie, waiting)
-    return this.#waiting.size > 0
+    for (const waiting of this.#waiting)
+      if (waiting.sinceBootNs + waiting.waitNs <= nowBootNs) this.#release(waiting)
+    return this.#waiting.count > 0
   }
 
   flush(): void {
-    for (const [cookie, waiting] of this.#waiting) this.#release(cookie, waiting)
+    for (const waiting of this.#waiting) this.#release(waiting)
   }
 
   /** Where both ends are of this host, the other may be done later and asks then. */
@@ -164,18 +153,14 @@ export class Connections {
     else flow.isHalfClosed = true
   }
 
-  #releaseNow(cookie: Cookie): void {
-    const waiting = this.#waiting.get(cookie)
-    if (waiting !== undefined) this.#release(cookie, waiting)
+  #releaseNow(socket: Socket): void {
+    const waiting = this.#waiting.get(socket)
+    if (waiting !== undefined) this.#release(waiting)
   }
 
-  #release(cookie: Cookie, { draft }: Waiting): void {
-    this.#waiting.delete(cookie)
-    const { pid } = draft.process
-    const left = (this.#waitingPids.get(pid) ?? 0) - 1
-    if (left > 0) this.#waitingPids.set(pid, left)
-    else this.#waitingPids.delete(pid)
-    this.#options.append(draft)
+  #release(waiting: WaitingConnect): void {
+    this.#waiting.delete(waiting)
+    this.#options.append(waiting.draft)
   }
 
   #addFlow(event: EvSocket, flow: Flow): void {
@@ -191,14 +176,12 @@ export class Connections {
   }
 }
 
-/**
- * A socket's cookie as a number, which a map finds several times faster than a bigint. The kernel counts cookies up from 0, in
- * nested contexts down from 2^64 (include/linux/cookie.h): read as signed, both are exact up to 2^53 of them.
- */
-type Cookie = number
+function socketOf({ cookieLow, cookieHigh }: EvSocket): Socket {
+  return { cookieLow, cookieHigh }
+}
 
-function cookieOf(event: EvConnect | EvSocket | EvPacket): Cookie {
-  return (event.cookieHigh | 0) * 2 ** 32 + event.cookieLow
+function isSame(socket: Socket, event: EvSocket): boolean {
+  return socket.cookieLow === event.cookieLow && socket.cookieHigh === event.cookieHigh
 }
 
 function peerOf({ ref, pid }: End): PeerRef {

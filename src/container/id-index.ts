@@ -1,6 +1,7 @@
 /**
- * Cgroup id -> value, asked for every event: open addressing over typed arrays, so that a lookup by the two halves of an id
- * allocates nothing and makes no bigint. Single-threaded. Grows by doubling; never more than half full.
+ * 64-bit id -> value, asked for every event: open addressing over typed arrays, so that a lookup by the two halves of an id
+ * allocates nothing and makes no bigint, and neither does what comes and goes (a Map makes itself anew every few entries then).
+ * Single-threaded. Grows by doubling; never more than half full.
  *
  *   slot:   0        1        2
  *   #low   [lo      |        |lo      ]   low 32 bits of the id
@@ -10,7 +11,7 @@
  */
 const INITIAL_SLOTS = 256
 
-export class CgroupIndex<T> {
+export class IdIndex<T> {
   #low = new Uint32Array(INITIAL_SLOTS)
   #high = new Uint32Array(INITIAL_SLOTS)
   #used = new Uint8Array(INITIAL_SLOTS)
