@@ -1,7 +1,7 @@
 /**
  * Builds one batch: records of a lane with consecutive sequence numbers, encoded list by list as they are added
  * (proto/hullguard/v1/records.proto). Strings, containers and processes that recur are stored once. Synchronous, no I/O;
- * a draft is copied when added, so that the caller may change it afterwards.
+ * a draft's bodies are copied when added, so that the caller may change them afterwards.
  *
  * 64-bit values keep all their bits. Text must be well-formed UTF-16 (it comes from a UTF-8 decoder).
  */
@@ -41,7 +41,7 @@ import {
   stateNumber,
 } from './names.js'
 import { connectToWire, NETWORK_BODY, putNetwork } from './network-codec.js'
-import { writeSint64 } from './wire-primitives.js'
+import { DifferenceColumn } from './wire-primitives.js'
 
 /** The bits of RecordBatch.body_masks. */
 export const BODY = {
@@ -60,6 +60,9 @@ export const BODY = {
   ...NETWORK_BODY,
 } as const
 
+/** So many processes, by a few bits of their pids, are known by the object that names them: mostly that of the record before. */
+const RECENT_COUNT = 16
+
 /** What a record's columns take before compression, about; strings are counted apart. */
 const COLUMNS_BYTES = 40
 
@@ -72,11 +75,15 @@ export class BatchBuilder {
   readonly #texts: string[] = []
   readonly #rules = new Map<string, number>([['', 0]])
   readonly #containers = new Map<string, SeenContainer>()
+  #lastContainer: SeenContainer | undefined
   /** By pid and tid: the newest row of that task. */
   readonly #processes = new Map<number, number>()
+  readonly #recentProcesses = new Array<ProcessRef | undefined>(RECENT_COUNT).fill(undefined)
+  /** Their rows. */
+  readonly #recentRows = new Uint32Array(RECENT_COUNT)
   readonly #intern = (text: string) => this.#string(text)
-  #bootNs = 0n
-  #utcOffsetNs = 0n
+  readonly #bootNs = new DifferenceColumn()
+  readonly #utcOffsetNs = new DifferenceColumn()
   #approxBytes = 0
 
   constructor(agent: string, epoch: number, lane: Lane | undefined, firstSeq: bigint) {
@@ -100,11 +107,8 @@ export class BatchBuilder {
   add(draft: RecordDraft): void {
     const batch = this.#batch
     batch.kinds.push(KIND_NUMBERS[draft.kind])
-    writeSint64(this.#lists.bootNsDeltas.packed(), draft.bootNs - this.#bootNs)
-    this.#bootNs = draft.bootNs
-    const utcOffsetNs = draft.timeNs - draft.bootNs
-    writeSint64(this.#lists.utcOffsetNsDeltas.packed(), utcOffsetNs - this.#utcOffsetNs)
-    this.#utcOffsetNs = utcOffsetNs
+    this.#bootNs.put(this.#lists.bootNsDeltas.packed(), draft.bootNs, 0n)
+    this.#utcOffsetNs.put(this.#lists.utcOffsetNsDeltas.packed(), draft.timeNs, draft.bootNs)
     batch.containerIndexes.push(this.#container(draft.container))
     batch.processIndexes.push(draft.process === undefined ? 0 : this.#process(draft.process) + 1)
     const isAlert = draft.kind === 'alert' || draft.kind === 'action'
@@ -144,10 +148,16 @@ export class BatchBuilder {
     return index
   }
 
+  /** The same object is the same container, since none is changed: only another one has to be compared. */
   #container(ref: ContainerRef): number {
+    if (this.#lastContainer?.ref !== ref) this.#lastContainer = this.#containerRow(ref)
+    return this.#lastContainer.index
+  }
+
+  #containerRow(ref: ContainerRef): SeenContainer {
     const key = ref.id === '' ? ref.state : ref.id
     const seen = this.#containers.get(key)
-    if (seen !== undefined && sameContainer(seen, ref)) return seen.index
+    if (seen !== undefined && sameContainer(seen.ref, ref)) return { ref, index: seen.index }
     const wire: WireContainer = {
       state: stateNumber(ref.state),
       id: ref.id,
@@ -160,13 +170,24 @@ export class BatchBuilder {
     }
     const index = this.#batch.containers.length
     this.#batch.containers.push(wire)
-    this.#containers.set(key, { ref, wire, index })
+    const made: SeenContainer = { ref, index }
+    this.#containers.set(key, made)
     this.#approxBytes += 32 + ref.id.length + ref.name.length + ref.image.length + ref.imageId.length
     for (const { key: name, value } of wire.labels) this.#approxBytes += name.length + value.length + 4
-    return index
+    return made
   }
 
+  /** As with containers. */
   #process(ref: ProcessRef): number {
+    const slot = ref.pid & (RECENT_COUNT - 1)
+    if (this.#recentProcesses[slot] !== ref) {
+      this.#recentRows[slot] = this.#processRow(ref)
+      this.#recentProcesses[slot] = ref
+    }
+    return this.#recentRows[slot] ?? 0
+  }
+
+  #processRow(ref: ProcessRef): number {
     // Both are below 2^22 (PID_MAX_LIMIT, linux/threads.h): the key is exact. A larger number only costs a second row.
     const key = ref.pid * 4194304 + ref.tid
     const strings = this.#texts

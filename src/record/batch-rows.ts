@@ -1,13 +1,11 @@
 /** What a builder keeps of a batch beside the lists that are written: its empty form, and rows that the next record may share. */
-import type { RecordBatch, Container as WireContainer, Process as WireProcess } from './generated/wire.js'
+import type { RecordBatch, Process as WireProcess } from './generated/wire.js'
 import type { ContainerRef, Lane, ProcessRef } from './model.js'
-import { laneNumber, stateNumber } from './names.js'
+import { laneNumber } from './names.js'
 
 export interface SeenContainer {
-  ref: ContainerRef
-  /** Captured, since a caller may change its object between two records. */
-  wire: WireContainer
-  index: number
+  readonly ref: ContainerRef
+  readonly index: number
 }
 
 export function emptyBatch(agent: string, epoch: number, lane: Lane | undefined, firstSeq: bigint): RecordBatch {
@@ -49,23 +47,24 @@ export function emptyBatch(agent: string, epoch: number, lane: Lane | undefined,
   }
 }
 
-export function sameContainer({ ref: seen, wire }: SeenContainer, ref: ContainerRef): boolean {
+export function sameContainer(seen: ContainerRef, ref: ContainerRef): boolean {
   return (
-    wire.state === stateNumber(ref.state) &&
-    wire.id === ref.id &&
-    wire.name === ref.name &&
-    wire.image === ref.image &&
-    wire.imageId === ref.imageId &&
-    wire.runtime === ref.runtime &&
-    (seen.labels === ref.labels || sameLabels(wire.labels, ref.labels)) &&
-    sameTexts(wire.outerIds, ref.outerIds)
+    seen.state === ref.state &&
+    seen.id === ref.id &&
+    seen.name === ref.name &&
+    seen.image === ref.image &&
+    seen.imageId === ref.imageId &&
+    seen.runtime === ref.runtime &&
+    sameLabels(seen.labels, ref.labels) &&
+    sameTexts(seen.outerIds, ref.outerIds)
   )
 }
 
-function sameLabels(seen: WireContainer['labels'], labels: ContainerRef['labels']): boolean {
-  const names = Object.keys(labels)
+function sameLabels(one: ContainerRef['labels'], other: ContainerRef['labels']): boolean {
+  const names = Object.keys(one)
   return (
-    names.length === seen.length && seen.every(({ key, value }) => Object.hasOwn(labels, key) && labels[key] === value)
+    names.length === Object.keys(other).length &&
+    names.every((name) => Object.hasOwn(other, name) && one[name] === other[name])
   )
 }
 

@@ -7,7 +7,7 @@ import { HullguardError, messageOf } from '../telemetry/errors.js'
 import { BatchBuilder, BODY } from './batch-builder.js'
 import { callFromWire } from './call-codec.js'
 import { type BatchIndex, decodeBatchIndex, decodeRecordBatch, type RecordBatch } from './generated/wire.js'
-import type { ContainerRef, HullguardRecord, Lane, ProcessRef, RecordBodies } from './model.js'
+import type { ContainerRef, HullguardRecord, InMaking, Lane, ProcessRef, RecordBodies } from './model.js'
 import {
   ABIS,
   ACTIONS,
@@ -193,7 +193,7 @@ class BodyReader {
   process(index: number): ProcessRef {
     const wire = this.#batch.processes[index]
     if (wire === undefined) throw invalid('a process index is out of range')
-    const process: ProcessRef = {
+    const process: InMaking<ProcessRef> = {
       pid: wire.pid,
       tid: wire.tid,
       startNs: wire.startNs,

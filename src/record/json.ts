@@ -9,7 +9,7 @@ import { HullguardError, messageOf } from '../telemetry/errors.js'
 import { callToJson } from './call-json.js'
 import { type Fields, fieldsOf } from './json-fields.js'
 import { parseBodies } from './json-parse.js'
-import type { ContainerRef, HullguardRecord, ProcessRef } from './model.js'
+import type { ContainerRef, HullguardRecord, InMaking, ProcessRef } from './model.js'
 import { isRecordKind } from './names.js'
 import { formatTime, parseTime } from './time.js'
 import { visibleJson } from './visible.js'
@@ -114,7 +114,7 @@ export function parseContainer(fields: Fields): ContainerRef {
 }
 
 function parseProcess(fields: Fields): ProcessRef {
-  const process: ProcessRef = {
+  const process: InMaking<ProcessRef> = {
     pid: fields.count('pid'),
     tid: fields.count('tid'),
     startNs: fields.big('start_ns'),

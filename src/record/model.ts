@@ -26,49 +26,54 @@ export type Lane = 'alert' | 'activity'
 /** How sure the identity is. `pending`: observed before a runtime confirmed it; `host`: not in any container. */
 export type ContainerState = 'host' | 'container' | 'pending' | 'unknown'
 
+/** One object for all records that say the same, never changed once a record names it: what differs is another object. */
 export interface ContainerRef {
-  state: ContainerState
+  readonly state: ContainerState
   /** The runtime's full id (64 hex for Docker, free-form for runc); empty for host and unknown. */
-  id: string
-  name: string
-  image: string
-  imageId: string
-  runtime: string
-  labels: Readonly<Record<string, string>>
+  readonly id: string
+  readonly name: string
+  readonly image: string
+  readonly imageId: string
+  readonly runtime: string
+  readonly labels: Readonly<Record<string, string>>
   /** How the runtime says it was configured; undefined: it has not said. For policies; not part of records. */
-  privileged?: boolean
+  readonly privileged?: boolean
   /** The user it is configured to run as, as the runtime writes it. For policies; not part of records. */
-  user?: string
+  readonly user?: string
   /** Enclosing containers, outermost first, when containers nest; the record's own container is not in it. */
-  outerIds: readonly string[]
+  readonly outerIds: readonly string[]
 }
 
 /** `setup`: the runtime's own acts inside the new container, before the first exec after joining it. */
 export type Phase = 'run' | 'setup'
 
+/** One that nobody has seen yet. */
+export type InMaking<T> = { -readonly [Name in keyof T]: T[Name] }
+
 export interface ParentRef {
-  pid: number
-  startNs: bigint
-  exe: string
+  readonly pid: number
+  readonly startNs: bigint
+  readonly exe: string
 }
 
+/** As ContainerRef: never changed once a record names it. */
 export interface ProcessRef {
-  pid: number
+  readonly pid: number
   /** Thread that acted. */
-  tid: number
+  readonly tid: number
   /** Start of the process, CLOCK_BOOTTIME ns: (pid, startNs) identifies a process, pid alone does not. */
-  startNs: bigint
+  readonly startNs: bigint
   /** Resolved executable, as seen from the root of its mount namespace. */
-  exe: string
+  readonly exe: string
   /** The name as invoked, made absolute; differs from exe for symlinks (busybox) and scripts. */
-  invoked: string
-  args: readonly string[]
-  cwd: string
-  uid: number
-  gid: number
-  user: string
-  phase: Phase
-  parent?: ParentRef
+  readonly invoked: string
+  readonly args: readonly string[]
+  readonly cwd: string
+  readonly uid: number
+  readonly gid: number
+  readonly user: string
+  readonly phase: Phase
+  readonly parent?: ParentRef
 }
 
 export interface ExecBody {

@@ -32,8 +32,10 @@ export function writeUint64(writer: protobuf.Writer, value: bigint): void {
 
 export function writeSint64(writer: protobuf.Writer, value: bigint): void {
   signed[0] = value
-  const low = halves[0] ?? 0
-  const high = halves[1] ?? 0
+  writeSint64Halves(writer, halves[0] ?? 0, halves[1] ?? 0)
+}
+
+function writeSint64Halves(writer: protobuf.Writer, low: number, high: number): void {
   // Zigzag of a value that fits 32 bits is the same varint, and much cheaper.
   if ((high | 0) === (low | 0) >> 31) {
     writer.sint32(low | 0)
@@ -42,6 +44,27 @@ export function writeSint64(writer: protobuf.Writer, value: bigint): void {
   long.low = low
   long.high = high
   writer.sint64(long as Parameters<typeof writer.sint64>[0])
+}
+
+/** A packed column of sint64 in which each value stands as its difference from the one before. Makes no bigint. */
+export class DifferenceColumn {
+  #low = 0
+  #high = 0
+
+  /** The next value is `of - from`. */
+  put(writer: protobuf.Writer, of: bigint, from: bigint): void {
+    signed[0] = of
+    const ofLow = halves[0] ?? 0
+    const ofHigh = halves[1] ?? 0
+    signed[0] = from
+    const fromLow = halves[0] ?? 0
+    const low = (ofLow - fromLow) >>> 0
+    const high = (ofHigh - (halves[1] ?? 0) - (ofLow < fromLow ? 1 : 0)) >>> 0
+    const borrow = low < this.#low ? 1 : 0
+    writeSint64Halves(writer, (low - this.#low) >>> 0, (high - this.#high - borrow) >>> 0)
+    this.#low = low
+    this.#high = high
+  }
 }
 
 export function readUint64(reader: protobuf.Reader): bigint {

@@ -4,7 +4,7 @@ import { deflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
 import { checkFrame, decodePositions, encodePositions } from '../../src/collector/incoming.js'
 import { chainHash, genesisHash } from '../../src/export/frame.js'
-import { BatchBuilder, decodeBatch, decodeIndex } from '../../src/record/codec.js'
+import { BatchBuilder, decodeBatch, decodeIndex, decodeMessage } from '../../src/record/codec.js'
 import { parseRecordLine, recordToJsonLine } from '../../src/record/json.js'
 import type { HullguardRecord, RecordDraft } from '../../src/record/model.js'
 import { HullguardError } from '../../src/telemetry/errors.js'
@@ -56,23 +56,56 @@ test('every record comes back from its JSON line, and no line holds a raw contro
   )
 })
 
-test('a container or process that its caller changes between two records does not change the first', () => {
+test('containers and processes that say the same are stored once, in one object or several; what differs anywhere is another', () => {
   const [draft] = take(hostActivity(1), 2).slice(1)
   assert.ok(draft?.process)
-  const process = { ...draft.process, args: [...draft.process.args] }
-  const container = { ...draft.container }
-  const first = { ...draft, process, container }
-  const builder = new BatchBuilder('agent-1', 3, 'activity', 1n)
-  builder.add(first)
-  const expected = structuredClone(first)
-  process.exe = '/bin/other'
-  process.args.push('more')
-  container.state = 'unknown'
-  builder.add(first)
-  const { records } = decodeBatch(builder.finish())
-  assert.deepEqual(records[0], { ...expected, agent: 'agent-1', epoch: 3, seq: 1n })
-  assert.equal(records[1]?.process?.exe, '/bin/other')
-  assert.equal(records[1]?.container.state, 'unknown')
+  const { process } = draft
+  const container = { ...draft.container, labels: { app: 'web' }, outerIds: ['outer'] }
+  const parent = { pid: 1, startNs: 2n, exe: '/sbin/init' }
+  const others = {
+    container: [
+      { state: 'pending' as const },
+      { name: 'x' },
+      { image: 'x' },
+      { imageId: 'x' },
+      { runtime: 'x' },
+      { labels: { app: 'db' } },
+      { labels: { app: 'web', more: '' } },
+      { labels: { role: 'web' } },
+      { outerIds: ['other'] },
+      { outerIds: [] },
+    ].map((change) => ({ ...container, ...change })),
+    process: [
+      { startNs: process.startNs + 1n },
+      { tid: process.tid + 1 },
+      { exe: '/x' },
+      { invoked: '/x' },
+      { args: [...process.args, 'x'] },
+      { args: process.args.map(() => 'x') },
+      { cwd: '/x' },
+      { uid: process.uid + 1 },
+      { gid: process.gid + 1 },
+      { user: 'x' },
+      { phase: 'setup' as const },
+      { parent },
+      { parent: { ...parent, pid: 3 } },
+      { parent: { ...parent, startNs: 3n } },
+      { parent: { ...parent, exe: '/x' } },
+    ].map((change) => ({ ...process, ...change })),
+  }
+  const same = { ...draft, container }
+  const copy = { ...same, process: { ...process, args: [...process.args] }, container: structuredClone(container) }
+  const list: RecordDraft[] = [
+    ...[same, copy, same],
+    ...others.process.map((changed) => ({ ...same, process: changed })),
+    ...others.container.map((changed) => ({ ...same, container: changed })),
+  ]
+  const bytes = encode(list)
+  assert.deepEqual(decodeBatch(bytes).records, placed(list))
+  assert.equal(new Set(decodeMessage(bytes).processIndexes.slice(0, 3)).size, 1)
+  assert.equal(new Set(decodeMessage(bytes).containerIndexes.slice(0, 3)).size, 1)
+  const { processes, containers } = decodeMessage(encode([same, copy, same]))
+  assert.deepEqual([processes.length, containers.length], [1, 1])
 })
 
 test('the indexed columns are those of the whole batch', () => {

@@ -13,6 +13,7 @@ import type {
   ExecBody,
   ExitBody,
   ForkBody,
+  InMaking,
   OomBody,
   Phase,
   ProcessRef,
@@ -89,7 +90,7 @@ export class Draft implements RecordDraft {
   ) {}
 }
 
-const isOfNetworkHook = (kind: EventKind) => kind === 'connect' || NAME_KINDS.some((name) => name === kind)
+const OF_NETWORK_HOOKS: ReadonlySet<EventKind> = new Set(['connect', ...NAME_KINDS])
 
 export class Drafts {
   readonly #tracker: ProcessTracker
@@ -271,7 +272,7 @@ export class Drafts {
   #draft(kind: EventKind, event: EvHeader, container: ContainerRef, entry: ProcessEntry): Draft {
     const { bootNs } = event
     // The network hooks cannot read a task's phase: it is that of its last exec or fork.
-    const phase = isOfNetworkHook(kind) ? entry.phase : phaseOf(event)
+    const phase = OF_NETWORK_HOOKS.has(kind) ? entry.phase : phaseOf(event)
     return new Draft(kind, bootNs, this.#utcNs(bootNs), container, this.#processRef(event, entry, phase))
   }
 
@@ -292,7 +293,7 @@ export class Drafts {
     )
       return ref
     const { pid, startNs, exe, invoked, args, cwd } = entry
-    const made: ProcessRef = { pid, tid, startNs, exe, invoked, args, cwd, uid, gid, user, phase }
+    const made: InMaking<ProcessRef> = { pid, tid, startNs, exe, invoked, args, cwd, uid, gid, user, phase }
     if (parentExe !== undefined) made.parent = { pid: parentPid, startNs: entry.parentStartNs, exe: parentExe }
     entry.ref = made
     return made
