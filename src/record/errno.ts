@@ -16,12 +16,15 @@ const MAX_ERRNO = 4095n
 /** `SUCCESS`, or the name of the error that the call's result is. */
 export function resultName(result: bigint): string {
   if (result >= 0n || result < -MAX_ERRNO) return 'SUCCESS'
-  const number = Number(-result)
-  const name = NAMES[number - 1]
-  return name !== undefined && name !== '-' ? name : (RESTART.get(number) ?? `errno ${number}`)
+  return nameOf(Number(-result))
 }
 
 /** Empty for 0: no error. */
 export function errorName(number: number): string {
-  return number === 0 ? '' : resultName(BigInt(-number))
+  return number === 0 ? '' : nameOf(number)
+}
+
+function nameOf(number: number): string {
+  const name = NAMES[number - 1]
+  return name !== undefined && name !== '-' ? name : (RESTART.get(number) ?? `errno ${number}`)
 }

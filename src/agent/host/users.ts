@@ -21,6 +21,10 @@ export class UserNames implements NameSource {
   #groups = new Map<number, string>()
   #readAtMs = Number.NEGATIVE_INFINITY
   readonly #nowMs: () => number
+  #isOfThisTurn = false
+  readonly #endTurn = () => {
+    this.#isOfThisTurn = false
+  }
   /** Called when another name of a user is in use from now on, before anybody gets to see it. */
   onChange: (() => void) | undefined
 
@@ -29,8 +33,13 @@ export class UserNames implements NameSource {
     this.#nowMs = nowMs
   }
 
+  /** Asked for nearly every event: the clock is read for the first of those that are handled in one turn. */
   nameOf(uid: number): string {
-    this.refresh()
+    if (!this.#isOfThisTurn) {
+      this.refresh()
+      this.#isOfThisTurn = true
+      queueMicrotask(this.#endTurn)
+    }
     return this.#names.get(uid) ?? ''
   }
 

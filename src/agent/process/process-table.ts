@@ -54,6 +54,10 @@ export function imageOf(entry: ProcessEntry): ProcessImage {
 /** 32,768 processes of about 500 bytes, names that others have too apart: 16 MiB at most; more than a default host's pid limit lets live at once. */
 const PROCESSES_MAX_COUNT = 32_768
 
+// A start beside its halves, to compare with those in an event: no bigint is made for each (little-endian hosts).
+const startHalves = new Uint32Array(2)
+const start = new BigUint64Array(startHalves.buffer)
+
 export class ProcessTable {
   readonly #entries: LRUCache<number, ProcessEntry>
 
@@ -72,6 +76,14 @@ export class ProcessTable {
   find(pid: number, startNs: bigint): ProcessEntry | undefined {
     const entry = this.#entries.get(pid)
     return entry?.startNs === startNs ? entry : undefined
+  }
+
+  /** find() for who acted in an event. */
+  findActor(event: { pid: number; startNsLow: number; startNsHigh: number }): ProcessEntry | undefined {
+    const entry = this.#entries.get(event.pid)
+    if (entry === undefined) return undefined
+    start[0] = entry.startNs
+    return startHalves[0] === event.startNsLow && startHalves[1] === event.startNsHigh ? entry : undefined
   }
 
   /** Whoever has this pid now, as far as events told. */

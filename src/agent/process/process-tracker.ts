@@ -48,7 +48,7 @@ export class ProcessTracker {
 
   /** The process that acted; one that was never seen is known by its numbers only. */
   of(event: EvHeader): ProcessEntry {
-    const known = this.#processes.find(event.pid, event.startNs)
+    const known = this.#processes.findActor(event)
     if (known !== undefined) return known
     return {
       pid: event.pid,
