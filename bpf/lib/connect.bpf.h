@@ -52,15 +52,39 @@ static __always_inline __u64 connect__violated(void *nodes, __u32 profile, const
 	return proto == IPPROTO_TCP ? masks.tcp : proto == IPPROTO_UDP ? masks.udp : 0;
 }
 
+#define END_TCP 1
+#define END_UDP 2
+
+_Static_assert(__builtin_offsetof(struct ev_call, remote) == __builtin_offsetof(struct ev_call, local) + 16 &&
+		       __builtin_offsetof(struct ev_call, remote_port) ==
+			       __builtin_offsetof(struct ev_call, local_port) + 2,
+	       "the far end behind the near one");
+
+/* For which protocols, END_*, the act in scratch->call is wanted at one end of its socket. */
+__noinline int connect__wanted_at_end(__u32 slot, __u32 profile, __u32 is_remote)
+{
+	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
+	struct connect_masks masks;
+	__u32 end, shift;
+
+	if (!scratch)
+		return END_TCP | END_UDP;
+	end = is_remote & 1;
+	OPAQUE(end); /* one look-up with a place that varies, not two */
+	end &= 1;
+	masks = connect__masks(&end_nodes, profile, scratch->call.local + end * sizeof(scratch->call.local),
+			       *(&scratch->call.local_port + end));
+	shift = (2 * (scratch->call.act - HG_ACT_SOCKET) + end) & 63;
+	return (masks.tcp >> shift & 1 ? END_TCP : 0) | (masks.udp >> shift & 1 ? END_UDP : 0);
+}
+
 /* Is the act in scratch->call, which has the facts of its descriptor, to be reported, as far as it is about a socket? Of a protocol that
- * is neither TCP nor UDP what is wanted of either counts. */
-__noinline int connect__is_act_wanted(__u32 slot, __u32 profile)
+ * is neither TCP nor UDP what is wanted of either counts. `are_ends_known`: an end that is not there is none. */
+__noinline int connect__is_act_wanted(__u32 slot, __u32 profile, __u32 are_ends_known)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
 	struct map_profile *rules = bpf_map_lookup_elem(&profiles, &profile);
-	struct connect_masks local, remote;
-	__u32 bit, shift;
-	__u64 wanted;
+	__u32 bit, protocols = 0;
 
 	if (!scratch || !rules)
 		return 1;
@@ -69,17 +93,14 @@ __noinline int connect__is_act_wanted(__u32 slot, __u32 profile)
 		return 1;
 	if (scratch->call.family != AF_INET && scratch->call.family != AF_INET6)
 		return !(rules->acts_internet >> bit & 1);
-	if (!(rules->acts_by_end >> bit & 1))
+	if (!(rules->acts_by_end >> bit & 1) || !are_ends_known)
 		return 1;
-	local = connect__masks(&end_nodes, profile, scratch->call.local, scratch->call.local_port);
-	remote = connect__masks(&end_nodes, profile, scratch->call.remote, scratch->call.remote_port);
-	shift = (2 * (bit - HG_ACT_SOCKET)) & 63;
-	wanted = 0;
 	if (scratch->call.proto != IPPROTO_UDP || bit == HG_ACT_LISTEN) /* rules about those speak of TCP */
-		wanted |= (local.tcp >> shift & 1) | (remote.tcp >> shift & 2);
+		protocols |= END_TCP;
 	if (scratch->call.proto != IPPROTO_TCP)
-		wanted |= (local.udp >> shift & 1) | (remote.udp >> shift & 2);
-	return wanted != 0;
+		protocols |= END_UDP;
+	return (connect__wanted_at_end(slot, profile, 0) & protocols) ||
+	       (connect__wanted_at_end(slot, profile, 1) & protocols);
 }
 
 #endif

@@ -191,7 +191,7 @@ __noinline int call__report(__u32 slot, __u32 index, __u32 is_aggregated)
 	call__read_creds(call, task);
 	if (call->act == HG_ACT_LISTEN && rules)
 		call__judge_listen(call, rules);
-	if (rules && !call->header.action && !connect__is_act_wanted(slot, profile))
+	if (rules && !call->header.action && !connect__is_act_wanted(slot, profile, 1))
 		return 0;
 	return call__output(slot, length);
 }

@@ -89,6 +89,23 @@ static __always_inline void ring__read_file(__u32 slot, struct scratch *scratch,
 		descriptor__read(slot, file, call->fd);
 }
 
+/* Does the socket tell both ends of the act in `call`? An address that the program named lies in its own memory, or in what the request has
+ * kept of it, which may be gone by now: of a bind that came to nothing, and of what is sent and received without a connection. */
+static __always_inline bool ring__are_ends_known(const struct ev_call *call)
+{
+	if (!(call->flags & HG_CALL_HAS_RESULT))
+		return false;
+	switch (call->act) {
+	case HG_ACT_BIND:
+		return call->result >= 0;
+	case HG_ACT_SEND:
+	case HG_ACT_RECV:
+		return call->remote_port || call->nr == HG_RING_RECV;
+	default:
+		return true;
+	}
+}
+
 /* Begins scratch->call: whose the request is was read when it was submitted, what is in force is read now. */
 static __always_inline void ring__begin(struct scratch *scratch, const struct ring_request *request)
 {
@@ -158,6 +175,8 @@ __noinline int ring__report(__u32 slot, __u64 address, __u32 has_result, __s64 r
 	if (call->act == HG_ACT_OPEN)
 		call__read_access(scratch, call, 0);
 	if (request->is_aggregated && !call__is_due(slot))
+		return 0;
+	if (rules && !connect__is_act_wanted(slot, profile, ring__are_ends_known(call)))
 		return 0;
 	length = ring__write_paths(slot, address, request->dirfd, request->dirfd2, ring__is_at_home(request));
 	if (length < 0) {

@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test'
 import { CALL_KINDS } from '../../src/record/call-model.js'
 import { ALL_ACTS } from '../../src/sensor/call-recipes.js'
 import { CallActs, sys } from '../support/call-acts.js'
-import { makeTempDir, removeDir, requires } from '../support/process.js'
+import { makeTempDir, removeDir, requires, run } from '../support/process.js'
 import { installPolicy, TestSensor } from '../support/sensor.js'
 import { actWord } from '../support/sensor-acts.js'
 
@@ -17,6 +17,8 @@ const [AF_UNIX, AF_INET, AF_INET6] = [1, 2, 10]
 const [SOCK_STREAM, SOCK_DGRAM] = [1, 2]
 const ADDRESS_BYTES = 16
 const ADDRESS6_BYTES = 28
+const [SOL_SOCKET, SO_REUSEADDR] = [1, 2]
+const EADDRINUSE = -98n
 
 describe('acts on sockets that rules want', { skip }, () => {
   let dir: string
@@ -46,7 +48,7 @@ describe('acts on sockets that rules want', { skip }, () => {
   }
   const when = (condition: string) => `  - rule: r\n    condition: ${JSON.stringify(condition)}\n`
   const listen = (entries: string) => `  - rule: r\n    listen: { ${entries} }\n`
-  const [A, B] = [47_311, 47_312]
+  const [A, B, C] = [47_311, 47_312, 47_313]
   const stream = () => sys('socket', AF_INET, SOCK_STREAM, 0)
   const bind = (fd: string, port: number) => sys('bind', fd, `in:127.0.0.1:${port}`, ADDRESS_BYTES)
   const serving = [
@@ -104,6 +106,53 @@ describe('acts on sockets that rules want', { skip }, () => {
     // one rule that wants them all brings them all
     const both = `${when(`${send} and fd.rport = 1`)}${when(send).replace('rule: r', 'rule: q')}`
     assert.equal((await told(both, ...calls)).length, 5)
+  })
+
+  test('what an io_uring does is filtered alike, as far as the socket tells its ends', async (context) => {
+    const hasRings =
+      sensor.sensor.whyRingsAreUnseen === '' && (await run(join(dir, 'calls'), ['ring', '0'])).stdout.trim() === '0 0'
+    if (!hasRings) return context.skip('no io_uring here, or none that can be seen')
+    const [SENDMSG, RECV, ACCEPT, SEND] = [9, 27, 13, 26]
+    const [BIND, LISTEN] = [56, 57]
+    const calls = [
+      stream(),
+      sys('setsockopt', '$0', SOL_SOCKET, SO_REUSEADDR, 'args:1', 4),
+      ['ring', BIND, '$0', `in:127.0.0.1:${C}`, 0, ADDRESS_BYTES],
+      ['ring', LISTEN, '$0', 0, 1],
+      stream(),
+      sys('connect', '$4', `in:127.0.0.1:${C}`, ADDRESS_BYTES),
+      ['ring', ACCEPT, '$0', 0, 0, 0, 0],
+      ['ring', SEND, '$4', 'buf:4', 4, 0, 0x4000],
+      ['ring', RECV, '$6', 'buf:4', 4, 0, 0x40],
+      sys('socket', AF_INET, SOCK_DGRAM, 0),
+      ['ring', SENDMSG, '$9', `msg:127.0.0.1:${B}`, 1, 0, 0],
+      sys('socket', AF_UNIX, SOCK_DGRAM, 0),
+      ['ring', RECV, '$11', 'buf:4', 4, 0, 0x40],
+    ]
+    const all = 'evt.type in (bind, listen, accept4, sendto, sendmsg, recvfrom)'
+    const plain = (lines: string[]) =>
+      lines.map((line) => line.replace(/\d{5}(?= to|$)/g, (port) => (Number(port) === C ? 'C' : port)))
+    const far = (lines: string[]) => plain(lines).map((line) => line.replace(/\d{5}/, 'x'))
+    const unknown = 'send x' // where it went stands in the program's memory alone
+    assert.deepEqual(far(await told(when(`${all} and fd.lport = ${C}`), ...calls)), [
+      ...['bind C', 'listen C', 'accept C to x', 'recv C to x', unknown],
+    ])
+    assert.deepEqual(far(await told(when(`${all} and fd.rport = ${C}`), ...calls)), ['send x to C', unknown])
+    assert.deepEqual(far(await told(when(`${all} and fd.lport = ${B}`), ...calls)), [unknown])
+    assert.deepEqual(far(await told(when(`${all} and fd.rnet = "10.0.0.0/8"`), ...calls)), [unknown])
+    assert.deepEqual(far(await told(when(`${all} and fd.l4proto = tcp`), ...calls)), [
+      ...['bind C', 'listen C', 'accept C to x', 'send x to C', 'recv C to x', unknown],
+    ])
+    assert.deepEqual(far(await told(when(`${all} and fd.typechar = u`), ...calls)), [unknown, 'recv'])
+    assert.deepEqual(plain(await told(listen(`allow: [${C}]`), ...calls)), [])
+    assert.deepEqual(plain(await told(listen(`deny: [${C}]`), ...calls)), ['listen C'])
+  })
+
+  test('a bind of an io_uring that came to nothing is reported: its address is not known', async (context) => {
+    const made = [stream(), bind('$0', A), stream(), ['ring', 56, '$2', `in:127.0.0.1:${A}`, 0, ADDRESS_BYTES]]
+    const { results } = await acts.run(sensor, sensor.makeContainer(), made.flat())
+    if (results[3] !== EADDRINUSE) return context.skip('no io_uring here that binds')
+    assert.deepEqual(await told(when(`evt.type = bind and fd.lport = ${B}`), ...made), ['bind'])
   })
 
   test('descriptors that are no sockets, where a rule asks for sockets', async () => {
