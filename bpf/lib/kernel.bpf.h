@@ -336,6 +336,7 @@ struct task_struct {
 	const struct cred *cred;
 	struct css_set *cgroups;
 	void *worker_private;
+	void *io_uring; /* only with CONFIG_IO_URING; NULL: it never had one */
 	char comm[16];
 };
 
@@ -365,7 +366,7 @@ struct pt_regs {
 };
 #else
 struct pt_regs {
-	unsigned long bp, bx, r10, r9, r8, cx, dx, si, di, orig_ax;
+	unsigned long bp, bx, r10, r9, r8, ax, cx, dx, si, di, orig_ax;
 };
 #endif
 

@@ -12,7 +12,6 @@
 #include "kernel_ring.bpf.h"
 #include "open.bpf.h"
 
-#define PF_IO_WORKER 0x10  /* include/linux/sched.h: a thread of io_uring, of the process that it works for */
 #define IOSQE_FIXED_FILE 1 /* include/uapi/linux/io_uring.h */
 #define IOSQE_CQE_SKIP_SUCCESS 64
 

@@ -12,6 +12,9 @@
 #define TIF_32BIT 22		    /* arch/arm64/include/asm/thread_info.h */
 #define X32_SYSCALL_BIT 0x40000000U /* arch/x86/include/uapi/asm/unistd.h */
 #define SYSCALL_NONE (~0U)
+#define NR_IO_URING_ENTER 426 /* of every ABI */
+#define PF_IO_WORKER 0x10     /* include/linux/sched.h: a thread of io_uring, of the process that it works for */
+#define ENOSYS 38
 
 /* 1 is the 32-bit ABI of the machine; x86-64 and arm64 have one each. */
 enum syscall_abi { SYSCALL_NATIVE = 0, SYSCALL_IA32 = 1, SYSCALL_AARCH32 = 1, SYSCALL_X32 = 2 };
@@ -40,6 +43,26 @@ static __always_inline __u32 syscall__nr(const struct pt_regs *regs)
 #else
 	return regs->orig_ax;
 #endif
+}
+
+/* Is there no call that is carried out right now? On x86 its result is ENOSYS until there is one. On arm64 the first argument stands
+ * where the result will: a call that returned just that counts as one that is carried out. */
+static __always_inline bool syscall__is_over(const struct pt_regs *regs)
+{
+#if defined(__TARGET_ARCH_arm64)
+	return regs->syscallno < 0 || regs->regs[0] != regs->orig_x0;
+#else
+	return (long)regs->ax != -ENOSYS;
+#endif
+}
+
+/* Is it an io_uring of the process for which the task does now what a hook within the kernel sees? By a worker, in the call that submits and
+ * waits, or, of what follows in a chain, on the way out of any call. `nr`: without the x32 marker. */
+static __always_inline bool syscall__is_of_ring(const struct task_struct *task, const struct pt_regs *regs, __u32 nr)
+{
+	if ((task->flags & PF_IO_WORKER) || nr == NR_IO_URING_ENTER)
+		return true;
+	return bpf_core_field_exists(task->io_uring) && BPF_CORE_READ(task, io_uring) && syscall__is_over(regs);
 }
 
 static __always_inline void syscall__read_args(const struct pt_regs *regs, __u32 abi, __u64 *args)

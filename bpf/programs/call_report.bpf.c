@@ -180,8 +180,10 @@ __noinline int call__report(__u32 slot, __u32 index, __u32 is_aggregated)
 	if (is_aggregated && !call__is_due(slot))
 		return 0;
 	length = call__write_paths(slot, index);
-	if (length < 0)
+	if (length < 0) {
+		emit__count_drop(HG_DROP_HELPER, HG_KIND_CALL);
 		return 0;
+	}
 	/* of an open that worked, the filter has walked the path */
 	if (rules && file_act__is_one(call->act) && (call->act != HG_ACT_OPEN || !scratch->file) &&
 	    !file_act__is_written_wanted(slot, profile))

@@ -40,14 +40,19 @@ static __always_inline bool listen__refuse(struct ev_call *event, const struct m
 static __always_inline void listen__report(struct ev_call *event, struct task_struct *task, __u32 act)
 {
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
-	__u32 nr = syscall__nr(regs);
+	__u32 nr = syscall__nr(regs), abi = syscall__abi(task, &nr);
 
-	event->abi = syscall__abi(task, &nr);
-	event->nr = nr;
 	event->act = act;
 	event->fd = -1;
 	event->fd_kind = HG_FD_SOCKET;
 	event->flags = HG_CALL_DECISION;
+	if (syscall__is_of_ring(task, regs, nr)) {
+		event->flags |= HG_CALL_IO_URING;
+		event->nr = act == HG_ACT_BIND ? HG_RING_BIND : HG_RING_LISTEN;
+	} else {
+		event->abi = abi;
+		event->nr = nr;
+	}
 	call__number(&event->header, task);
 	event->header.size_bytes = sizeof(*event);
 	emit__output(&event->header, sizeof(*event), true);

@@ -17,7 +17,6 @@
  */
 #define FMODE_NOACCOUNT 0x20000000 /* include/linux/fs.h: a file behind another one */
 #define FMODE_EXEC_FLAG 0x20	   /* __FMODE_EXEC in f_flags: an exec's, which exec rules judge */
-#define NR_IO_URING_ENTER 426	   /* also of 32-bit programs; x32's has its bit, and is told as a call */
 #define MAX_ERRNO 4095
 
 /* A macro before v6.15 (DCACHE_PAR_LOOKUP, include/linux/dcache.h); the value is relocated. */
@@ -128,16 +127,16 @@ static __always_inline void file__fill(struct ev_call *call, const struct file_q
 {
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
 	struct inode *inode = (struct inode *)question->inode;
-	__u32 nr = syscall__nr(regs);
+	__u32 nr = syscall__nr(regs), abi = syscall__abi(task, &nr);
 
 	call->act = question->act;
 	call->fd = -1;
 	call->flags |= HG_CALL_DECISION;
-	if ((task->flags & PF_IO_WORKER) || nr == NR_IO_URING_ENTER) {
+	if (syscall__is_of_ring(task, regs, nr)) {
 		call->flags |= HG_CALL_IO_URING;
 		call->nr = file__ring_opcode(question->act);
 	} else {
-		call->abi = syscall__abi(task, &nr);
+		call->abi = abi;
 		call->nr = nr;
 		syscall__read_args(regs, call->abi, call->args);
 	}

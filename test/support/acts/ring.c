@@ -19,14 +19,21 @@
 #define ENTRIES 8
 #define NO_OP_DATA 2
 #define WITHOUT_COMPLETION 99999
+#define X32_MARKER 0x40000000L
 #define WORKER_US 50000 /* longer than a worker takes to open a file */
 
 enum way {
 	WAY_PLAIN = 0,
-	WAY_FULL = 1,	/* no room is left for its completion */
-	WAY_TWIN = 2,	/* of a socket of its own; a no-op with the same user_data ends first, then four bytes arrive; no room for either */
-	WAY_BEHIND = 3, /* in a chain behind a request that fails and asks for no completion: it is never done. No-ops come after it */
-	WAY_HEIR = 4,	/* the same, but the no-ops are a child's that joins the cgroup whose cgroup.procs the offset names */
+	WAY_FULL = 1, /* no room is left for its completion */
+	WAY_TWIN =
+		2, /* of a socket of its own; a no-op with the same user_data ends first, then four bytes arrive; no room for either */
+	WAY_BEHIND =
+		3, /* in a chain behind a request that fails and asks for no completion: it is never done. No-ops come after it */
+	WAY_HEIR =
+		4, /* as WAY_BEHIND, but the no-ops are a child's that joins the cgroup whose cgroup.procs the offset names */
+	WAY_CHAIN =
+		5,   /* behind one that waits for four bytes: it is done on the way out of the write that brings them */
+	WAY_X32 = 6, /* the ring is entered by a call with the x32 marker */
 };
 
 struct ring {
@@ -116,6 +123,25 @@ static long twin(struct ring *ring, struct io_uring_sqe *entry)
 	return WITHOUT_COMPLETION;
 }
 
+static long chained(struct ring *ring, const struct io_uring_sqe *entry)
+{
+	struct io_uring_sqe waits = {.opcode = IORING_OP_RECV, .flags = IOSQE_IO_LINK, .user_data = NO_OP_DATA};
+	char four[4];
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
+		return -errno;
+	waits.fd = pair[0];
+	waits.addr = (unsigned long)four;
+	waits.len = sizeof(four);
+	queue(ring, &waits);
+	queue(ring, entry);
+	if (submit(ring, 2) || write(pair[1], "four", 4) != 4)
+		return -errno;
+	usleep(WORKER_US);
+	return result_of(ring, entry->user_data, WITHOUT_COMPLETION);
+}
+
 static long behind(struct ring *ring, struct io_uring_sqe *entry, const char *procs)
 {
 	struct io_uring_sqe no_op = {.opcode = IORING_OP_NOP, .user_data = NO_OP_DATA}, fails = {0};
@@ -151,7 +177,8 @@ static long behind(struct ring *ring, struct io_uring_sqe *entry, const char *pr
 /* a: opcode, fd, address, length, offset, flags, flags of the entry, index of a fixed file, enum way. */
 long ring_call(const long *a)
 {
-	struct io_uring_sqe entry = {.opcode = a[0], .fd = a[1], .addr = a[2], .len = a[3], .off = a[4], .user_data = 1};
+	struct io_uring_sqe entry = {
+		.opcode = a[0], .fd = a[1], .addr = a[2], .len = a[3], .off = a[4], .user_data = 1};
 	int is_silent = a[6] & IOSQE_CQE_SKIP_SUCCESS;
 	enum way way = a[8];
 	struct ring ring;
@@ -173,6 +200,8 @@ long ring_call(const long *a)
 		return -errno;
 	if (way == WAY_TWIN) {
 		result = twin(&ring, &entry);
+	} else if (way == WAY_CHAIN) {
+		result = chained(&ring, &entry);
 	} else if (way == WAY_BEHIND) {
 		result = behind(&ring, &entry, NULL);
 	} else if (way == WAY_HEIR) {
@@ -190,7 +219,8 @@ long ring_call(const long *a)
 
 			queue(&ring, &no_op);
 		}
-		if (syscall(SYS_io_uring_enter, ring.fd, 1 + !!is_silent, 1, IORING_ENTER_GETEVENTS, NULL, 0) < 0)
+		if (syscall(SYS_io_uring_enter | (way == WAY_X32 ? X32_MARKER : 0), ring.fd, 1 + !!is_silent, 1,
+			    IORING_ENTER_GETEVENTS, NULL, 0) < 0)
 			return -errno;
 		result = result_of(&ring, 1, WITHOUT_COMPLETION);
 	}

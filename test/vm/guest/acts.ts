@@ -42,6 +42,7 @@ import { CALL_ROWS, callScript, RING_DENIED } from './call-acts.js'
 import { checkLostOpens } from './lost-opens.js'
 import { OPEN_WORDS, type OpenSeen, openExpected, openSeen } from './open-fields.js'
 import { checkRefusedCalls } from './refused-calls.js'
+import { checkRefusedRings } from './refused-rings.js'
 
 /** The guest's own root is the root of its mount namespace; elsewhere the acts run in a folder. */
 const ROOT = process.env.GUEST_ROOT ?? ''
@@ -342,6 +343,7 @@ async function main(): Promise<void> {
       run.stderr,
     )
   }
+  await checkRefusedRings({ cgroup, root: ROOT, isRefused: refusesExec, seen, check })
   await checkRefusedCalls({
     ...{ sensor, kernelPolicy, seen, check, root: ROOT, isRefused: refusesExec },
     cgroup: `${cgroup}-calls`,
