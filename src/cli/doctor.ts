@@ -1,7 +1,7 @@
 /** hullguard doctor: what this host lets the agent see and stop, and what is missing. */
 import { sensorHierarchy } from '../agent/host/sensor-hierarchy.js'
 import { findHierarchy } from '../container/cgroup-fs.js'
-import { type EventReport, type HostReport, reportHost } from '../sensor/capability.js'
+import { type EventReport, eventJson, type HostReport, reportHost } from '../sensor/capability.js'
 import { type CostClass, RUNGS } from '../sensor/rungs.js'
 import type { CommandSpec } from './command.js'
 import { alignColumns } from './table.js'
@@ -56,7 +56,7 @@ function toJson(report: HostReport, cgroup: string): object {
     capabilities: { missing: report.missingCapabilities },
     fault: report.fault,
     advice: report.advice,
-    events: report.events,
+    events: report.events.map(eventJson),
     blind_spots: report.blindSpots,
   }
 }
@@ -77,27 +77,89 @@ function toText(report: HostReport, cgroup: string): string {
     return `${alignColumns(facts)}\n${what.map((text) => wrap(text, '', width)).join('')}`
   }
   const spots = report.blindSpots.map((spot) => wrap(spot, '  ', width)).join('')
-  return `${alignColumns(facts)}\n${toTable(report.events, width)}\nblind spots:\n${spots}`
+  const notes = notesOf(report.events)
+  return [
+    alignColumns(facts),
+    `${toTable(report.events, notes)}\n${toFootnotes(notes, width)}`,
+    `blind spots:\n${spots}`,
+    // at the end, where a screen without room for all of it stands still
+    `in short:\n${inShort(report.events)
+      .map((line) => wrap(line, '  ', width))
+      .join('')}`,
+  ].join('\n')
 }
 
-/** A row per hook, the decision's before the result's; what is said of several events stands once, below. */
-function toTable(events: readonly EventReport[], width: number): string {
-  const notes: string[] = []
-  const numberOf = (note: string): string => {
-    if (note === '') return ''
-    if (!notes.includes(note)) notes.push(note)
-    return String(notes.indexOf(note) + 1)
+/** What is said of several events stands once, with the hooks that are missing for one reason; each event has the numbers. */
+interface Notes {
+  texts: readonly string[]
+  numbersOf(event: EventReport): string
+}
+
+function notesOf(events: readonly EventReport[]): Notes {
+  const notes = [...new Set(events.flatMap((event) => event.notes))]
+  const missing = events.flatMap((event) => event.missing)
+  const reasons = [...new Set(missing.map(({ reason }) => reason))]
+  const refused = reasons.map((reason) => {
+    const hooks = missing.flatMap((one) => (one.reason === reason ? one.hooks : []))
+    return `not to be had here (${reason}): ${[...new Set(hooks)].join(', ')}`
+  })
+  return {
+    texts: [...notes, ...refused],
+    numbersOf: (event) =>
+      [
+        ...event.notes.map((note) => notes.indexOf(note)),
+        ...event.missing.map(({ reason }) => notes.length + reasons.indexOf(reason)),
+      ]
+        .map((index) => index + 1)
+        .join(','),
   }
+}
+
+/** A row per hook, the decision's before the result's. An event without one has no row: it is named in short. */
+function toTable(events: readonly EventReport[], notes: Notes): string {
   const rows = events.flatMap((event) => {
-    const [first = 'NONE', ...rest] = event.rung.split(' + ').filter(Boolean)
+    const [first, ...rest] = event.rung.split(' + ').filter(Boolean)
+    if (first === undefined) return []
     const family = first.slice(0, first.indexOf('/') + 1)
     // those of the first one's family without it
     const others = rest.map((hook) => (hook.startsWith(family) ? `  ${hook.slice(family.length)}` : hook))
-    const numbers = event.note.split('; ').map(numberOf).join(',')
-    return [[event.event, first, can(event), COSTS[event.cost], numbers], ...others.map((hook) => ['', hook])]
+    const said = [event.event, first, canWord(event), COSTS[event.cost], notes.numbersOf(event)]
+    return [said, ...others.map((hook) => ['', hook])]
   })
-  const footnotes = notes.map((note, index) => wrap(`${index + 1} ${note}`, '  ', width)).join('')
-  return `${alignColumns([['EVENT', 'HOOK', 'CAN', 'COST', 'SEE'], ...rows])}\n${wrap(LEGEND, '  ', width)}${footnotes}`
+  return alignColumns([['EVENT', 'HOOK', 'CAN', 'COST', 'SEE'], ...rows])
+}
+
+function toFootnotes({ texts }: Notes, width: number): string {
+  const numbered = texts.map((text, index) => `${index + 1} ${text}`)
+  return [LEGEND, ...numbered].map((text) => wrap(text, '  ', width)).join('')
+}
+
+/** What is done to whom: by what canWord() says of the event. */
+const CAN_SHORT: Readonly<Record<string, string>> = {
+  'deny, kill': 'can refuse, or end the process',
+  deny: 'can refuse',
+  kill: 'can end the process',
+  observe: 'can see, not stop',
+}
+
+function inShort(events: readonly EventReport[]): string[] {
+  const hasHook = ({ rung }: EventReport) => rung !== ''
+  const can = Object.entries(CAN_SHORT).map(([word, title]) => ({
+    title,
+    these: events.filter((event) => hasHook(event) && canWord(event) === word),
+  }))
+  const cannot = events.filter((event) => !hasHook(event))
+  const reasons = [...new Set(cannot.flatMap(({ missing }) => missing.map(({ reason }) => reason)))].join('; ')
+  return [
+    ...can,
+    { title: `cannot refuse here (${reasons})`, these: cannot.filter(({ event }) => isExtra(event)) },
+    { title: `cannot see here (${reasons})`, these: cannot.filter(({ event }) => !isExtra(event)) },
+  ].flatMap(({ title, these }) => (these.length === 0 ? [] : [`${title}: ${these.map(shortName).join('; ')}`]))
+}
+
+/** Where it stands says already that it is about refusing. */
+function shortName({ event }: EventReport): string {
+  return event.replace(' (refuse)', '').replace('(refuse ', '(')
 }
 
 /** Lines of at most this width, broken at blanks. */
@@ -113,7 +175,7 @@ function wrap(text: string, indent: string, width: number): string {
   return [...lines, line].map((one) => `${indent}${one}\n`).join('')
 }
 
-function can({ deny, kill }: EventReport): string {
+function canWord({ deny, kill }: EventReport): string {
   if (deny) return kill ? 'deny, kill' : 'deny'
   return kill ? 'kill' : 'observe'
 }

@@ -18,8 +18,21 @@ export interface EventReport {
   deny: boolean
   kill: boolean
   cost: CostClass
-  /** What the rung in use cannot do, and why no better one is there. */
-  note: string
+  /** What the hooks in use cannot do, and when they are attached. */
+  notes: readonly string[]
+  /** Why no better ones are there: hooks that the kernel refuses, by its reason. */
+  missing: readonly MissingHooks[]
+}
+
+export interface MissingHooks {
+  hooks: readonly string[]
+  reason: string
+}
+
+/** As `doctor --json` has it: all that is to be said in one text. */
+export function eventJson({ notes, missing, ...event }: EventReport): object {
+  const refused = missing.map(({ hooks, reason }) => `${hooks.join(', ')}: not to be had here: ${reason}`)
+  return { ...event, note: [...notes, ...refused].join('; ') }
 }
 
 export interface HostReport {
@@ -122,14 +135,14 @@ function tryEvent(sensor: Sensor, event: string): EventReport {
     } else if (!rows.some(({ program }) => program === rung.alternative && !sensor.missing.has(program)))
       hooksByReason.set(reason, [...(hooksByReason.get(reason) ?? []), rung.hook])
   }
-  for (const [reason, hooks] of hooksByReason) notes.push(`${hooks.join(', ')}: not to be had here: ${reason}`)
   return {
     event,
     rung: inUse.map(({ hook }) => hook).join(' + '),
     deny: inUse.some(({ deny }) => deny),
     kill: inUse.some(({ kill }) => kill),
     cost: inUse.map(({ cost }) => cost).reduce(dearer, 'none when unwatched'),
-    note: notes.join('; '),
+    notes,
+    missing: [...hooksByReason].map(([reason, hooks]) => ({ hooks, reason })),
   }
 }
 

@@ -1,9 +1,10 @@
 /** `hullguard doctor` on this host: what it prints agrees with what it says as JSON, and fits a terminal. */
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { join } from 'node:path'
+import { before, describe, test } from 'node:test'
 import { RUNGS } from '../../src/sensor/rungs.js'
 import { HULLGUARD, hullguard, scratchDir } from '../support/hullguard.js'
-import { requires, run } from '../support/process.js'
+import { requires, run, runOk, waitFor } from '../support/process.js'
 
 interface Report {
   kernel: string
@@ -17,13 +18,24 @@ interface Report {
 const TERMINAL_CHARS = 100
 /** The table fits the smallest terminal. */
 const TABLE_CHARS = 80
+const skipTerminal = requires({ commands: ['tmux'] })
 const skip = requires({ root: true, commands: ['setpriv', 'unshare'], files: ['/sys/kernel/btf/vmlinux'] })
 
+/** Lines as they were before they were broken: what goes on stands deeper. */
+const unwrapped = (text: string) => text.replace(/\n {4}(?=\S)/g, ' ')
+
 describe('doctor', { skip }, () => {
-  test('one row per event, with the hooks in use and what they can; every hook that is not there has its reason', async () => {
-    const { code, stdout } = await hullguard(['doctor', '--json'])
-    const report = JSON.parse(stdout) as Report
-    assert.equal(code, 0)
+  let report: Report
+  let screen = ''
+
+  before(async () => {
+    const [json, text] = [await hullguard(['doctor', '--json']), await hullguard(['doctor'])]
+    assert.deepEqual([json.code, text.code], [0, 0], json.stderr)
+    report = JSON.parse(json.stdout)
+    screen = text.stdout
+  })
+
+  test('one row per event, with the hooks in use and what they can; every hook that is not there has its reason', () => {
     assert.equal(report.fault, '')
     assert.deepEqual(report.capabilities.missing, [])
     assert.deepEqual(
@@ -45,21 +57,68 @@ describe('doctor', { skip }, () => {
     assert.ok(report.blind_spots.some((spot) => spot.startsWith('io_uring')))
   })
 
-  test('the screen says the same within 100 columns', async () => {
-    const [screen, json] = [await hullguard(['doctor']), await hullguard(['doctor', '--json'])]
-    const report = JSON.parse(json.stdout) as Report
-    const lines = screen.stdout.split('\n')
+  test('the screen says the same within 100 columns', () => {
+    const lines = screen.split('\n')
     assert.deepEqual(
       lines.filter((line) => line.length > TERMINAL_CHARS),
       [],
     )
+    const table = lines.slice(
+      0,
+      lines.findIndex((line) => line.startsWith('  COST: ')),
+    )
     for (const { event, rung, deny, kill } of report.events) {
-      const row = lines.find((line) => line.startsWith(`${event}  `))
+      const row = table.find((line) => line.startsWith(`${event}  `))
       const [first = ''] = rung.split(' + ')
-      assert.ok(row?.includes(first), `${event}: ${row}`)
-      assert.ok((row?.length ?? 0) <= TABLE_CHARS, row)
-      assert.equal(row?.includes('deny'), deny, row)
-      assert.equal(row?.includes('kill'), kill, row)
+      assert.equal(row === undefined, first === '', event)
+      if (row === undefined) continue
+      assert.ok(row.includes(first), `${event}: ${row}`)
+      assert.ok(row.length <= TABLE_CHARS, row)
+      assert.equal(row.includes('deny'), deny, row)
+      assert.equal(row.includes('kill'), kill, row)
+    }
+  })
+
+  test('hooks that are missing for one reason are listed once', () => {
+    const text = unwrapped(screen)
+    const listed = [...text.matchAll(/^ {2}\d+ not to be had here \((.*?)\): (.*)$/gm)]
+    const said = report.events.flatMap(({ note }) => [
+      ...note.matchAll(/(?:^|; )([\w/, ]+): not to be had here: ([^;]*)/g),
+    ])
+    const hooksOf = new Map<string, Set<string>>()
+    for (const [, hooks = '', reason = ''] of said)
+      hooksOf.set(reason, new Set([...(hooksOf.get(reason) ?? []), ...hooks.split(', ')]))
+    assert.deepEqual(
+      listed.map(([, reason, hooks]) => [reason, hooks?.split(', ')]),
+      [...hooksOf].map(([reason, hooks]) => [reason, [...hooks]]),
+    )
+  })
+
+  test('the last screen of a small terminal says what this host can see and stop', { skip: skipTerminal }, async () => {
+    const [columns, rows] = [80, 24]
+    const socket = join(scratchDir(), 'tmux')
+    const tmux = (...args: string[]) => runOk('tmux', ['-S', socket, ...args])
+    const command = `'${process.execPath}' '${HULLGUARD}' doctor; echo ended; sleep 60`
+    await tmux('new-session', '-d', '-x', String(columns), '-y', String(rows), command)
+    try {
+      const shown = await waitFor(
+        'doctor in a terminal',
+        async () => {
+          const text = await tmux('capture-pane', '-p')
+          return text.includes('ended') && text
+        },
+        60_000,
+      )
+      const short = unwrapped(shown.slice(shown.indexOf('in short:')))
+      for (const { event, deny, rung } of report.events) {
+        const name = event.replace(' (refuse)', '').replace('(refuse ', '(')
+        const line = short
+          .split('\n')
+          .find((one) => one.split(/: |; /).includes(name) && one.includes('refuse') === (deny || rung === ''))
+        assert.ok(line, `${event}: ${short}`)
+      }
+    } finally {
+      await tmux('kill-server')
     }
   })
 

@@ -18,7 +18,7 @@ import { KernelPolicy } from '../../../src/respond/kernel-policy.js'
 import { isNativeError } from '../../../src/sensor/addon.js'
 import { callRanges, type EventHandler } from '../../../src/sensor/batch.js'
 import { ALL_ACTS, areOpensByFunction } from '../../../src/sensor/call-recipes.js'
-import { reportHost } from '../../../src/sensor/capability.js'
+import { eventJson, reportHost } from '../../../src/sensor/capability.js'
 import {
   Access,
   Act,
@@ -183,7 +183,8 @@ async function main(): Promise<void> {
   const hierarchy = findHierarchy()
   console.log(JSON.stringify({ kernel: release(), hierarchy: hierarchy.kind }))
   const hasNetworkHooks = hierarchy.kind !== 'v1'
-  console.log(JSON.stringify({ doctor: reportHost(sensorHierarchy(hierarchy)) }))
+  const report = reportHost(sensorHierarchy(hierarchy))
+  console.log(JSON.stringify({ doctor: { ...report, events: report.events.map(eventJson) } }))
   if (process.env.GUEST_EXPECTS === 'refusal') return checkRefusal(hierarchy)
   const sensor = Sensor.open({
     ...sensorHierarchy(hierarchy),
