@@ -4,26 +4,43 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command, CommanderError } from 'commander'
-import { agentCommand } from './cli/agent.js'
-import { agentsCommand } from './cli/agents.js'
-import { collectorCommand } from './cli/collector.js'
-import { addCommand } from './cli/command.js'
-import { containersCommand } from './cli/containers.js'
-import { demoCommand } from './cli/demo.js'
-import { doctorCommand } from './cli/doctor.js'
-import { eventsCommand } from './cli/events.js'
-import { fieldsCommand } from './cli/fields.js'
-import { metricsCommand } from './cli/metrics.js'
-import { modeCommand } from './cli/mode.js'
-import { addPolicyCommands } from './cli/policy.js'
-import { recordCommand } from './cli/record.js'
-import { replayCommand } from './cli/replay.js'
-import { runCommand } from './cli/run.js'
+import { addCommand, type CommandSpec, type Finish } from './cli/command.js'
 import { HullguardError, messageOf } from './telemetry/errors.js'
 import { findPackageRoot } from './telemetry/package-root.js'
 
 const EXIT_USAGE = 2
 const EXIT_INTERNAL = 4
+
+type AddTo = (program: Command, finish: Finish) => Promise<void>
+const one =
+  (load: () => Promise<CommandSpec>): AddTo =>
+  async (program, finish) =>
+    addCommand(program, await load(), finish)
+
+/** In the order of the help. Only what is asked for is loaded: the agent is most of the program, and most commands only ask it. */
+const COMMANDS: Readonly<Record<string, AddTo>> = {
+  run: one(async () => (await import('./cli/run.js')).runCommand),
+  agent: one(async () => (await import('./cli/agent.js')).agentCommand),
+  collector: one(async () => (await import('./cli/collector.js')).collectorCommand),
+  events: one(async () => (await import('./cli/events.js')).eventsCommand),
+  containers: one(async () => (await import('./cli/containers.js')).containersCommand),
+  agents: one(async () => (await import('./cli/agents.js')).agentsCommand),
+  mode: one(async () => (await import('./cli/mode.js')).modeCommand),
+  fields: one(async () => (await import('./cli/fields.js')).fieldsCommand),
+  metrics: one(async () => (await import('./cli/metrics.js')).metricsCommand),
+  record: one(async () => (await import('./cli/record.js')).recordCommand),
+  replay: one(async () => (await import('./cli/replay.js')).replayCommand),
+  doctor: one(async () => (await import('./cli/doctor.js')).doctorCommand),
+  demo: one(async () => (await import('./cli/demo.js')).demoCommand),
+  policy: async (program, finish) => (await import('./cli/policy.js')).addPolicyCommands(program, finish),
+}
+
+/** The command that is asked for; all of them where help is asked for, or what there is not. */
+function commandsFor(word: string | undefined): readonly AddTo[] {
+  if (word === '--version' || word === '-V') return []
+  const asked = word !== undefined && Object.hasOwn(COMMANDS, word) ? COMMANDS[word] : undefined
+  return asked === undefined ? Object.values(COMMANDS) : [asked]
+}
 
 const FIRST_STEPS = `
 To begin, as root:
@@ -65,23 +82,7 @@ async function main(): Promise<number> {
     .showHelpAfterError('(`hullguard COMMAND --help` lists what it takes)')
     .enablePositionalOptions()
     .addHelpText('after', FIRST_STEPS)
-  for (const spec of [
-    runCommand,
-    agentCommand,
-    collectorCommand,
-    eventsCommand,
-    containersCommand,
-    agentsCommand,
-    modeCommand,
-    fieldsCommand,
-    metricsCommand,
-    recordCommand,
-    replayCommand,
-    doctorCommand,
-    demoCommand,
-  ])
-    addCommand(program, spec, finish)
-  addPolicyCommands(program, finish)
+  for (const add of commandsFor(process.argv[2])) await add(program, finish)
   for (const command of program.commands) command.exitOverride()
   await program.parseAsync()
   return exitCode
