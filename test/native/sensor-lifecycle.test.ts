@@ -8,7 +8,7 @@ import { Worker } from 'node:worker_threads'
 import { cgroupId, cgroupMounts, makeCgroup, removeCgroup, testCgroupPath } from '../support/cgroup.js'
 import { makeTempDir, removeDir, requires, run, waitFor } from '../support/process.js'
 import { Act, compileAct } from '../support/sensor-acts.js'
-import { loadSensor, startSensor, watchForks } from '../support/sensor-native.js'
+import { closedAfter, loadSensor, startSensor, watchForks } from '../support/sensor-native.js'
 
 const skip =
   requires({ root: true, commands: ['gcc'], files: ['/sys/kernel/btf/vmlinux'] }) ||
@@ -66,12 +66,15 @@ describe('a running sensor that goes away', { skip }, () => {
   })
 
   for (const mode of ['stay', 'slow'])
-    test(`a worker is terminated while its sensor runs (${mode}), again and again, beside a sensor that goes on`, async () => {
+    test(`a worker is terminated while its sensor runs (${mode}), again and again, beside a sensor that goes on`, async (context) => {
       let slabsCount = 0
-      const { sensor } = startSensor(4, (slab) => {
-        slabsCount += 1
-        assert.equal(sensor.release(slab), true)
-      })
+      const { sensor } = closedAfter(
+        context,
+        startSensor(4, (slab) => {
+          slabsCount += 1
+          assert.equal(sensor.release(slab), true)
+        }),
+      )
       watchForks(sensor, cgroupId(path))
       await underLoad(async () => {
         for (let round = 0; round < 4; round++) {
@@ -85,15 +88,17 @@ describe('a running sensor that goes away', { skip }, () => {
         const seen = slabsCount
         await waitFor('events after the workers', () => slabsCount > seen + 2)
       })
-      sensor.close()
     })
 
-  test('closing within the callback, with slabs still to come, hands over no more', async () => {
+  test('closing within the callback, with slabs still to come, hands over no more', async (context) => {
     let callsCount = 0
-    const { sensor } = startSensor(4, () => {
-      callsCount += 1
-      sensor.close()
-    })
+    const { sensor } = closedAfter(
+      context,
+      startSensor(4, () => {
+        callsCount += 1
+        sensor.close()
+      }),
+    )
     watchForks(sensor, cgroupId(path))
     await underLoad(() => waitFor('the first slab', () => callsCount > 0))
     for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))

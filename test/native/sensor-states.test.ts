@@ -6,7 +6,15 @@ import { MAP_CGROUP_BYTES } from '../../src/sensor/generated/abi.js'
 import { objectPath } from '../../src/sensor/load.js'
 import { cgroupMounts } from '../support/cgroup.js'
 import { requires } from '../support/process.js'
-import { loadSensor, nativeOptions, newSensor, openSensor, SLAB_BYTES, startSensor } from '../support/sensor-native.js'
+import {
+  closedAfter,
+  loadSensor,
+  nativeOptions,
+  newSensor,
+  openSensor,
+  SLAB_BYTES,
+  startSensor,
+} from '../support/sensor-native.js'
 
 const needsBpf = requires({ root: true, files: ['/sys/kernel/btf/vmlinux'] })
 const EINVAL = 22
@@ -118,8 +126,9 @@ describe('methods and states', () => {
     assert.equal(stateOf(sensor), 'closed')
   })
 
-  test('a refused start leaves a sensor that can still start', { skip: needsBpf }, () => {
+  test('a refused start leaves a sensor that can still start', { skip: needsBpf }, (context) => {
     const sensor = loadSensor()
+    context.after(() => sensor.close())
     assert.throws(
       () => sensor.start('cgroups', 'critical', new ArrayBuffer(SLAB_BYTES), SLAB_BYTES, 1, () => {}),
       isNativeError,
@@ -127,7 +136,6 @@ describe('methods and states', () => {
     assert.equal(stateOf(sensor), 'loaded')
     sensor.start('events', 'critical', new ArrayBuffer(SLAB_BYTES), SLAB_BYTES, 1, () => {})
     assert.equal(stateOf(sensor), 'running')
-    sensor.close()
   })
 
   test('a refused open leaves a sensor that can be opened', () => {
@@ -297,13 +305,15 @@ describe('wrong arguments', () => {
     sensor.close()
   })
 
-  test('a slab that is not handed out cannot be released', { skip: needsBpf }, () => {
-    const { sensor } = startSensor(2, () => {})
+  test('a slab that is not handed out cannot be released', { skip: needsBpf }, (context) => {
+    const { sensor } = closedAfter(
+      context,
+      startSensor(2, () => {}),
+    )
     for (const slab of [0, 1, 2, -1, 2 ** 32, 1e300, Number.NaN])
       assert.equal(sensor.release(slab), false, String(slab))
     for (const wrong of WRONG_TEXTS.filter((value) => typeof value !== 'number'))
       assert.throws(() => callWith(sensor, 'release', wrong), TypeError)
-    sensor.close()
   })
 
   test('a hook that cannot be attached says which and why', { skip: needsBpf }, () => {

@@ -2,6 +2,7 @@
  * The addon's Sensor by itself, as the native tests use it: opened on the built object, and watching one cgroup that the test
  * made. Sizes are small, so that limits are reached soon.
  */
+import type { TestContext } from 'node:test'
 import { loadAddon, type NativeSensor, type NativeSensorOptions } from '../../src/sensor/addon.js'
 import { CgroupState, encodeMapCgroup, encodeMapContainer, Kind, Want } from '../../src/sensor/generated/abi.js'
 import { objectPath, readPossibleCpuCount } from '../../src/sensor/load.js'
@@ -53,6 +54,12 @@ export function startSensor(
   const pool = new ArrayBuffer(slabsCount * SLAB_BYTES)
   sensor.start('events', 'critical', pool, SLAB_BYTES, batchDelayMs, onSlab)
   return { sensor, pool }
+}
+
+/** The sensor is closed when the test is over, also when it failed: one that runs keeps the process. */
+export function closedAfter(context: TestContext, running: Running): Running {
+  context.after(() => running.sensor.close())
+  return running
 }
 
 /** Watches the forks and exits of a cgroup on the unified hierarchy. */
