@@ -7,7 +7,7 @@ import type { CallKind } from '../../src/record/call-model.js'
 import { loadAddon } from '../../src/sensor/addon.js'
 import { actBit } from '../../src/sensor/call-recipes.js'
 import { Access, Act, CallFlag, FdKind } from '../../src/sensor/generated/abi.js'
-import { sys } from '../support/call-acts.js'
+import { sys, whyNoRings } from '../support/call-acts.js'
 import {
   AT_FDCWD,
   CallStage,
@@ -21,7 +21,6 @@ import {
   s,
   skipCalls,
 } from '../support/call-stage.js'
-import { run } from '../support/process.js'
 import { actWord } from '../support/sensor-acts.js'
 
 /** enum io_uring_op of include/uapi/linux/io_uring.h. */
@@ -46,19 +45,17 @@ const ANY = `${'\0'.repeat(10)}\xff\xff\0\0\0\0`
 
 describe('acts of an io_uring', { skip: skipCalls }, () => {
   let stage: CallStage
-  let hasRings = false
+  let whyNot = ''
   before(async () => {
     stage = await CallStage.open()
-    hasRings =
-      stage.sensor.sensor.whyRingsAreUnseen === '' &&
-      (await run(stage.at('calls'), ['ring', '0'])).stdout.trim() === '0 0'
+    whyNot = await whyNoRings(stage.sensor, stage.dir)
   })
   after(() => stage.close())
 
   const ring = (op: keyof typeof OP, ...args: (string | number)[]) => ['ring', OP[op], ...args]
   const ringTest = (title: string, body: () => Promise<void>) =>
     test(title, async (context) => {
-      if (!hasRings) return context.skip('no io_uring here, or none that can be seen')
+      if (whyNot !== '') return context.skip(whyNot)
       return body()
     })
   const at = (name: string) => stage.at(name)

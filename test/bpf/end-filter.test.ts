@@ -1,18 +1,16 @@
 /** Acts on sockets that no rule wants are not reported: by what is done, the kind of socket, and the addresses and ports of its ends. */
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { CALL_KINDS } from '../../src/record/call-model.js'
-import { ALL_ACTS } from '../../src/sensor/call-recipes.js'
-import { CallActs, sys } from '../support/call-acts.js'
-import { makeTempDir, removeDir, requires, run } from '../support/process.js'
-import { installPolicy, TestSensor } from '../support/sensor.js'
+import { sys, whyNoRings } from '../support/call-acts.js'
+import { AT_FDCWD, type Call, CallStage } from '../support/call-stage.js'
+import { requires } from '../support/process.js'
+import { listening, when } from '../support/rule-text.js'
 import { actWord } from '../support/sensor-acts.js'
 
 const skip = requires({ root: true, commands: ['gcc'], files: ['/sys/kernel/btf/vmlinux'] })
 
-const AT_FDCWD = -100
 const [AF_UNIX, AF_INET, AF_INET6] = [1, 2, 10]
 const [SOCK_STREAM, SOCK_DGRAM] = [1, 2]
 const ADDRESS_BYTES = 16
@@ -21,33 +19,20 @@ const [SOL_SOCKET, SO_REUSEADDR] = [1, 2]
 const EADDRINUSE = -98n
 
 describe('acts on sockets that rules want', { skip }, () => {
-  let dir: string
-  let acts: CallActs
-  let sensor: TestSensor
+  let stage: CallStage
 
   before(async () => {
-    dir = makeTempDir()
-    acts = await CallActs.compile(dir)
-    sensor = new TestSensor()
-    sensor.sensor.setActs({ wanted: ALL_ACTS })
+    stage = await CallStage.open()
   })
-  after(async () => {
-    await sensor.close()
-    removeDir(dir)
-  })
+  after(() => stage.close())
 
   /** Each reported act, with the ports of its ends where it has some. */
-  async function told(rules: string, ...calls: (string | number)[][]): Promise<string[]> {
-    const { profile, acts: asked } = installPolicy(sensor, `policy: p\ncontainers: all\nrules:\n${rules}`)
-    const cgroup = sensor.makeContainer({ acts: asked, profile: profile.id })
-    const { events, results } = await acts.run(sensor, cgroup, calls.flat())
-    assert.equal(results.length, calls.length)
+  async function told(rules: string, ...calls: Call[]): Promise<string[]> {
+    const { events } = await stage.doUnder(rules, calls)
     return events.map(({ act, localPort, remotePort }) =>
       [CALL_KINDS[act - 1], ...(localPort ? [localPort] : []), ...(remotePort ? [`to ${remotePort}`] : [])].join(' '),
     )
   }
-  const when = (condition: string) => `  - rule: r\n    condition: ${JSON.stringify(condition)}\n`
-  const listen = (entries: string) => `  - rule: r\n    listen: { ${entries} }\n`
   const [A, B, C] = [47_311, 47_312, 47_313]
   const stream = () => sys('socket', AF_INET, SOCK_STREAM, 0)
   const bind = (fd: string, port: number) => sys('bind', fd, `in:127.0.0.1:${port}`, ADDRESS_BYTES)
@@ -64,9 +49,9 @@ describe('acts on sockets that rules want', { skip }, () => {
   ]
 
   test('listen rules: only what violates them', async () => {
-    assert.deepEqual(await told(listen(`allow: [${A}]`), ...serving), [`listen ${B}`])
-    assert.deepEqual(await told(listen(`deny: ["10.0.0.0/8:1-65535"]`), ...serving), [])
-    assert.deepEqual(await told(listen(`deny: ["*"], allow: ["127.0.0.0/8:${B}"]`), ...serving), [`listen ${A}`])
+    assert.deepEqual(await told(listening(`allow: [${A}]`), ...serving), [`listen ${B}`])
+    assert.deepEqual(await told(listening(`deny: ["10.0.0.0/8:1-65535"]`), ...serving), [])
+    assert.deepEqual(await told(listening(`deny: ["*"], allow: ["127.0.0.0/8:${B}"]`), ...serving), [`listen ${A}`])
   })
 
   test('conditions: the act, the port and the network of the near end, and which kind of socket', async () => {
@@ -109,9 +94,8 @@ describe('acts on sockets that rules want', { skip }, () => {
   })
 
   test('what an io_uring does is filtered alike, as far as the socket tells its ends', async (context) => {
-    const hasRings =
-      sensor.sensor.whyRingsAreUnseen === '' && (await run(join(dir, 'calls'), ['ring', '0'])).stdout.trim() === '0 0'
-    if (!hasRings) return context.skip('no io_uring here, or none that can be seen')
+    const why = await whyNoRings(stage.sensor, stage.dir)
+    if (why !== '') return context.skip(why)
     const [SENDMSG, RECV, ACCEPT, SEND] = [9, 27, 13, 26]
     const [BIND, LISTEN] = [56, 57]
     const calls = [
@@ -144,21 +128,21 @@ describe('acts on sockets that rules want', { skip }, () => {
       ...['bind C', 'listen C', 'accept C to x', 'send x to C', 'recv C to x', unknown],
     ])
     assert.deepEqual(far(await told(when(`${all} and fd.typechar = u`), ...calls)), [unknown, 'recv'])
-    assert.deepEqual(plain(await told(listen(`allow: [${C}]`), ...calls)), [])
-    assert.deepEqual(plain(await told(listen(`deny: [${C}]`), ...calls)), ['listen C'])
+    assert.deepEqual(plain(await told(listening(`allow: [${C}]`), ...calls)), [])
+    assert.deepEqual(plain(await told(listening(`deny: [${C}]`), ...calls)), ['listen C'])
   })
 
   test('a bind of an io_uring that came to nothing is reported: its address is not known', async (context) => {
     const made = [stream(), bind('$0', A), stream(), ['ring', 56, '$2', `in:127.0.0.1:${A}`, 0, ADDRESS_BYTES]]
-    const { results } = await acts.run(sensor, sensor.makeContainer(), made.flat())
+    const { results } = await stage.doIn(stage.sensor.makeContainer(), made)
     if (results[3] !== EADDRINUSE) return context.skip('no io_uring here that binds')
     assert.deepEqual(await told(when(`evt.type = bind and fd.lport = ${B}`), ...made), ['bind'])
   })
 
   test('descriptors that are no sockets, where a rule asks for sockets', async () => {
-    writeFileSync(join(dir, 'file'), '')
+    writeFileSync(stage.at('file'), '')
     const calls = [
-      sys('openat', AT_FDCWD, `s:${actWord(join(dir, 'file'))}`, 0, 0),
+      sys('openat', AT_FDCWD, `s:${actWord(stage.at('file'))}`, 0, 0),
       sys('dup2', '$0', 50),
       stream(),
       bind('$2', A),

@@ -4,21 +4,19 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { CALL_KINDS } from '../../src/record/call-model.js'
-import { ALL_ACTS, actBit } from '../../src/sensor/call-recipes.js'
+import { actBit } from '../../src/sensor/call-recipes.js'
 import { MAP_PROFILE_BYTES } from '../../src/sensor/generated/abi.js'
 import { encodeU32 } from '../../src/sensor/sensor.js'
-import { CallActs, sys } from '../support/call-acts.js'
-import { makeTempDir, removeDir, requires, run } from '../support/process.js'
-import { installPolicy, type TestCgroup, TestSensor } from '../support/sensor.js'
+import { sys, whyNoRings } from '../support/call-acts.js'
+import { AT_FDCWD, type Call, CallStage, O_CREAT, O_RDWR, O_WRONLY } from '../support/call-stage.js'
+import { requires } from '../support/process.js'
+import { fileDenied as file, when } from '../support/rule-text.js'
+import type { TestCgroup, TestSensor } from '../support/sensor.js'
 import { actWord } from '../support/sensor-acts.js'
 
 const skip = requires({ root: true, commands: ['gcc'], files: ['/sys/kernel/btf/vmlinux'] })
 
-const AT_FDCWD = -100
 const O_RDONLY = 0
-const O_WRONLY = 1
-const O_RDWR = 2
-const O_CREAT = 0o100
 const O_PATH = 0o10000000
 const MS_BIND = 0x1000
 const MNT_DETACH = 2
@@ -28,45 +26,38 @@ const SOCK_STREAM = 1
 const LONG = 'd'.repeat(200)
 
 describe('acts on files that rules want', { skip }, () => {
+  let stage: CallStage
   let dir: string
-  let acts: CallActs
   let sensor: TestSensor
 
   before(async () => {
-    dir = makeTempDir()
-    acts = await CallActs.compile(dir)
-    sensor = new TestSensor()
-    sensor.sensor.setActs({ wanted: ALL_ACTS })
+    stage = await CallStage.open()
+    dir = stage.dir
+    sensor = stage.sensor
     for (const sub of ['watched', 'watchedtoo', 'other', `${LONG}/${LONG}`])
       mkdirSync(join(dir, sub), { recursive: true })
     for (const name of ['watched/a', 'watchedtoo/b', 'other/c', `${LONG}/${LONG}/x`, `${LONG}/${LONG}/y`])
       writeFileSync(join(dir, name), '')
     symlinkSync(join(dir, 'watched/a'), join(dir, 'other/link'))
   })
-  after(async () => {
-    await sensor.close()
-    removeDir(dir)
-  })
+  after(() => stage.close())
 
   const open = (path: string, flags: number) =>
     sys('openat', AT_FDCWD, `s:${actWord(path.startsWith('/') ? path : join(dir, path))}`, flags, 0o600)
-  const install = (rules: string) => installPolicy(sensor, `policy: p\ncontainers: all\nrules:\n${rules}`).profile.id
+  const install = (rules: string) => stage.install(rules).profile.id
   /** Paths of the opens that were reported, those below the test's folder without it, with their access. */
-  async function reported(rules: string, ...calls: (string | number)[][]): Promise<[string, number][]> {
+  async function reported(rules: string, ...calls: Call[]): Promise<[string, number][]> {
     return reportedIn(sensor.makeContainer({ acts: actBit('open'), profile: install(rules) }), ...calls)
   }
-  async function reportedIn(cgroup: TestCgroup, ...calls: (string | number)[][]): Promise<[string, number][]> {
-    const { events, results } = await acts.run(sensor, cgroup, calls.flat())
-    assert.equal(results.length, calls.length)
+  async function reportedIn(cgroup: TestCgroup, ...calls: Call[]): Promise<[string, number][]> {
+    const { events, results } = await stage.doIn(cgroup, calls)
     assert.ok(
       results.every((result) => result >= 0n || result === -2n),
       `${results}`,
     )
-    return events.map(({ path, access }) => [path.replace(`${dir}/`, ''), access])
+    return events.map(({ path, access }) => [stage.below(path), access])
   }
   const at = (path: string) => `s:${actWord(join(dir, path))}`
-  const file = (entries: string) => `  - rule: r\n    file: { deny: [${entries}] }\n`
-  const when = (condition: string) => `  - rule: r\n    condition: ${JSON.stringify(condition)}\n`
 
   test('the resolved path decides, whole components or not, and the access', async () => {
     const got = await reported(
@@ -275,12 +266,10 @@ describe('acts on files that rules want', { skip }, () => {
   const PLACED = ['unlink', 'rename', 'link', 'symlink', 'chmod', 'chown', 'mkdir', 'rmdir', 'truncate'] as const
   const everyAct = PLACED.reduce((mask, act) => mask | actBit(act), 0n)
   /** Of every act on a file but opens, what was reported: its kind, its paths below the test's folder, whether it failed. */
-  async function told(rules: string, ...calls: (string | number)[][]): Promise<string[]> {
-    const cgroup = sensor.makeContainer({ acts: everyAct, profile: install(rules) })
-    const { events, results } = await acts.run(sensor, cgroup, calls.flat())
-    assert.equal(results.length, calls.length)
+  async function told(rules: string, ...calls: Call[]): Promise<string[]> {
+    const { events } = await stage.doUnder(rules, calls, everyAct)
     return events.map(({ act, path, path2, result }) => {
-      const paths = [path, path2].filter((text) => text !== '').map((text) => text.replace(`${dir}/`, ''))
+      const paths = [path, path2].filter((text) => text !== '').map((text) => stage.below(text))
       return [CALL_KINDS[act - 1], ...paths, ...(result < 0n ? ['failed'] : [])].join(' ')
     })
   }
@@ -408,9 +397,8 @@ describe('acts on files that rules want', { skip }, () => {
   })
 
   test('what an io_uring does is filtered alike', async (context) => {
-    const hasRings =
-      sensor.sensor.whyRingsAreUnseen === '' && (await run(join(dir, 'calls'), ['ring', '0'])).stdout.trim() === '0 0'
-    if (!hasRings) return context.skip('no io_uring here, or none that can be seen')
+    const whyNot = await whyNoRings(sensor, dir)
+    if (whyNot !== '') return context.skip(whyNot)
     const [RENAMEAT, MKDIRAT] = [35, 37]
     const calls = ['other', 'watched'].flatMap((folder) => [
       ['ring', MKDIRAT, AT_FDCWD, at(`${folder}/ring`), 0o700],
@@ -423,10 +411,7 @@ describe('acts on files that rules want', { skip }, () => {
   })
 
   test('a profile that is given up takes its entries with it', async () => {
-    const { kernel, profile } = installPolicy(
-      sensor,
-      `policy: p\ncontainers: all\nrules:\n${file('{ path: /etc/shadow, access: [read] }')}`,
-    )
+    const { kernel, profile } = stage.install(file('{ path: /etc/shadow, access: [read] }'))
     const before = sensor.sensor.keys('place_prefixes').length
     kernel.retire(profile.id)
     assert.equal(sensor.sensor.lookup('profiles', encodeU32(profile.id), new Uint8Array(MAP_PROFILE_BYTES)), false)

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { ABI_32_BITS, HOST_SYSCALLS, syscallNumber } from '../../src/policy/syscalls.js'
 import { findPackageRoot } from '../../src/telemetry/package-root.js'
-import { runOk } from './process.js'
+import { run, runOk } from './process.js'
 import type { CallFields, TestCgroup, TestSensor } from './sensor.js'
 import { act, compileAct } from './sensor-acts.js'
 
@@ -33,6 +33,12 @@ export async function compileCalls(dir: string, compiler = 'gcc'): Promise<strin
   const sources = ['calls.c', 'ring.c'].map((name) => join(findPackageRoot(), 'test/support/acts', name))
   await runOk(compiler, ['-static', '-O1', '-Wall', '-Wextra', '-Werror', '-o', calls, ...sources])
   return calls
+}
+
+/** Why acts of an io_uring cannot be tested with DIR/calls here, or ''. */
+export async function whyNoRings(sensor: TestSensor, dir: string): Promise<string> {
+  const isServed = (await run(join(dir, 'calls'), ['ring', '0'])).stdout.trim() === '0 0'
+  return sensor.sensor.whyRingsAreUnseen === '' && isServed ? '' : 'no io_uring here, or none that can be seen'
 }
 
 export class CallActs {

@@ -11,7 +11,17 @@ import { ALL_ACTS, actBit, actOfCall } from '../../src/sensor/call-recipes.js'
 import { Act, CallFlag, EvCall, FdKind, Kind } from '../../src/sensor/generated/abi.js'
 import { CallActs, type DoneCalls } from './call-acts.js'
 import { makeTempDir, removeDir, requires } from './process.js'
-import { type CallFields, fieldNamesOf, TestSensor, unforeseen, type WatchOptions } from './sensor.js'
+import { policyOf } from './rule-text.js'
+import {
+  type CallFields,
+  fieldNamesOf,
+  installPolicy,
+  type TestCgroup,
+  type TestPolicy,
+  TestSensor,
+  unforeseen,
+  type WatchOptions,
+} from './sensor.js'
 import { actWord } from './sensor-acts.js'
 
 export const skipCalls =
@@ -131,6 +141,9 @@ export function fileFacts(path: string): Pick<CallFields, 'inode' | 'dev' | 'mod
   return { inode: BigInt(ino), dev, mode, fdKind: FdKind.FILE }
 }
 
+/** The words of one call, as sys() gives them. */
+export type Call = readonly (string | number)[]
+
 export interface StageDone extends DoneCalls {
   sinceBootNs: bigint
 }
@@ -161,6 +174,28 @@ export class CallStage {
 
   at(name: string): string {
     return `${this.dir}/${name}`
+  }
+
+  /** The path without the folder of the stage. */
+  below(path: string): string {
+    return path.replace(`${this.dir}/`, '')
+  }
+
+  install(rules: string): TestPolicy {
+    return installPolicy(this.sensor, policyOf(rules))
+  }
+
+  /** Does the calls in a container of its own under these rules, which reports what they ask for, or `acts`. */
+  async doUnder(rules: string, calls: readonly Call[], acts?: bigint): Promise<DoneCalls> {
+    const { profile, acts: asked } = this.install(rules)
+    return this.doIn(this.sensor.makeContainer({ acts: acts ?? asked, profile: profile.id }), calls)
+  }
+
+  /** Each of the calls has given a result. */
+  async doIn(cgroup: TestCgroup, calls: readonly Call[]): Promise<DoneCalls> {
+    const done = await this.acts.run(this.sensor, cgroup, calls.flat())
+    assert.equal(done.results.length, calls.length)
+    return done
   }
 
   /** Does the words in a container of its own that reports these acts. */

@@ -18,6 +18,7 @@
 
 #define ENTRIES 8
 #define NO_OP_DATA 2
+#define NOWHERE "/none/there"
 #define WITHOUT_COMPLETION 99999
 #define X32_MARKER 0x40000000L
 #define WORKER_US 50000 /* longer than a worker takes to open a file */
@@ -148,10 +149,11 @@ static long behind(struct ring *ring, struct io_uring_sqe *entry, const char *pr
 	int status = 0, fd;
 	pid_t child = 0;
 
+	access(NOWHERE, F_OK); /* its absence is known from here on: no worker has to be asked, so it fails when it is submitted */
 	fails.opcode = IORING_OP_OPENAT;
 	fails.flags = IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
 	fails.fd = AT_FDCWD;
-	fails.addr = (unsigned long)"/none/there";
+	fails.addr = (unsigned long)NOWHERE;
 	fails.user_data = NO_OP_DATA;
 	queue(ring, &fails);
 	queue(ring, entry);
