@@ -28,11 +28,16 @@ export class RulesInForce {
     this.#options = options
   }
 
+  /** Throws when the set cannot be put in force. What fails once it is, is said: the set stays. */
   activate(next: PolicySet): void {
-    const { policies, onActivated } = this.#options
+    const { policies, records, onActivated } = this.#options
     const wasHostWanted = policies.isHostWanted
     policies.activate(next)
-    onActivated(wasHostWanted)
+    try {
+      onActivated(wasHostWanted)
+    } catch (error) {
+      records.degraded(`the rules are in force, but not all that follows them: ${messageOf(error)}`)
+    }
   }
 
   /** Resolves when they are in force; rejects when they cannot be, and the old ones stay. */

@@ -12,6 +12,7 @@ const NONE: Rulebook = { policies: [] }
 interface Faults {
   compile?: string
   activate?: string
+  follow?: string
 }
 
 /** Policies whose compiling goes on until `finish`, with what was said and done. */
@@ -44,7 +45,10 @@ function begin(faults: Faults = {}) {
       report: (change, message) => said.push(`${change}: ${message}`),
       degraded: (message) => said.push(`degraded: ${message}`),
     },
-    onActivated: () => said.push('followed'),
+    onActivated: () => {
+      if (faults.follow !== undefined) throw new Error(faults.follow)
+      said.push('followed')
+    },
     rearm: () => rearmedCount++,
   })
   return {
@@ -111,6 +115,17 @@ test('rules that fail leave the old ones, and hold up no others', async () => {
     await rules.set(NONE)
     assert.equal(version(), 1)
   }
+})
+
+test('rules that are in force are said to be, and what fails after that too', async () => {
+  const { rules, said, finish, version, rearmed } = begin({ follow: 'no processes' })
+  finish()
+  await rules.set(NONE)
+  assert.deepEqual([version(), rearmed()], [1, 1])
+  assert.deepEqual(said, [
+    'degraded: the rules are in force, but not all that follows them: no processes',
+    'policy: policies in force: none',
+  ])
 })
 
 test('exceptions that have expired are put out of force once, and not while the agent stops', async () => {
