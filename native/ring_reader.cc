@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstring>
+#include <future>
 
 #define _Static_assert static_assert  // C11's word, in C++
 #include "../bpf/abi.h"
@@ -113,7 +114,12 @@ Status RingReader::Start(RingSource bulk, RingSource critical, uint8_t* pool, ui
     return status;
   }
   is_stopping_ = false;
-  thread_ = std::thread([this] { Run(); });
+  std::promise<pid_t> thread_id;
+  thread_ = std::thread([this, &thread_id] {
+    thread_id.set_value(gettid());
+    Run();
+  });
+  thread_id_ = thread_id.get_future().get();
   return Status::Ok();
 }
 

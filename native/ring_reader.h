@@ -11,6 +11,8 @@
 // the urgent counter moves, which the kernel side follows by a forced wake-up.
 #pragma once
 
+#include <sys/types.h>
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -73,6 +75,8 @@ class RingReader {
   // Thread: JavaScript. `pool` and `urgent_count` outlive Stop().
   Status Start(RingSource bulk, RingSource critical, uint8_t* pool, uint32_t slab_bytes, uint32_t slab_count,
                uint32_t batch_delay_ms, const uint64_t* urgent_count, HandOff hand_off);
+  // Thread: JavaScript. The reader's own, while it runs.
+  pid_t thread_id() const { return thread_id_; }
   // Thread: JavaScript. False for a slab that is not handed out.
   [[nodiscard]] bool Release(uint32_t slab);
   // Thread: JavaScript. Drains what is committed into free slabs at once (used before a clean stop).
@@ -116,6 +120,7 @@ class RingReader {
   std::atomic<bool> is_nudged_{false};
   std::atomic<uint64_t> slabs_count_{0}, bytes_count_{0}, waits_for_slab_count_{0}, wakeups_count_{0};
   std::thread thread_;
+  pid_t thread_id_ = 0;
 };
 
 }  // namespace hullguard

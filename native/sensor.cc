@@ -89,6 +89,7 @@ Napi::Function Sensor::Init(Napi::Env env) {
                       InstanceMethod<&Sensor::JsReadIterator>("readIterator"),
                       InstanceMethod<&Sensor::JsStart>("start"), InstanceMethod<&Sensor::JsRelease>("release"),
                       InstanceMethod<&Sensor::JsNudge>("nudge"), InstanceMethod<&Sensor::JsStats>("stats"),
+                      InstanceMethod<&Sensor::JsReaderThread>("readerThread"),
                       InstanceMethod<&Sensor::JsPrograms>("programs"), InstanceMethod<&Sensor::JsClose>("close")});
 }
 
@@ -341,6 +342,11 @@ Napi::Value Sensor::JsRelease(const Napi::CallbackInfo& info) {
 
 void Sensor::JsNudge(const Napi::CallbackInfo& info) {
   if (state_ == State::kRunning) reader_.Nudge();
+}
+
+Napi::Value Sensor::JsReaderThread(const Napi::CallbackInfo& info) {
+  if (!Require(info.Env(), State::kRunning, "readerThread")) return info.Env().Undefined();
+  return Napi::Number::New(info.Env(), reader_.thread_id());
 }
 
 Napi::Value Sensor::JsStats(const Napi::CallbackInfo& info) {

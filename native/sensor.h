@@ -34,6 +34,7 @@ class Sensor : public Napi::ObjectWrap<Sensor> {
   Napi::Value JsRelease(const Napi::CallbackInfo& info);
   void JsNudge(const Napi::CallbackInfo& info);
   Napi::Value JsPrograms(const Napi::CallbackInfo& info);
+  Napi::Value JsReaderThread(const Napi::CallbackInfo& info);
   Napi::Value JsStats(const Napi::CallbackInfo& info);
   void JsClose(const Napi::CallbackInfo& info);
 

@@ -3,7 +3,9 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sched.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -42,6 +44,16 @@ Napi::Value PidfdOpen(const Napi::CallbackInfo& info) {
 Napi::Value PidfdSendSignal(const Napi::CallbackInfo& info) {
   if (!Numbers(info, 2)) return info.Env().Undefined();
   return Answer(info, syscall(SYS_pidfd_send_signal, Argument(info, 0), Argument(info, 1), nullptr, 0));
+}
+
+// setThreadNice(thread, nice): what the thread starts from then on, threads and programs, begins with nice 0 when this is less.
+Napi::Value SetThreadNice(const Napi::CallbackInfo& info) {
+  if (!Numbers(info, 2)) return info.Env().Undefined();
+  const int thread = Argument(info, 0), nice = Argument(info, 1);
+  const sched_param none{};
+  if (sched_setscheduler(thread, nice < 0 ? SCHED_OTHER | SCHED_RESET_ON_FORK : SCHED_OTHER, &none) != 0)
+    return Answer(info, -1);
+  return Answer(info, setpriority(PRIO_PROCESS, static_cast<id_t>(thread), nice));
 }
 
 // lockFile(fd): an exclusive lock that goes with the process, or -EWOULDBLOCK at once.
@@ -129,6 +141,7 @@ void InitSystemCalls(Napi::Env env, Napi::Object exports) {
   exports.Set("bootClockNs", Napi::Function::New<BootClockNs>(env, "bootClockNs"));
   exports.Set("isSameFileInRoot", Napi::Function::New<IsSameFileInRoot>(env, "isSameFileInRoot"));
   exports.Set("callOpens", Napi::Function::New<CallOpens>(env, "callOpens"));
+  exports.Set("setThreadNice", Napi::Function::New<SetThreadNice>(env, "setThreadNice"));
   exports.Set("lockFile", Napi::Function::New<LockFile>(env, "lockFile"));
 }
 

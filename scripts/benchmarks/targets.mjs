@@ -189,8 +189,9 @@ function memoryTargets(memory) {
       'agent CPU, 2,000 forks',
       '≤ 0.12 s',
       { atMost: 0.12 },
-      memory.value('agent', 'forks=2000', 'cpu'),
-      withUnit('s'),
+      memory.value('agent', 'forks=2000,round=4', 'cpu'),
+      (value) =>
+        `${withUnit('s')(value)} (${withUnit('s')(memory.value('agent', 'forks=2000,round=1', 'cpu'))} the first time)`,
     ),
   ]
 }

@@ -29,6 +29,7 @@ import { HostNames } from './fields/host-names.js'
 import { BootClock } from './host/clock.js'
 import { lockHost } from './host/host-lock.js'
 import { isOwnFile } from './host/own-file.js'
+import { Priority } from './host/priority.js'
 import { sensorHierarchy } from './host/sensor-hierarchy.js'
 import { UserNames } from './host/users.js'
 import { Housekeeping } from './housekeeping.js'
@@ -95,6 +96,7 @@ class Agent implements RunningAgent {
   readonly #agentId: string
   readonly #unlock: () => void
   readonly #clock = new BootClock()
+  readonly #priority = new Priority()
   readonly #table: ContainerTable
   readonly #processes: ProcessTable
   readonly #users: UserNames
@@ -189,9 +191,18 @@ class Agent implements RunningAgent {
     this.#kernel?.refillBudgets()
     if (mode === this.#mode) return
     this.#mode = mode
+    this.#followMode()
     this.#housekeeping.soon()
     this.#options.log.info({ mode }, 'mode changed')
     this.#records.report('mode', `mode is now ${mode}`)
+  }
+
+  /** The threads that kill are the main one, whose id is the process's, and the reader of the ring. */
+  #followMode(): void {
+    if (this.#sensor === undefined) return
+    const why = this.#priority.follow(this.#mode === 'block', [process.pid, this.#sensor.readerThread])
+    if (why !== '')
+      this.#options.log.warn({}, `kills by user space may wait while all CPUs are busy: cannot change priority: ${why}`)
   }
 
   async setRules(rulebook: Rulebook): Promise<void> {
@@ -303,6 +314,7 @@ class Agent implements RunningAgent {
     this.#rules = rules
     rules.activate(atOnce(policies.compile(this.#options.rulebook)))
     sensor.setControl({ blocking: this.#mode === 'block' ? 1 : 0 })
+    this.#followMode()
     this.#memory = new MemoryLoop({ sensor, table, policies, verdicts, append, clock, processes })
     this.#memory.start()
     this.#resources = new ResourceLoop({ table, policies, verdicts, clock, processes, counters })

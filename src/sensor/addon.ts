@@ -55,6 +55,8 @@ export interface NativeSensor {
   /** Gives a slab back; false when it was not handed out. */
   release(slab: number): boolean
   nudge(): void
+  /** Thread id (gettid(2)) of the ring reader. */
+  readerThread(): number
   stats(): NativeSensorStats
   /** Of the programs that are loaded. */
   programs(): NativeProgram[]
@@ -74,6 +76,8 @@ export interface Addon {
   pidfdOpen(pid: number): number
   /** 0 or a negative errno. */
   pidfdSendSignal(fd: number, signal: number): number
+  /** 0 or a negative errno. What the thread starts from then on does not inherit a nice below 0. */
+  setThreadNice(threadId: number, nice: number): number
   /** 0 or a negative errno (-11: someone else holds it). */
   lockFile(fd: number): number
   /** 1: `path`, resolved with rootDirectory as its root, is the file that otherFile leads to; 0: another; or a negative errno. */

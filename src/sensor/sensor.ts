@@ -291,6 +291,11 @@ export class Sensor {
     return this.#native.programs()
   }
 
+  /** Thread id of the reader, which hands events over to JavaScript. */
+  get readerThread(): number {
+    return this.#native.readerThread()
+  }
+
   stats(): NativeSensorStats {
     return this.#native.stats()
   }

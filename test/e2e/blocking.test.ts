@@ -1,6 +1,6 @@
 /** What policy says to stop is stopped, nothing else is, and the record says how: kernel kill, kernel denial, pidfd, rails. */
 import assert from 'node:assert/strict'
-import { chmodSync, copyFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import type { HullguardRecord } from '../../src/record/model.js'
@@ -25,6 +25,16 @@ rules:
 const DEMO = 'demo/tools:1'
 const KILLED = 'code 137'
 const NC = 'nc -w 1 127.0.0.1 9; echo code $?'
+
+/** Threads of a process with a nice below 0: field 19 of /proc/PID/task/TID/stat. */
+function raisedThreads(pid: number): number[] {
+  return readdirSync(`/proc/${pid}/task`)
+    .map(Number)
+    .filter((tid) => {
+      const stat = readFileSync(`/proc/${pid}/task/${tid}/stat`, 'latin1')
+      return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]) < 0
+    })
+}
 
 describe('blocking', { skip }, () => {
   const policies = scratchDir()
@@ -146,6 +156,12 @@ rules:
   test('`mode block` turns blocking on, and is on record', async () => {
     assert.equal((await host.mode('block')).code, 0)
     await feed.find('the change', ({ agentChange }) => agentChange?.message === 'mode is now block')
+  })
+
+  test('in block mode the two threads that kill come first, and nothing else of the agent does', () => {
+    assert.equal(raisedThreads(host.pid).length, 2)
+    assert.ok(raisedThreads(host.pid).includes(host.pid))
+    assert.deepEqual(raisedThreads(host.collectorPid), [])
   })
 
   test('in block mode it is killed in the kernel, before its first instruction', async () => {
@@ -352,5 +368,6 @@ rules:
       process.kill(host.collectorPid, 'SIGCONT')
     }
     await feed.find('the change', ({ agentChange }) => agentChange?.message === 'mode is now observe')
+    assert.deepEqual(raisedThreads(host.pid), [])
   })
 })

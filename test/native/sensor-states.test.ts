@@ -78,6 +78,7 @@ const METHODS: Record<keyof NativeSensor, { call: (sensor: NativeSensor) => unkn
   },
   release: { call: (sensor) => sensor.release(0), works: ALWAYS },
   nudge: { call: (sensor) => sensor.nudge(), works: ALWAYS },
+  readerThread: { call: (sensor) => sensor.readerThread(), works: ['running'] },
   programs: { call: (sensor) => sensor.programs(), works: LOADED },
   stats: { call: (sensor) => sensor.stats(), works: ALWAYS },
   close: { call: (sensor) => sensor.close(), works: ALWAYS },

@@ -1,13 +1,13 @@
 /** native/system_calls.cc: the calls that Node lacks answer with a descriptor, 0, or a negative errno. */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, linkSync, mkdirSync, openSync, symlinkSync, writeFileSync } from 'node:fs'
+import { closeSync, linkSync, mkdirSync, openSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { loadAddon } from '../../src/sensor/addon.js'
-import { makeTempDir, removeDir } from '../support/process.js'
+import { makeTempDir, removeDir, requires } from '../support/process.js'
 
 const addon = loadAddon()
 const [EPERM, ENOENT, ESRCH, EBADF, EAGAIN, EFAULT, EISDIR, EINVAL, ELOOP] = [-1, -2, -3, -9, -11, -14, -21, -22, -40]
@@ -115,9 +115,30 @@ describe('clocks', () => {
   })
 })
 
+describe('setThreadNice', () => {
+  const niceOf = (stat: string) => Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16])
+  const ownNice = () => niceOf(readFileSync(`/proc/self/task/${process.pid}/stat`, 'latin1'))
+
+  test('the thread has it, and what it starts begins anew', { skip: requires({ root: true }) }, () => {
+    const usual = ownNice()
+    assert.equal(addon.setThreadNice(process.pid, -7), 0)
+    try {
+      assert.equal(ownNice(), -7)
+      assert.equal(niceOf(execFileSync('cat', ['/proc/self/stat'], { encoding: 'latin1' })), 0)
+    } finally {
+      assert.equal(addon.setThreadNice(process.pid, usual), 0)
+    }
+    assert.equal(ownNice(), usual)
+  })
+
+  test('a thread that nobody has', () => {
+    assert.equal(addon.setThreadNice(NO_PID, 0), ESRCH)
+  })
+})
+
 describe('wrong arguments', () => {
   const wrongs: unknown[] = [undefined, null, 'text', {}, [], 1n, Symbol('s')]
-  for (const name of ['pidfdOpen', 'pidfdSendSignal', 'lockFile', 'isSameFileInRoot'] as const)
+  for (const name of ['pidfdOpen', 'pidfdSendSignal', 'lockFile', 'isSameFileInRoot', 'setThreadNice'] as const)
     test(`${name} throws a TypeError and calls nothing`, () => {
       const call = addon[name] as (...args: unknown[]) => unknown
       assert.throws(() => call(), TypeError)
