@@ -81,16 +81,16 @@ void ThrowStatus(Napi::Env env, const Status& status, const std::string& log) {
 }
 
 Napi::Function Sensor::Init(Napi::Env env) {
-  return DefineClass(env, "Sensor",
-                     {InstanceMethod<&Sensor::JsOpen>("open"), InstanceMethod<&Sensor::JsLoad>("load"),
-                      InstanceMethod<&Sensor::JsAttach>("attach"), InstanceMethod<&Sensor::JsDetach>("detach"),
-                      InstanceMethod<&Sensor::JsUpdate>("update"), InstanceMethod<&Sensor::JsDelete>("delete"),
-                      InstanceMethod<&Sensor::JsLookup>("lookup"), InstanceMethod<&Sensor::JsKeys>("keys"),
-                      InstanceMethod<&Sensor::JsReadIterator>("readIterator"),
-                      InstanceMethod<&Sensor::JsStart>("start"), InstanceMethod<&Sensor::JsRelease>("release"),
-                      InstanceMethod<&Sensor::JsNudge>("nudge"), InstanceMethod<&Sensor::JsStats>("stats"),
-                      InstanceMethod<&Sensor::JsReaderThread>("readerThread"),
-                      InstanceMethod<&Sensor::JsPrograms>("programs"), InstanceMethod<&Sensor::JsClose>("close")});
+  return DefineClass(
+      env, "Sensor",
+      {InstanceMethod<&Sensor::JsOpen>("open"), InstanceMethod<&Sensor::JsLoad>("load"),
+       InstanceMethod<&Sensor::JsAttach>("attach"), InstanceMethod<&Sensor::JsDetach>("detach"),
+       InstanceMethod<&Sensor::JsUpdate>("update"), InstanceMethod<&Sensor::JsDelete>("delete"),
+       InstanceMethod<&Sensor::JsLookup>("lookup"), InstanceMethod<&Sensor::JsKeys>("keys"),
+       InstanceMethod<&Sensor::JsReadIterator>("readIterator"), InstanceMethod<&Sensor::JsStart>("start"),
+       InstanceMethod<&Sensor::JsRelease>("release"), InstanceMethod<&Sensor::JsNudge>("nudge"),
+       InstanceMethod<&Sensor::JsStats>("stats"), InstanceMethod<&Sensor::JsReaderThread>("readerThread"),
+       InstanceMethod<&Sensor::JsPrograms>("programs"), InstanceMethod<&Sensor::JsClose>("close")});
 }
 
 Sensor::Sensor(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Sensor>(info), env_(info.Env()) {

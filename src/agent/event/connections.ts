@@ -138,8 +138,7 @@ export class Connections {
 
   /** Records whose time is up go out as they stand. True: others still wait. */
   expire(nowBootNs: bigint): boolean {
-    for (const waiting of this.#waiting)
-      if (waiting.sinceBootNs + waiting.waitNs <= nowBootNs) this.#release(waiting)
+    for (const waiting of this.#waiting) if (waiting.sinceBootNs + waiting.waitNs <= nowBootNs) this.#release(waiting)
     return this.#waiting.count > 0
   }
 

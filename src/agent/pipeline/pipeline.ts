@@ -189,7 +189,8 @@ export class Pipeline implements EventHandler {
     )
     const hook = event.family === 4 ? 'cgroup/connect4' : 'cgroup/connect6'
     const isPlain = this.#hits.count === 0 && this.#conditionHits === 0 && header.action === Action.NONE
-    if (isPlain && event.proto === IPPROTO_TCP && (event.cookieLow | event.cookieHigh) !== 0) this.#connections.hold(event, draft)
+    if (isPlain && event.proto === IPPROTO_TCP && (event.cookieLow | event.cookieHigh) !== 0)
+      this.#connections.hold(event, draft)
     else this.#finish(header, draft, identity, set, hook, CONNECT_TYPE)
   }
 
