@@ -25,13 +25,15 @@ export interface MadeCapture {
   kinds: readonly string[]
   containers: readonly Partial<ContainerRef>[]
   events: readonly MadeEvent[]
+  /** Entries about losses, behind the events. */
+  lost?: readonly object[]
 }
 
 const STARTED_BOOT_NS = 5_000_000_000n
 
 export async function writeMadeCapture(file: string, made: MadeCapture): Promise<void> {
   writeFileSync(file, '')
-  const { kinds, containers, events } = made
+  const { kinds, containers, events, lost = [] } = made
   const clockOffsetNs = BigInt(made.startedMs) * 1_000_000n - STARTED_BOOT_NS
   const host = { kernel: '6.1.0', arch: process.arch, cgroups: 'v2' }
   const header = { agentVersion: 'test', abiHash: ABI_HASH, layout: EVENT_LAYOUT, kinds, containers: [], host }
@@ -46,6 +48,7 @@ export async function writeMadeCapture(file: string, made: MadeCapture): Promise
     const bytes = execBytes(event, index)
     writer.event(bytes, 0, bytes.length)
   }
+  for (const entry of lost) writer.entry(Entry.LOST, entry)
   await writer.close('made')
 }
 

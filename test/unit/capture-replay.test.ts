@@ -8,8 +8,9 @@ import { type RuleTrial, Trial } from '../../src/agent/capture/trial.js'
 import type { Rulebook } from '../../src/agent/conditions/rulebook.js'
 import { loadPolicies } from '../../src/policy/load.js'
 import { renderDiagnostics } from '../../src/policy/render-diagnostics.js'
-import type { HullguardRecord } from '../../src/record/model.js'
+import type { GapBody, HullguardRecord } from '../../src/record/model.js'
 import { CaptureReader } from '../../src/sensor/capture-reader.js'
+import { gapOf } from '../../src/sensor/gaps.js'
 import { Rung } from '../../src/sensor/generated/abi.js'
 import { findPackageRoot } from '../../src/telemetry/package-root.js'
 import { hullguard } from '../support/hullguard.js'
@@ -30,23 +31,34 @@ function rulebookOf(text: string): Rulebook {
   return { policies: loaded.policies }
 }
 
-async function replayed(made: MadeCapture, policy: string): Promise<{ alerts: HullguardRecord[]; rows: RuleTrial[] }> {
+interface Replayed {
+  alerts: HullguardRecord[]
+  gaps: GapBody[]
+  lostCount: bigint
+  rows: RuleTrial[]
+}
+
+async function replayed(made: MadeCapture, policy: string): Promise<Replayed> {
   const file = join(folder, 'made.hgcap')
   await writeMadeCapture(file, made)
   const reader = CaptureReader.open(file)
   try {
     const trial = new Trial(rulebookOf(policy))
     const alerts: HullguardRecord[] = []
+    const gaps: GapBody[] = []
     const replay = new Replay(reader, {
       rulebook: trial.rulebook,
       mode: 'block',
       onRecord: (record, cause) => {
         trial.take(record, cause)
         if (record.kind === 'alert') alerts.push(record)
+        if (record.gap !== undefined) gaps.push(record.gap)
       },
     })
-    for (const _ of replay.run());
-    return { alerts, rows: trial.rows(replay.containers) }
+    const run = replay.run()
+    let step = run.next()
+    while (step.done !== true) step = run.next()
+    return { alerts, gaps, lostCount: step.value.lostCount, rows: trial.rows(replay.containers) }
   } finally {
     reader.close()
   }
@@ -67,6 +79,19 @@ rules:
   assert.deepEqual(await timesOf(minuteBefore), [BigInt(minuteBefore) + 61_000n])
   assert.equal((await timesOf(Date.parse('2031-03-10T00:00:00Z'))).length, 3)
   assert.equal((await timesOf(Date.parse('1999-01-01T00:00:00Z'))).length, 0)
+})
+
+test('what a capture says of losses is told as it was, and what came late counts as lost no more', async () => {
+  const lost = gapOf({ cpu: 1, firstSeq: 3n, lastSeq: 5n })
+  const late = gapOf({ cpu: 1, firstSeq: 4n, lastSeq: 4n, cameLate: true })
+  const { cause, ...old } = gapOf({ cpu: 0, firstSeq: 7n, lastSeq: 7n }) // as earlier versions wrote it
+  const made: MadeCapture = { startedMs: 0, kinds: ['exec'], containers: [{}], events: [], lost: [lost, late, old] }
+  const { gaps, lostCount } = await replayed(
+    made,
+    'policy: p\ncontainers: all\nrules: [{ rule: r, exec: { deny: [sh] } }]\n',
+  )
+  assert.deepEqual(gaps, [lost, late, { ...old, cause }])
+  assert.equal(lostCount, 3n)
 })
 
 test('selectors on user and privileged hold in a replay as they did on the host', async () => {
