@@ -1,7 +1,7 @@
 /** Compiles producer.c, and talks to one that serves: a line to it, a line back. */
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { closeSync, openSync, readSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { findPackageRoot } from '../../src/telemetry/package-root.js'
@@ -81,6 +81,62 @@ export class Producer {
     this.#child.stdin?.end()
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), END_MS)
     await this.#ended
+    clearTimeout(timer)
+  }
+}
+
+const ANSWER_MAX_BYTES = 4096
+
+/**
+ * A producer that is waited for by standing still: nothing else runs on this thread from a line to its answer. And it is there
+ * before: to start a process makes this one copy pages afterwards, which would count as its own CPU time.
+ */
+export class BlockingProducer {
+  readonly #child: ChildProcess
+  readonly #lines: number
+  readonly #answers: number
+
+  private constructor(child: ChildProcess, lines: number, answers: number) {
+    this.#child = child
+    this.#lines = lines
+    this.#answers = answers
+  }
+
+  /** `start`: `producer serve` with these as its standard input and output. */
+  static async start(dir: string, start: (input: number, output: number) => ChildProcess): Promise<BlockingProducer> {
+    const [linesPath, answersPath] = [join(dir, 'lines'), join(dir, 'answers')]
+    await runOk('mkfifo', [linesPath, answersPath])
+    // Open both ways at first: a fifo that is opened one way waits for the other.
+    const both = [openSync(linesPath, 'r+'), openSync(answersPath, 'r+')]
+    const [input, output] = [openSync(linesPath, 'r'), openSync(answersPath, 'w')]
+    const [lines, answers] = [openSync(linesPath, 'w'), openSync(answersPath, 'r')]
+    const child = start(input, output)
+    // From now on each holds its own ends alone, and learns when the other is gone.
+    for (const fd of [...both, input, output]) closeSync(fd)
+    return new BlockingProducer(child, lines, answers)
+  }
+
+  /** Its answer. */
+  do(command: string): string {
+    writeSync(this.#lines, `${command}\n`)
+    const bytes = Buffer.alloc(ANSWER_MAX_BYTES)
+    let sizeBytes = 0
+    while (!bytes.subarray(0, sizeBytes).includes(0x0a)) {
+      const readBytes = readSync(this.#answers, bytes, sizeBytes, ANSWER_MAX_BYTES - sizeBytes, null)
+      if (readBytes === 0) throw new Error(`no answer to \`${command}\``)
+      sizeBytes += readBytes
+    }
+    const line = bytes.toString('utf8', 0, sizeBytes).trim()
+    if (line.startsWith('error')) throw new Error(`${command}: ${line}`)
+    return line
+  }
+
+  async end(): Promise<void> {
+    const isEnded = this.#child.exitCode !== null || this.#child.signalCode !== null
+    const ended = isEnded ? undefined : new Promise((resolve) => this.#child.once('close', resolve))
+    for (const fd of [this.#lines, this.#answers]) closeSync(fd)
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), END_MS)
+    await ended
     clearTimeout(timer)
   }
 }

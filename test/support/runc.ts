@@ -2,7 +2,7 @@
  * Real containers through runc, each in a cgroup of the tests' own and in its own namespaces. remove() ends the container
  * and leaves neither state nor cgroup behind.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { removeCgroup, testCgroupPath } from './cgroup.js'
@@ -76,8 +76,8 @@ export class RuncContainer {
   }
 
   /** A process in the container that the caller ends or waits for; stdin is a pipe. */
-  execSpawn(args: readonly string[]): ChildProcess {
-    return spawn(findCommand('runc') ?? 'runc', [...this.#global(), 'exec', this.id, ...args], { stdio: 'pipe' })
+  execSpawn(args: readonly string[], stdio: StdioOptions = 'pipe'): ChildProcess {
+    return spawn(findCommand('runc') ?? 'runc', [...this.#global(), 'exec', this.id, ...args], { stdio })
   }
 
   async kill(signal: string): Promise<void> {
