@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import type { HullguardRecord, Lane } from '../../src/record/model.js'
@@ -37,7 +38,10 @@ rules:
     exec: { deny: [hgtest-none] }
 `
 
-describe('policies that cannot be used', { skip }, () => {
+/** Where each test is a short run of its own, as many of them at once. */
+const concurrency = availableParallelism()
+
+describe('policies that cannot be used', { skip, concurrency }, () => {
   const cases: readonly { what: string; text: string | Uint8Array; place: string; message: RegExp }[] = [
     {
       what: 'a misspelt key',
@@ -99,7 +103,7 @@ describe('policies that cannot be used', { skip }, () => {
   })
 })
 
-describe('command lines and configurations that cannot be used', { skip }, () => {
+describe('command lines and configurations that cannot be used', { skip, concurrency }, () => {
   const data = scratchDir()
   const cases: readonly [string, readonly string[], RegExp][] = [
     ['an unknown flag', ['run', '--colour'], /--colour/],
@@ -122,17 +126,17 @@ describe('command lines and configurations that cannot be used', { skip }, () =>
     ['an agent without a collector', ['agent', '--data-dir', data], /--collector HOST:PORT is needed/],
     [
       'a collector address that is none',
-      ['agent', ...agentArgs(data, {}), '--collector', 'nowhere'],
+      ['agent', ...agentArgs(scratchDir(), {}), '--collector', 'nowhere'],
       /HOST:PORT.*`nowhere`/,
     ],
     [
       'listening in the clear beyond this host',
-      ['collector', '--data-dir', data, '--listen', '0.0.0.0:0'],
+      ['collector', '--data-dir', scratchDir(), '--listen', '0.0.0.0:0'],
       /--insecure/,
     ],
     [
       'a metrics address that is none',
-      ['run', ...agentArgs(data, {}), '--metrics', '99999'],
+      ['run', ...agentArgs(scratchDir(), {}), '--metrics', '99999'],
       /--metrics: expected HOST:PORT/,
     ],
     ['a record kind that is none', ['events', '--data-dir', data, 'exce'], /`exce`.*exec/],
