@@ -16,8 +16,8 @@ import { endWithUs, isAlive, makeTempDir, type RunOptions, type RunResult, remov
 export const HULLGUARD = join(findPackageRoot(), 'bin', 'hullguard')
 
 /** The machine is shared and slow at times; nothing is measured with these. */
-const READY_WITHIN_MS = 30_000
-const END_WITHIN_MS = 30_000
+const READY_WITHIN_MS = 60_000
+const END_WITHIN_MS = 60_000
 
 /** Runs a command to its end. */
 export function hullguard(args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
@@ -156,7 +156,11 @@ export class Feed {
   }
 
   /** The first record that is wanted, now or within the time. */
-  find(what: string, wanted: (record: HullguardRecord) => boolean, timeoutMs = 20_000): Promise<HullguardRecord> {
+  find(
+    what: string,
+    wanted: (record: HullguardRecord) => boolean,
+    timeoutMs = READY_WITHIN_MS,
+  ): Promise<HullguardRecord> {
     let from = 0
     return waitFor(
       what,

@@ -113,11 +113,14 @@ export async function runOk(command: string, args: readonly string[], options: R
   return result.stdout.replace(/\n$/, '')
 }
 
+/** Longer than what is waited for takes on a machine that others use too. */
+const WAIT_MAX_MS = 30_000
+
 /** Polls until the probe gives a value other than undefined and false; rejects with `what` when the time is over. */
 export async function waitFor<T>(
   what: string,
   probe: () => T | undefined | false | Promise<T | undefined | false>,
-  timeoutMs = 15_000,
+  timeoutMs = WAIT_MAX_MS,
 ): Promise<T> {
   const deadline = Date.now() + timeoutMs
   let pauseMs = 5
