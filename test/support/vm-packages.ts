@@ -15,8 +15,21 @@ export function vmCacheDir(): string {
   return process.env.HULLGUARD_TEST_CACHE ?? join(findPackageRoot(), '.data', 'cache')
 }
 
+/** What is being fetched, or is there: boots that run at once want the same. */
+const wanted = new Map<string, Promise<string>>()
+
+function once(name: string, make: () => Promise<string>): Promise<string> {
+  const making = wanted.get(name) ?? make()
+  wanted.set(name, making)
+  return making
+}
+
 /** Path of the newest kernel image of this series (`5.10`, `6.1`, `6.12`) for clouds. */
-export async function kernelImage(series: string, arch: GuestArch = 'amd64'): Promise<string> {
+export function kernelImage(series: string, arch: GuestArch): Promise<string> {
+  return once(`kernel ${series} ${arch}`, () => fetchKernel(series, arch))
+}
+
+async function fetchKernel(series: string, arch: GuestArch): Promise<string> {
   const folder = join(vmCacheDir(), arch === 'amd64' ? `kernel-${series}` : `kernel-${series}-${arch}`)
   const boot = join(folder, 'boot')
   const present = existsSync(boot) ? readdirSync(boot).find((name) => name.startsWith('vmlinuz-')) : undefined
@@ -26,15 +39,15 @@ export async function kernelImage(series: string, arch: GuestArch = 'amd64'): Pr
   const names = execFileSync('apt-cache', [...apt, 'pkgnames', `linux-image-${series}.`], { encoding: 'utf8' }).split(
     '\n',
   )
-  const wanted = names
+  const newest = names
     .filter((name) => new RegExp(`^linux-image-[\\d.]+[-+][\\w.+]*-?cloud-${arch}$`).test(name))
     .sort(byVersion)
     .at(-1)
-  if (wanted === undefined)
+  if (newest === undefined)
     throw new Error(`no cloud kernel of series ${series} for ${arch} among the packages (apt-get update?)`)
-  await unpack(apt, [wanted], folder, folder)
+  await unpack(apt, [newest], folder, folder)
   rmSync(join(folder, 'apt'), { recursive: true, force: true })
-  return kernelImage(series, arch)
+  return fetchKernel(series, arch)
 }
 
 /** Suites that the host's own list of sources lacks. */
@@ -90,7 +103,11 @@ const LIBBPF = ['libbpf1', 'libbpf-dev', 'libelf1'].map((name) => `${name}/bookw
  * A folder with arm64's node, busybox and libraries as they are installed (`usr`), and a busybox for 32-bit ARM (`arm32`).
  * Node is that of trixie: bookworm's is too old for hullguard.
  */
-export async function arm64Programs(): Promise<string> {
+export function arm64Programs(): Promise<string> {
+  return once('programs of arm64', fetchArm64Programs)
+}
+
+async function fetchArm64Programs(): Promise<string> {
   const folder = join(vmCacheDir(), 'programs-arm64')
   if (existsSync(folder)) return folder
   const making = `${folder}.${process.pid}`

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { mkdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { messageOf } from '../../src/telemetry/errors.js'
 import { countsOf, noteKernel } from '../support/kernel-results.js'
@@ -55,51 +58,50 @@ const skip =
 const skipArm64 =
   onX64 || requires({ root: true, commands: ['qemu-system-aarch64', 'aarch64-linux-gnu-g++', ...commands] })
 
-describe('the probes on stock Debian kernels', { skip, concurrency: 1 }, () => {
+describe('the probes on stock Debian kernels', { concurrency: availableParallelism() }, () => {
   let dir = ''
+  const guests = new Map<string, Promise<string>>()
   before(() => {
     dir = makeTempDir('vm')
+    if (skipArm64 === false) arm64Programs().catch(() => undefined) // fetched while others boot; who needs them is told
   })
   after(() => removeDir(dir))
 
-  for (const boot of BOOTS) {
-    test(`kernel ${boot.name}`, async () => {
-      await runBoot(
-        boot,
-        await kernelImage(boot.series),
-        await makeInitramfs(dir, 'acts', boot.cgroup, await ownFiles(dir)),
-      )
+  /** One of a kind, made when it is first asked for. */
+  function initramfsFor({ arch, cgroup }: Boot): Promise<string> {
+    const kind = `${arch}-${cgroup}`
+    const made = guests.get(kind) ?? makeGuest(arch, cgroup, join(dir, kind))
+    guests.set(kind, made)
+    return made
+  }
+
+  // those of arm64 take the longest, but have most to fetch
+  for (const boot of [...BOOTS.slice(0, 2), ...ARM64_BOOTS, ...BOOTS.slice(2)]) {
+    test(`kernel ${boot.name}`, { skip: boot.arch === 'arm64' ? skipArm64 : skip }, async (context) => {
+      const lacking = boot.arch === 'arm64' ? await lackingOfArm64() : ''
+      if (lacking !== '') context.skip(lacking)
+      else await runBoot(boot, await kernelImage(boot.series, boot.arch), await initramfsFor(boot))
     })
   }
 })
 
-describe('the probes on stock Debian kernels of arm64', { skip: skipArm64, concurrency: 1 }, () => {
-  let dir = ''
-  let initramfs = ''
-  /** Why there are no packages of arm64 here: then the tests are skipped, but not in CI. */
-  let lacking = ''
-  before(async () => {
-    dir = makeTempDir('vm-arm64')
-    try {
-      await arm64Programs()
-      for (const { series, arch } of ARM64_BOOTS) await kernelImage(series, arch)
-    } catch (error) {
-      if (process.env.CI === 'true') throw error
-      const said = messageOf(error)
-      lacking = `needs Debian's packages of arm64: ${/^E: .*/m.exec(said)?.[0] ?? said}`
-      return
-    }
-    initramfs = await makeInitramfs(dir, 'acts', 'v2', await arm64Files(dir))
-  })
-  after(() => removeDir(dir))
+async function makeGuest(arch: GuestArch, cgroup: Boot['cgroup'], dir: string): Promise<string> {
+  mkdirSync(dir)
+  return makeInitramfs(dir, 'acts', cgroup, await (arch === 'arm64' ? arm64Files(dir) : ownFiles(dir)))
+}
 
-  for (const boot of ARM64_BOOTS) {
-    test(`kernel ${boot.name}`, async (context) => {
-      if (lacking === '') await runBoot(boot, await kernelImage(boot.series, boot.arch), initramfs)
-      else context.skip(lacking)
-    })
+/** Why there are no packages of arm64 here: then its tests are skipped, but not in CI. */
+async function lackingOfArm64(): Promise<string> {
+  try {
+    await arm64Programs()
+    for (const { series, arch } of ARM64_BOOTS) await kernelImage(series, arch)
+    return ''
+  } catch (error) {
+    if (process.env.CI === 'true') throw error
+    const said = messageOf(error)
+    return `needs Debian's packages of arm64: ${/^E: .*/m.exec(said)?.[0] ?? said}`
   }
-})
+}
 
 async function runBoot(boot: Boot, kernel: string, initramfs: string): Promise<void> {
   const append = [`guest.expects=${boot.expects}`, boot.append].join(' ')
