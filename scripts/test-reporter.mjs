@@ -1,6 +1,6 @@
 // A node:test reporter. To standard output: one line a finished file, and each failure in full. To the file named by
 // HULLGUARD_TEST_LOG: one JSON line a result, as it comes, so that what ran is known even when the tier is ended from outside.
-//   {type: 'pass' | 'fail' | 'skip' | 'done', file, name, reason?}
+//   {type: 'pass' | 'fail' | 'skip' | 'done', file, name, reason?, durationMs?}
 // A suite is not a test; a test whose subtests failed is not a second failure.
 import { appendFileSync } from 'node:fs'
 import { relative } from 'node:path'
@@ -86,7 +86,7 @@ export default async function* report(source) {
       file.output = `${file.output}${data.message}`.slice(-OUTPUT_KEPT_CHARS)
     } else if (type === 'test:complete' && isFileItself(data)) {
       file.durationMs = data.details.duration_ms
-      log({ type: 'done', file: file.name, name: '' })
+      log({ type: 'done', file: file.name, name: '', durationMs: file.durationMs })
     } else if (type === 'test:pass' || type === 'test:fail') {
       if (current !== undefined && current !== file && !current.isTold) yield current.tell()
       current = file

@@ -2,11 +2,12 @@
 //
 //   node scripts/test.mjs [TIER…] [--grep PATTERN]
 //
-// The last line is `N passed, N failed, N skipped`. Exit 1 when something failed. A tier that cannot run here counts its files
-// as skipped; with CI=true such a tier, an empty tier and a skip without a reason are failures: nothing is skipped silently.
+// Before the end stand the files that took longest. The last line is `N passed, N failed, N skipped`. Exit 1 when something
+// failed. A tier that cannot run here counts its files as skipped; with CI=true such a tier, an empty tier and a skip without a
+// reason are failures: nothing is skipped silently.
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, setPriority, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { runChecks } from './check.mjs'
@@ -22,7 +23,11 @@ const needsRoot = () => (process.getuid() === 0 ? '' : 'needs root')
 const needsBtf = () => (existsSync(btf) ? '' : `the kernel has no ${btf}`)
 const needsCommand = (name) => () => (findCommand(name) === undefined ? `${name} is not installed` : '')
 
-/** budgetMs ends a tier that hangs (node:test waits for ever for a file that leaves a handle open); all fit in CI's 30 minutes. */
+/**
+ * budgetMs ends a tier that hangs (node:test waits for ever for a file that leaves a handle open); all fit in CI's 30 minutes.
+ * isSerial: its files are about time or the whole host, one at a time. The others run one a CPU.
+ * isBeside: it computes and downloads for minutes: runs beside the tiers that do not, on the CPU time that they leave.
+ */
 const MINUTE_MS = 60_000
 const tiers = [
   { name: 'unit', needs: [], budgetMs: 5 * MINUTE_MS },
@@ -42,16 +47,25 @@ const tiers = [
     isSerial: true,
   },
   {
+    name: 'image',
+    needs: [needsRoot, needsBtf, needsCommand('dockerd'), needsCommand('debootstrap')],
+    budgetMs: 15 * MINUTE_MS,
+    isBeside: true,
+  },
+  {
     name: 'vm',
     needs: [needsRoot, needsBuilt(object), needsBuilt(addon), needsCommand('qemu-system-x86_64'), needsCommand('cpio')],
-    budgetMs: 10 * MINUTE_MS,
-    isSerial: true,
+    budgetMs: 15 * MINUTE_MS,
+    isBeside: true,
   },
 ]
 const CHECKS = 'checks'
+const SLOWEST_COUNT = 10
 const isCi = process.env.CI === 'true'
 /** Between asking a tier to end and ending it: its tests stop the daemons that they started. */
 const GRACE_MS = 15_000
+/** Of tiers that run beside others, if others run: they get a quarter of a CPU that both want. */
+const BESIDE_NICENESS = 5
 
 /** dist/test/unit/x.test.js -> test/unit/x.test.ts, as the reporter names it. */
 const sourceOf = (file) => file.replace(/^dist\//, '').replace(/\.js$/, '.ts')
@@ -61,7 +75,7 @@ const fileCountText = (count) => `${count} file${count === 1 ? '' : 's'}`
 let isInterrupted = false
 
 /** Runs node:test in its own process group and returns why it was ended, or ''. */
-function runNode(args, env, budgetMs) {
+function runNode(args, env, { budgetMs, isBeside = false }) {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, args, {
       cwd: root,
@@ -69,6 +83,7 @@ function runNode(args, env, budgetMs) {
       stdio: ['ignore', 'inherit', 'inherit'],
       detached: true,
     })
+    if (isBeside && child.pid !== undefined) setPriority(child.pid, BESIDE_NICENESS)
     let ended = ''
     const signalGroup = (signal) => {
       try {
@@ -105,19 +120,20 @@ async function runFiles(tier, files, grep) {
     '--test',
     '--test-reporter=./scripts/test-reporter.mjs',
     '--test-reporter-destination=stdout',
-    ...(tier.isSerial ? ['--test-concurrency=1'] : []),
+    // node:test's own default leaves one CPU out
+    `--test-concurrency=${tier.isSerial ? 1 : availableParallelism()}`,
     ...(grep === undefined ? [] : [`--test-name-pattern=${grep}`]),
     ...files,
   ]
   const env = { ...process.env, HULLGUARD_TEST_LOG: log, HULLGUARD_TEST_GREP: grep ?? '' }
   try {
-    const ended = await runNode(args, env, tier.budgetMs)
+    const ended = await runNode(args, env, tier)
     const lines = existsSync(log) ? readFileSync(log, 'utf8').trimEnd().split('\n').filter(Boolean) : []
     const results = lines.map((line) => JSON.parse(line))
-    const done = new Set(results.filter(({ type }) => type === 'done').map(({ file }) => file))
+    const done = new Set(results.flatMap(({ type, file }) => (type === 'done' ? [file] : [])))
     const unfinished = files.map(sourceOf).filter((file) => !done.has(file))
     return [
-      ...results.filter(({ type }) => type !== 'done'),
+      ...results,
       ...unfinished.map((file) => ({
         type: 'fail',
         file,
@@ -145,9 +161,9 @@ async function runTier(tier, grep) {
   return isCi ? [...skips, { type: 'fail', file: tier.name, name: 'runs in CI', reason }] : skips
 }
 
-function runCheckTier() {
+async function runCheckTier() {
   console.log(`\n${CHECKS}:`)
-  return runChecks().map(({ name, result, reason }) => {
+  return (await runChecks()).map(({ name, result, reason }) => {
     console.log(
       `  ${name}: ${result === 'pass' ? 'passed' : result === 'fail' ? `FAILED\n${reason}` : `skipped: ${reason}`}`,
     )
@@ -175,6 +191,10 @@ function summarise(rows) {
     for (const { file, name, reason } of of(all, type))
       console.log(`  ${file}: ${name}: ${reason?.split('\n')[0].slice(0, REASON_SHOWN_CHARS) || 'no reason given'}`)
   }
+  const slowest = of(all, 'done').sort((a, b) => b.durationMs - a.durationMs)
+  if (slowest.length > 0) console.log('\nslowest files:')
+  for (const { file, durationMs } of slowest.slice(0, SLOWEST_COUNT))
+    console.log(`${(durationMs / 1000).toFixed(1).padStart(9)} s  ${file}`)
   console.log(
     `\n${'tier'.padEnd(14)}${['passed', 'failed', 'skipped', 'seconds'].map((title) => title.padStart(9)).join('')}`,
   )
@@ -201,14 +221,22 @@ async function main() {
   }
   mkdirSync(at('dist'), { recursive: true })
   const isWanted = (name) => (positionals.length === 0 ? !(name === CHECKS && values.grep) : positionals.includes(name))
-  const rows = []
-  for (const tier of [{ name: CHECKS }, ...tiers].filter(({ name }) => isWanted(name))) {
+  const runOne = async (tier) => {
     const startedMs = Date.now()
-    const results = tier.name === CHECKS ? runCheckTier() : await runTier(tier, values.grep)
-    rows.push({ name: tier.name, results: results.map(judged), durationMs: Date.now() - startedMs })
-    if (isInterrupted) break
+    const results = await (tier.name === CHECKS ? runCheckTier() : runTier(tier, values.grep))
+    return { name: tier.name, results: results.map(judged), durationMs: Date.now() - startedMs }
   }
-  return summarise(rows) ? 0 : 1
+  const runInTurn = async (some) => {
+    const rows = []
+    for (const tier of some) if (!isInterrupted) rows.push(await runOne(tier))
+    return rows
+  }
+  const wanted = [{ name: CHECKS }, ...tiers].filter(({ name }) => isWanted(name))
+  const rows = await Promise.all([
+    runInTurn(wanted.filter(({ isBeside }) => !isBeside)),
+    runInTurn(wanted.filter(({ isBeside }) => isBeside)),
+  ])
+  return summarise(rows.flat()) ? 0 : 1
 }
 
 process.exitCode = await main()

@@ -16,6 +16,7 @@ const npm = {
   key: () => hashOf(['package-lock.json'], target),
   run() {
     run('npm', ['ci', '--no-audit', '--no-fund'], {
+      env: { JOBS: 'max' }, // of node-gyp, for packages with native code
       advice: 'check that the npm registry can be reached; packages with native code also need make, g++ and python3',
     })
   },
