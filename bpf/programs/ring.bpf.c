@@ -169,7 +169,7 @@ __noinline int ring__report(__u32 slot, __u64 address, __u32 has_result, __s64 r
 	}
 	profile = call->header.profile;
 	rules = profile ? bpf_map_lookup_elem(&profiles, &profile) : NULL;
-	if (rules && (rules->acts_by_user >> (call->act & 63) & 1) && !user__is_wanted(rules, call->act, request->uid))
+	if (!user__is_act_wanted_of(profile, call->act, request->uid))
 		return 0;
 	ring__read_file(slot, scratch, request, address);
 	if (call->act == HG_ACT_OPEN)

@@ -6,11 +6,21 @@
  */
 #define SEND_SIG_PRIV 1 /* include/linux/sched/signal.h: from the kernel, as a value of the pointer */
 
-/* Is a signal of the current user wanted by those who want these acts? `entry`: of their container, NULL: the host. */
-static __always_inline bool signal__is_wanted(const struct map_cgroup *entry, __u64 acts, __u32 version)
+#define WANTED_OF_SENDER 1
+#define WANTED_OF_TARGET 2
+
+enum signal_answer { SIGNAL_UNTOLD = 0, SIGNAL_TOLD = 1, SIGNAL_SPARED = 2 };
+
+/* Is the signal of the current task, in the call `nr`, to be told? `wanted`: of whose containers' rules signals are. Not inlined: what it
+ * answers would be one more branch of all that follows. */
+__noinline int signal__answer(__u32 nr, __u32 wanted, __u32 profile, __u32 target_profile)
 {
-	return (acts & (1ULL << HG_ACT_SIGNAL)) &&
-	       (!entry || user__is_act_wanted(task__profile(entry, version), HG_ACT_SIGNAL));
+	if (call__take_spared(bpf_get_current_task_btf(), nr))
+		return SIGNAL_SPARED;
+	if ((wanted & WANTED_OF_SENDER) && user__is_act_wanted(profile, HG_ACT_SIGNAL))
+		return SIGNAL_TOLD;
+	return (wanted & WANTED_OF_TARGET) && user__is_act_wanted(target_profile, HG_ACT_SIGNAL) ? SIGNAL_TOLD :
+												   SIGNAL_UNTOLD;
 }
 
 /* A signal from a process to another. Both the sender's container and the target's may want it. */
@@ -27,9 +37,8 @@ int BPF_PROG(on_signal, int sig, struct kernel_siginfo *info, struct task_struct
 	struct map_profile *rules = NULL; /* signals are the business of the target's rules */
 	struct map_recipe *recipe;
 	struct ev_call event = {};
-	__u64 acts, target_acts;
-	bool is_spared;
-	__u32 profile;
+	__u32 profile, wanted;
+	int answer;
 
 	if (nr >= HG_SYSCALLS_MAX || !settings || (__u64)info == SEND_SIG_PRIV || target->tgid == task->tgid ||
 	    task->tgid == settings->agent_pid)
@@ -47,13 +56,13 @@ int BPF_PROG(on_signal, int sig, struct kernel_siginfo *info, struct task_struct
 		entry = task__cgroup_entry(state->home);
 	if (target_state)
 		target_entry = task__cgroup_entry(target_state->home);
-	acts = entry ? entry->acts : settings->acts_host;
-	target_acts = target_entry ? target_entry->acts : 0;
-	if (!((acts | target_acts) & bit))
+	wanted = ((entry ? entry->acts : settings->acts_host) & bit ? WANTED_OF_SENDER : 0) |
+		 (target_entry && (target_entry->acts & bit) ? WANTED_OF_TARGET : 0);
+	if (!wanted)
 		return 0;
-	is_spared = call__take_spared(task, nr);
-	if (!is_spared && !signal__is_wanted(entry, acts, settings->version) &&
-	    !signal__is_wanted(target_entry, target_acts, settings->version))
+	answer = signal__answer(nr, wanted, entry ? task__profile(entry, settings->version) : 0,
+				target_entry ? task__profile(target_entry, settings->version) : 0);
+	if (answer == SIGNAL_UNTOLD)
 		return 0;
 	emit__header(&event.header, HG_KIND_CALL, sizeof(event), task);
 	event.header.cgroup_id = state ? state->home : task__cgroup_id(task);
@@ -73,7 +82,7 @@ int BPF_PROG(on_signal, int sig, struct kernel_siginfo *info, struct task_struct
 		profile = task__profile(target_entry, event.header.program_version);
 		rules = bpf_map_lookup_elem(&profiles, &profile);
 	}
-	if (is_spared)
+	if (answer == SIGNAL_SPARED)
 		event.header.action = HG_ACTION_SPARED;
 	emit__output(&event.header, sizeof(event), rules && (rules->acts_urgent & bit));
 	return 0;
