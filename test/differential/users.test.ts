@@ -158,7 +158,8 @@ test('signal rules', () => {
         }
       },
     ),
-    seedOf(800),
+    seedOf(1200),
   )
-  assert.ok(violatedCount > 100 && filteredCount > 100, `${violatedCount} violated, ${filteredCount} filtered`)
+  // few rules leave a user out, so few senders are
+  assert.ok(violatedCount > 100 && filteredCount > 20, `${violatedCount} violated, ${filteredCount} filtered`)
 })
