@@ -20,7 +20,6 @@
 #define NO_OP_DATA 2
 #define NOWHERE "/none/there"
 #define WITHOUT_COMPLETION 99999
-#define X32_MARKER 0x40000000L
 #define WORKER_US 50000 /* longer than a worker takes to open a file */
 
 enum way {
@@ -33,8 +32,7 @@ enum way {
 	WAY_HEIR =
 		4, /* as WAY_BEHIND, but the no-ops are a child's that joins the cgroup whose cgroup.procs the offset names */
 	WAY_CHAIN =
-		5,   /* behind one that waits for four bytes: it is done on the way out of the write that brings them */
-	WAY_X32 = 6, /* the ring is entered by a call with the x32 marker */
+		5, /* behind one that waits for four bytes: it is done on the way out of the write that brings them */
 };
 
 struct ring {
@@ -221,8 +219,7 @@ long ring_call(const long *a)
 
 			queue(&ring, &no_op);
 		}
-		if (syscall(SYS_io_uring_enter | (way == WAY_X32 ? X32_MARKER : 0), ring.fd, 1 + !!is_silent, 1,
-			    IORING_ENTER_GETEVENTS, NULL, 0) < 0)
+		if (syscall(SYS_io_uring_enter, ring.fd, 1 + !!is_silent, 1, IORING_ENTER_GETEVENTS, NULL, 0) < 0)
 			return -errno;
 		result = result_of(&ring, 1, WITHOUT_COMPLETION);
 	}

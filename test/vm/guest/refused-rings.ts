@@ -1,6 +1,7 @@
 /**
- * What an io_uring does and a hook refuses is told as the ring's, wherever the kernel carries it out: on the way out of another call, or in a
- * call with the x32 marker. Done in the container whose policy refuses acts below /tmp/kept and listens at port 91.
+ * What an io_uring does and a hook refuses is told as the ring's, also where the kernel carries it out on the way out of another call. Not
+ * tried: a ring that is entered with the x32 marker, which the guests' kernels do not serve. Done in the container whose policy refuses
+ * acts below /tmp/kept and listens at port 91.
  */
 import { spawnSync } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -19,9 +20,9 @@ export interface RefusedRingsStage {
 
 const [OPENAT, LISTEN, AT_FDCWD] = [18, 57, -100]
 /** enum way of ring.c. */
-const [CHAIN, X32] = [5, 6]
+const CHAIN = 5
 const [INET, STREAM, ADDRESS_BYTES] = [2, 1, 16]
-const kept = (way: number) => ['ring', OPENAT, AT_FDCWD, 's:/tmp/kept/read', 0, 0, 0, 0, 0, way]
+const chained = ['ring', OPENAT, AT_FDCWD, 's:/tmp/kept/read', 0, 0, 0, 0, 0, CHAIN]
 const listening = [
   ...['sys', syscallNumber('socket'), INET, STREAM, 0],
   ...['sys', syscallNumber('bind'), '$0', 'in:0.0.0.0:91', ADDRESS_BYTES],
@@ -31,8 +32,7 @@ const listening = [
 const NOT_THERE = [-22, -38]
 
 export async function checkRefusedRings(stage: RefusedRingsStage): Promise<void> {
-  await check(stage, 'done on the way out of another call', kept(CHAIN), OPENAT, Act.OPEN)
-  await check(stage, 'entered by a call with the x32 marker', kept(X32), OPENAT, Act.OPEN)
+  await check(stage, 'done on the way out of another call', chained, OPENAT, Act.OPEN)
   await check(stage, 'that listens', listening, LISTEN, Act.LISTEN)
 }
 
