@@ -17,8 +17,8 @@ import { setUpStage } from '../support/stage.js'
 
 export const name = 'memory'
 
-/** The start itself is over: what V8 collects after it takes it some 20 s. */
-const SETTLE_MS = 30_000
+/** The start itself is over, and what V8 collects once after it, some half a minute later, with all its threads. */
+const SETTLE_MS = 60_000
 const IDLE_MS = 20_000
 const LOAD_MS = 20_000
 const QUICK_MS = 2_000
