@@ -115,11 +115,12 @@ Status RingReader::Start(RingSource bulk, RingSource critical, uint8_t* pool, ui
   }
   is_stopping_ = false;
   std::promise<pid_t> thread_id;
-  thread_ = std::thread([this, &thread_id] {
+  std::future<pid_t> told = thread_id.get_future();
+  thread_ = std::thread([this, thread_id = std::move(thread_id)]() mutable {
     thread_id.set_value(gettid());
     Run();
   });
-  thread_id_ = thread_id.get_future().get();
+  thread_id_ = told.get();
   return Status::Ok();
 }
 

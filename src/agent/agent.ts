@@ -425,6 +425,7 @@ class Agent implements RunningAgent {
 
   async #stop(): Promise<CloseReport> {
     this.#rules?.stop()
+    this.#policies?.stop()
     this.#housekeeping.stop()
     this.#placement?.stop()
     this.#hostNames.close()

@@ -17,12 +17,13 @@ export class Priority {
   /** Of this process's threads, by their ids. Returns why it could not be changed, or ''. */
   follow(isBlocking: boolean, threadIds: readonly number[]): string {
     if (isBlocking === this.#isRaised) return ''
+    // also when it fails half-way: the way back is then for all of them
+    this.#isRaised = isBlocking
     const nice = isBlocking ? Math.min(BLOCKING_NICE, this.#usualNice) : this.#usualNice
     for (const id of threadIds) {
       const result = loadAddon().setThreadNice(id, nice)
       if (result < 0) return getSystemErrorName(result)
     }
-    this.#isRaised = isBlocking
     return ''
   }
 }

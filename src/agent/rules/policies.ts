@@ -110,6 +110,7 @@ export class Policies {
   readonly #activityActs: bigint
   #current: PolicySet
   #previous: PolicySet | undefined
+  readonly #removals = new Set<NodeJS.Timeout>()
 
   constructor(options: PoliciesOptions) {
     this.#options = options
@@ -169,10 +170,24 @@ export class Policies {
     }
     hooks.commit()
     this.#askForActs(next)
-    setTimeout(() => {
+    this.#later(RETIRE_AFTER_MS, () => {
       const retired = this.#retire(old)
-      setTimeout(() => this.#sweep(retired), SWEEP_AFTER_MS).unref()
-    }, RETIRE_AFTER_MS).unref()
+      this.#later(SWEEP_AFTER_MS, () => this.#sweep(retired))
+    })
+  }
+
+  /** What is left of old sets stays from then on: the sensor is about to be closed, and takes it along. */
+  stop(): void {
+    for (const timer of this.#removals) clearTimeout(timer)
+    this.#removals.clear()
+  }
+
+  #later(delayMs: number, work: () => void): void {
+    const timer = setTimeout(() => {
+      this.#removals.delete(timer)
+      work()
+    }, delayMs).unref()
+    this.#removals.add(timer)
   }
 
   /** Containers' entries hold both sets; which of them counts is the version's to say. */
