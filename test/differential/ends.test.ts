@@ -2,16 +2,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { PolicySet } from '../../src/agent/rules/policies.js'
 import { endsOf } from '../../src/match/conditions/ends.js'
 import { SOCKET_ACTS, type SocketAct } from '../../src/match/end-wants.js'
 import { compileProgram } from '../../src/match/program.js'
-import { loadPolicies } from '../../src/policy/load.js'
-import type { ConditionRule } from '../../src/policy/model.js'
 import { formatIp } from '../../src/record/ip-text.js'
 import { type EndFilter, lowerEnds } from '../../src/respond/lower-end.js'
 import { actBit, actNumber } from '../../src/sensor/call-recipes.js'
 import { Act } from '../../src/sensor/generated/abi.js'
+import { conditionOf } from '../support/condition-rule.js'
 import { conditionTrees, type MadeCondition } from '../support/condition-trees.js'
 import { seedOf } from '../support/seed.js'
 import * as generate from './generators.js'
@@ -190,22 +188,12 @@ const done: fc.Arbitrary<Event> = fc.record({
   remote: end,
 })
 
-function conditionOf(text: string): ConditionRule {
-  const types = `evt.type in (${Object.values(TYPES).join(', ')})`
-  const yaml = `policy: p\ncontainers: all\nrules:\n  - rule: r\n    condition: ${JSON.stringify(`${types} and ${text}`)}\n`
-  const { policies, errorCount } = loadPolicies([{ file: 'p.yaml', bytes: new TextEncoder().encode(yaml) }])
-  assert.equal(errorCount, 0, yaml)
-  const rule = new PolicySet(1, compileProgram(policies)).program.rules[0]
-  assert.ok(rule?.kind === 'condition')
-  return rule
-}
-
 test('conditions', () => {
   let heldCount = 0
   let filteredCount = 0
   fc.assert(
     fc.property(tree, fc.array(done, { minLength: 20, maxLength: 20 }), ({ text, holds }, events) => {
-      const { condition, eventTypes } = conditionOf(text)
+      const { condition, eventTypes } = conditionOf(Object.values(TYPES), text)
       const filter = lowerEnds({ listen: [], conditions: endsOf(condition, NO_SOURCES, eventTypes) })
       for (const each of events) {
         const isReported = passes(filter, each)

@@ -2,16 +2,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { PolicySet } from '../../src/agent/rules/policies.js'
 import { placesOf } from '../../src/match/conditions/places.js'
 import { ACTS_OF_ACCESS, FILE_ACTS, type FileAct } from '../../src/match/file-acts.js'
 import { placesOfFileRule } from '../../src/match/place-wants.js'
 import { compileProgram } from '../../src/match/program.js'
-import { loadPolicies } from '../../src/policy/load.js'
-import { type ConditionRule, FILE_ACCESS, FILE_ACCESSES } from '../../src/policy/model.js'
+import { FILE_ACCESS, FILE_ACCESSES } from '../../src/policy/model.js'
 import { lowerPlaces, type PlaceFilter } from '../../src/respond/lower-place.js'
 import { actNumber } from '../../src/sensor/call-recipes.js'
 import { Access, Act, KEY_PATH_BYTES, OpenKind, OpenTrait, PlaceClass } from '../../src/sensor/generated/abi.js'
+import { conditionOf } from '../support/condition-rule.js'
 import { conditionTrees, type MadeCondition } from '../support/condition-trees.js'
 import { seedOf } from '../support/seed.js'
 import * as generate from './generators.js'
@@ -210,22 +209,12 @@ const done: fc.Arbitrary<Event> = fc.record({
   result: fc.constantFrom(-2, 3),
 })
 
-function conditionOf(text: string): ConditionRule {
-  const types = `evt.type in (${FILE_ACTS.join(', ')})`
-  const yaml = `policy: p\ncontainers: all\nrules:\n  - rule: r\n    condition: ${JSON.stringify(`${types} and ${text}`)}\n`
-  const { policies, errorCount } = loadPolicies([{ file: 'p.yaml', bytes: new TextEncoder().encode(yaml) }])
-  assert.equal(errorCount, 0, yaml)
-  const rule = new PolicySet(1, compileProgram(policies)).program.rules[0]
-  assert.ok(rule?.kind === 'condition')
-  return rule
-}
-
 test('conditions', () => {
   let heldCount = 0
   let filteredCount = 0
   fc.assert(
     fc.property(tree, fc.array(done, { minLength: 20, maxLength: 20 }), ({ text, holds }, events) => {
-      const { condition, eventTypes } = conditionOf(text)
+      const { condition, eventTypes } = conditionOf(FILE_ACTS, text)
       const filter = lowerPlaces(placesOf(condition, NO_SOURCES, eventTypes))
       for (const each of events) {
         const { act, access, result, raw } = each

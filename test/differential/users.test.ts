@@ -2,16 +2,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { PolicySet } from '../../src/agent/rules/policies.js'
 import { usersOf } from '../../src/match/conditions/users.js'
 import { compileProgram } from '../../src/match/program.js'
 import { UID_MAX, usersOfRule } from '../../src/match/user-wants.js'
-import { loadPolicies } from '../../src/policy/load.js'
-import type { ConditionRule } from '../../src/policy/model.js'
 import type { CallKind } from '../../src/record/call-model.js'
 import { lowerUsers, type UserFilter } from '../../src/respond/lower-user.js'
 import { actBit } from '../../src/sensor/call-recipes.js'
 import { USER_RANGES } from '../../src/sensor/generated/abi.js'
+import { conditionOf } from '../support/condition-rule.js'
 import { conditionTrees, type MadeCondition } from '../support/condition-trees.js'
 import { seedOf } from '../support/seed.js'
 import * as generate from './generators.js'
@@ -89,16 +87,6 @@ const leaf: fc.Arbitrary<MadeCondition<Event>> = fc.oneof(
 )
 const done: fc.Arbitrary<Event> = fc.record({ act, uid })
 
-function conditionOf(text: string): ConditionRule {
-  const types = `evt.type in (${Object.values(TYPES).join(', ')})`
-  const yaml = `policy: p\ncontainers: all\nrules:\n  - rule: r\n    condition: ${JSON.stringify(`${types} and ${text}`)}\n`
-  const { policies, errorCount } = loadPolicies([{ file: 'p.yaml', bytes: new TextEncoder().encode(yaml) }])
-  assert.equal(errorCount, 0, yaml)
-  const rule = new PolicySet(1, compileProgram(policies)).program.rules[0]
-  assert.ok(rule?.kind === 'condition')
-  return rule
-}
-
 test('conditions, several of them together', () => {
   let heldCount = 0
   let filteredCount = 0
@@ -109,7 +97,7 @@ test('conditions, several of them together', () => {
       fc.array(done, { minLength: 20, maxLength: 20 }),
       fc.boolean(),
       (made, events, areNamesKnown) => {
-        const rules = made.map(({ text, holds }) => ({ ...conditionOf(text), holds }))
+        const rules = made.map(({ text, holds }) => ({ ...conditionOf(Object.values(TYPES), text), holds }))
         const wants = rules.flatMap(({ condition, eventTypes }) => usersOf(condition, NO_SOURCES, eventTypes))
         const filter = lowerUsers(wants, areNamesKnown ? accounts : undefined)
         assert.ok(filter.users.length <= USER_RANGES)
