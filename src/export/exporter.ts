@@ -20,7 +20,7 @@ const BATCH_BYTES = 256 * 1024
 const SPOOL_MAX_BYTES = 512 * 1024 * 1024
 const BACKLOG_MAX_BYTES = 8 * 1024 * 1024
 const CLOSE_DEADLINE_MS = 5000
-/** Each batch costs about the CPU time of a thousand events: where little happens, delivery is what an agent is busy with. */
+/** Each batch is a compression, a write and a round trip: where little happens, delivery is what an agent is busy with. */
 const FLUSH_MS = 250
 
 /** Throws data_dir_unusable, second_agent, or usage for an address that is none. */

@@ -7,7 +7,7 @@ import { getPriority } from 'node:os'
 import { getSystemErrorName } from 'node:util'
 import { loadAddon } from '../../sensor/addon.js'
 
-/** nice(2): with every CPU busy such a thread runs as soon as it is woken. */
+/** nice(2): when it is woken such a thread goes before those of the usual nice. */
 const BLOCKING_NICE = -10
 
 export class Priority {
