@@ -7,8 +7,8 @@
  * over the mean of the turns without it before and after, so that slow drift of the machine falls out; given are the median of the
  * ratios and the 95 % interval of that median. The loops: fork, exec and wait of a static program that returns; TCP connect to an open
  * and to a closed port on loopback; open and close of a file that no rule names; a system call that does nothing; the compiler on a
- * small file. An agent that was just started is warmed up by acts of the container first. Asserted from the agent's own records and counters: the container is identified and its acts are recorded, the
- * host's are not.
+ * small file. An agent that was just started is warmed up by acts of the container first. Asserted from the agent's own records and
+ * counters: the container is identified and its acts are recorded, the host's are not.
  */
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -98,7 +98,6 @@ export async function run(emit: Emit, { isQuick }: BenchOptions): Promise<void> 
     const withAgent = async (args: readonly string[], work: (agent: BenchAgent) => Promise<Turn>): Promise<Turn> => {
       agent = await BenchAgent.start(stage.dir, ['--runc-root', stage.runcRoot, ...args])
       try {
-        await stage.inContainer.do(WARM_UP)
         await sleep(SETTLE_MS)
         return await work(agent)
       } finally {
@@ -165,8 +164,10 @@ async function turn(places: readonly Place[], loops: readonly Loop[]): Promise<T
   return results
 }
 
-/** A turn; of one with execs and connects, the container's events are counted by the agent. */
+/** A turn with a warm agent; of one with execs and connects, the container's events are counted by the agent. */
 async function counted(agent: BenchAgent, places: readonly Place[], { loops }: Config): Promise<Turn> {
+  for (const { subject, producer } of places) if (subject === 'watched') await producer.do(WARM_UP)
+  await sleep(SETTLE_MS)
   const seen = await agent.counter('sensor_events_total')
   const results = await turn(places, loops)
   if (loops !== LOOPS) return results

@@ -315,7 +315,7 @@ class Agent implements RunningAgent {
     rules.activate(atOnce(policies.compile(this.#options.rulebook)))
     sensor.setControl({ blocking: this.#mode === 'block' ? 1 : 0 })
     this.#followMode()
-    this.#memory = new MemoryLoop({ sensor, table, policies, verdicts, append, clock, processes })
+    this.#memory = new MemoryLoop({ sensor, table, policies, verdicts, records, clock, processes, counters })
     this.#memory.start()
     this.#resources = new ResourceLoop({ table, policies, verdicts, clock, processes, counters })
     this.#resources.follow()
@@ -376,7 +376,7 @@ class Agent implements RunningAgent {
     if (policies.areNamesWanted && whyNoNames !== '')
       this.#records.degraded(`names in DNS, TLS and HTTP are not seen: ${whyNoNames}`)
     // the host's own processes are of interest only now; what processes hold was not followed until now
-    if ((policies.isHostWanted && !wasHostWanted) || policies.followsCapabilities) placement.readTasks()
+    if ((policies.isHostWanted && !wasHostWanted) || policies.followsCapabilities) placement.followTasks()
   }
 
   /** Rules that name users mean others now. */

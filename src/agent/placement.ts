@@ -34,10 +34,13 @@ export interface PlacementOptions {
 const HELD_MAX_MS = 3_000
 /** Several containers are often identified at once. */
 const READ_TASKS_PAUSE_MS = 20
+/** After a reading that failed: the agent has no descriptors left, say. */
+const READ_TASKS_RETRY_MS = 1_000
 
 export class Placement {
   readonly #options: PlacementOptions
   #tasksTimer: NodeJS.Timeout | undefined
+  #areTasksUnread = false
   #isStopped = false
 
   constructor(options: PlacementOptions) {
@@ -46,6 +49,11 @@ export class Placement {
       'containers_unplaced_total',
       'counter',
       'Times the kernel could not be told what a cgroup is',
+    )
+    options.counters.define(
+      'processes_unread_total',
+      'counter',
+      'Times the processes that were there before could not be read; it is tried again',
     )
   }
 
@@ -70,6 +78,21 @@ export class Placement {
       } else policies.withdraw(identity)
     } catch (error) {
       this.#observeOnly(identity, error)
+    }
+  }
+
+  /** As readTasks(); when it fails that is said and counted, and it is tried until it is done. */
+  followTasks(): void {
+    try {
+      this.readTasks()
+      this.#areTasksUnread = false
+    } catch (error) {
+      const { counters, records } = this.#options
+      counters.add('processes_unread_total')
+      if (!this.#areTasksUnread)
+        records.degraded(`processes that were there before are not known until they can be read: ${messageOf(error)}`)
+      this.#areTasksUnread = true
+      this.#readTasksSoon(READ_TASKS_RETRY_MS)
     }
   }
 
@@ -122,11 +145,11 @@ export class Placement {
     )
   }
 
-  #readTasksSoon(): void {
+  #readTasksSoon(pauseMs = READ_TASKS_PAUSE_MS): void {
     if (this.#isStopped) return
     this.#tasksTimer ??= setTimeout(() => {
       this.#tasksTimer = undefined
-      this.readTasks()
-    }, READ_TASKS_PAUSE_MS)
+      this.followTasks()
+    }, pauseMs)
   }
 }

@@ -1,9 +1,15 @@
-/** Rules that need a hook which the kernel refuses: none of them comes into force, the old ones stay, and it is said which hook and why. */
+/**
+ * Rules that need a hook which the kernel refuses: none of them comes into force, the old ones stay, and it is said which hook and
+ * why. And an agent that has no descriptors left: it goes on.
+ */
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
+import { readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
-import { type Feed, type Host, policyFile, scratchDir, startRun } from '../support/hullguard.js'
-import { requires, runOk, uniqueName, waitFor } from '../support/process.js'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { HullguardRecord } from '../../src/record/model.js'
+import { descriptorsOf, leaveDescriptors } from '../support/descriptors.js'
+import { type Feed, type Host, hullguard, policyFile, scratchDir, startRun } from '../support/hullguard.js'
+import { requires, uniqueName, waitFor } from '../support/process.js'
 import { makeRootfs } from '../support/rootfs.js'
 import { type RuncContainer, runcRun } from '../support/runc.js'
 
@@ -46,10 +52,9 @@ describe('rules whose hooks cannot be attached', { skip }, () => {
 
   const date = () => container.exec(['/bin/date'])
   const count = (rule: string) => feed.all(({ alert }) => alert?.rule === rule).length
-  const descriptors = () => readdirSync(`/proc/${host.pid}/fd`).map(Number)
   /** Attached hooks are descriptors of the agent. Iterators, which it makes when it first reads by them, are none. */
   const attachedCount = () =>
-    descriptors().filter((fd) => {
+    descriptorsOf(host.pid).filter((fd) => {
       try {
         if (!readlinkSync(`/proc/${host.pid}/fd/${fd}`).includes('bpf_link')) return false
         return !/^link_type:\s+iter$/m.test(readFileSync(`/proc/${host.pid}/fdinfo/${fd}`, 'utf8'))
@@ -57,22 +62,18 @@ describe('rules whose hooks cannot be attached', { skip }, () => {
         return false // closed meanwhile
       }
     }).length
-  const limits = () => /^Max open files +(\d+) +(\d+)/m.exec(readFileSync(`/proc/${host.pid}/limits`, 'utf8'))
-  const limit = (soft: number | string, hard: number | string) =>
-    runOk('prlimit', ['--pid', String(host.pid), `--nofile=${soft}:${hard}`])
-
   test('the old rules stay, no hook of the new ones is left, and hook and reason are told', async () => {
     const attached = attachedCount()
-    const [, soft = '', hard = ''] = limits() ?? []
     writeFileSync(policy, RULES('new', MORE))
-    // Room for two descriptors: the file can be read, and of the three hooks the last finds none.
-    const used = new Set(descriptors())
-    let most = 0
-    for (let free = 0; free < 2; most++) if (!used.has(most)) free++
-    await limit(most, hard)
+    // Memory is read every ten seconds, for which a descriptor is needed: not while there are few.
+    const samplesCount = () => feed.all(({ kind }) => kind === 'sample').length
+    const seen = samplesCount()
+    await waitFor('a reading of memory', () => samplesCount() > seen)
+    // Room for two: the file can be read, and of the three hooks the last finds none.
+    const allowMore = await leaveDescriptors(host.pid, 2)
     host.signal('SIGHUP')
     const line = await host.waitForLog('reload failed: the old policies stay in force')
-    await limit(soft, hard)
+    await allowMore()
     assert.match(String(line.err), /^cannot attach on_\w+ \(tp_btf\/\w+\): .*Too many open files/)
     assert.equal(attachedCount(), attached)
     const told = await feed.find(
@@ -99,5 +100,35 @@ describe('rules whose hooks cannot be attached', { skip }, () => {
     assert.equal(count('old'), before)
     await container.exec(['/bin/sh', '-c', '/bin/sleep 9 & kill $!'])
     await feed.find('the rule of a new hook', ({ alert }) => alert?.rule === 'no signals')
+  })
+})
+
+describe('an agent that has no descriptors left', { skip }, () => {
+  test('goes on: acts are judged, and what cannot be read meanwhile is said, counted and read later', async () => {
+    const root = scratchDir()
+    const rootfs = await makeRootfs(scratchDir())
+    const memory = '  - rule: memory\n    memory: { max: 1GiB }\n' // read every second
+    const host = await startRun({ runcRoot: root, policies: [policyFile(RULES('date', memory))] })
+    const feed = host.feed()
+    const container = await runcRun({ rootfs, root, id: uniqueName('hooks'), args: ['/bin/sleep', '600'] })
+    const own = ({ container: { name } }: HullguardRecord) => name === container.id
+    try {
+      await feed.find('the first reading', (record) => record.kind === 'sample' && own(record))
+      const allowMore = await leaveDescriptors(host.pid, 0)
+      await host.waitForLog('memory of containers cannot be read, no rule judges it meanwhile: ')
+      await container.exec(['/bin/date'])
+      await feed.find('the alert', (record) => record.alert?.rule === 'date' && own(record))
+      await sleep(2_500) // two readings more
+      await allowMore()
+      const seen = feed.all(({ kind }) => kind === 'sample').length
+      await waitFor('a reading', () => feed.all(({ kind }) => kind === 'sample').length > seen)
+      assert.equal(host.log.filter(({ msg }) => msg.startsWith('memory of containers cannot be read')).length, 1)
+      const { stdout } = await hullguard(['metrics', '--data-dir', host.dataDir])
+      assert.ok(Number(/^hullguard_memory_unread_total (\d+)$/m.exec(stdout)?.[1]) >= 2, stdout)
+    } finally {
+      await container.remove()
+      await feed.close()
+      await host.stop()
+    }
   })
 })

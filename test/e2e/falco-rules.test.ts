@@ -225,6 +225,7 @@ describe('loading rules', { skip: tools }, () => {
       const { alert, container } = await feed.find('the alert', ({ alert: seen }) => seen?.rule === 'own')
       assert.equal(container.state, 'host')
       assert.match(alert?.output ?? '', new RegExp(`^seen ${own} in host$`))
+      await feed.find('what happened', ({ kind, container: { state } }) => kind === 'exec' && state === 'host')
       const hosts = feed.all(
         ({ kind, container: { state }, process: who }) => state === 'host' && kind === 'exec' && who !== undefined,
       )

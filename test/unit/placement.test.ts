@@ -79,6 +79,21 @@ test('processes of containers that were there before the probes are read once fo
   assert.deepEqual(log.slice(5), ['apply', 'apply'])
 })
 
+test('processes that cannot be read are read later: said once, counted each time', () => {
+  const faults = ['read tasks']
+  const { placement, log, counters } = begin(faults)
+  placement.followTasks()
+  const said = 'processes that were there before are not known until they can be read: no room'
+  assert.deepEqual(log, ['read tasks', said])
+  mock.timers.tick(1_000)
+  assert.deepEqual(log.slice(2), ['read tasks'])
+  assert.equal(counters.get('processes_unread_total'), 2)
+  faults.length = 0
+  mock.timers.tick(1_000)
+  mock.timers.tick(10_000)
+  assert.deepEqual(log.slice(3), ['read tasks', 'adopt sockets'])
+})
+
 test('what the kernel has no room for is observed only, or not watched at all, and that is said and counted', () => {
   for (const [faults, watched] of [
     [['apply'], 'it is observed only'],

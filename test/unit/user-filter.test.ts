@@ -1,6 +1,6 @@
 /** Which users' acts rules have to see, what the kernel is told of it, and what a change of names does. */
 import assert from 'node:assert/strict'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { UserNames } from '../../src/agent/host/users.js'
@@ -230,6 +230,10 @@ test('names are read again when that is due, and whoever goes by them hears of a
     nowMs = 200_000
     assert.equal(users.nameOf(1001), 'ops')
     assert.equal(heard.length, 1, 'nothing has changed')
+    unlinkSync(join(dir, 'etc/passwd'))
+    mkdirSync(join(dir, 'etc/passwd')) // there, and not to be read
+    nowMs = 300_000
+    assert.deepEqual([users.nameOf(1001), heard.length], ['ops', 1])
   } finally {
     removeDir(dir)
   }

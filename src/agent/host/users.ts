@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
+import { errnoOf } from '../../telemetry/errors.js'
 
 const REFRESH_MS = 60_000
 
@@ -66,8 +67,8 @@ export class UserNames implements NameSource {
     const isFirst = this.#readAtMs === Number.NEGATIVE_INFINITY
     this.#readAtMs = nowMs
     const before = this.#names
-    this.#names = readNames(`${this.#folder}/passwd`)
-    this.#groups = readNames(`${this.#folder}/group`)
+    this.#names = readNames(`${this.#folder}/passwd`, before)
+    this.#groups = readNames(`${this.#folder}/group`, this.#groups)
     if (!isFirst && !isDeepStrictEqual(before, this.#names)) this.onChange?.()
   }
 }
@@ -76,14 +77,14 @@ function numbersOf(names: ReadonlyMap<number, string>, wanted: string): number[]
   return [...names].flatMap(([number, name]) => (name === wanted ? [number] : []))
 }
 
-/** Lines of `name:password:number:…`. */
-function readNames(file: string): Map<number, string> {
+/** Lines of `name:password:number:…`. A file that is there and cannot be read (no descriptors left, say) still says what it said `before`. */
+function readNames(file: string, before: Map<number, string>): Map<number, string> {
   const names = new Map<number, string>()
   let text = ''
   try {
     text = readFileSync(file, 'utf8')
-  } catch {
-    return names // a host without the file has no names to give
+  } catch (error) {
+    return errnoOf(error) === 'ENOENT' ? names : before // a host without the file has no names to give
   }
   for (const line of text.split('\n')) {
     const [name, , uid] = line.split(':')

@@ -7,8 +7,12 @@ import type { Identity } from '../../container/identity.js'
 import type { ContainerTable } from '../../container/table.js'
 import type { ProcessRef, RecordDraft } from '../../record/model.js'
 import { Action } from '../../sensor/generated/abi.js'
+import type { MemoryReading } from '../../sensor/iterators.js'
 import type { Sensor } from '../../sensor/sensor.js'
+import type { Counters } from '../../telemetry/counters.js'
+import { messageOf } from '../../telemetry/errors.js'
 import type { BootClock } from '../host/clock.js'
+import type { OwnRecords } from '../own-records.js'
 import type { ProcessEntry, ProcessTable } from '../process/process-table.js'
 import type { Policies } from '../rules/policies.js'
 import type { Verdicts } from '../rules/verdicts.js'
@@ -19,9 +23,10 @@ export interface MemoryLoopOptions {
   table: ContainerTable
   policies: Policies
   verdicts: Verdicts
-  append: (draft: RecordDraft) => { seq: bigint }
+  records: Pick<OwnRecords, 'append' | 'degraded'>
   clock: BootClock
   processes: ProcessTable
+  counters: Counters
 }
 
 /** A timer may come this much early. */
@@ -33,9 +38,11 @@ export class MemoryLoop {
   readonly #rules = new MemoryRules()
   #timer: NodeJS.Timeout | undefined
   #sampledAtMs = Number.NEGATIVE_INFINITY
+  #isUnreadable = false
 
   constructor(options: MemoryLoopOptions) {
     this.#options = options
+    options.counters.define('memory_unread_total', 'counter', 'Times the memory of containers could not be read')
   }
 
   start(): void {
@@ -65,17 +72,33 @@ export class MemoryLoop {
   }
 
   #read(): void {
-    const { sensor, table, policies, append, clock } = this.#options
+    const { table, policies, records, clock } = this.#options
     const nowMs = performance.now()
     const isSampleDue = nowMs - this.#sampledAtMs >= SAMPLE_INTERVAL_MS - TIMER_SLACK_MS
     if (isSampleDue) this.#sampledAtMs = nowMs
-    for (const reading of sensor.readMemory()) {
+    for (const reading of this.#readings()) {
       const identity = table.lookup(reading.cgroupId)
       if (identity?.confirmed !== true) continue
       const draft = sampleDraft(reading, identity, clock.utcNs(reading.bootNs))
       const hits = this.#rules.judge(reading, identity, policies.current)
-      const seq = isSampleDue || hits.length > 0 ? append(draft).seq : undefined
+      const seq = isSampleDue || hits.length > 0 ? records.append(draft).seq : undefined
       if (hits.length > 0 && seq !== undefined) this.#judge(identity, draft, seq, hits)
+    }
+  }
+
+  /** None when they cannot be read (the agent has no descriptors left, say): that is counted, and said the first time. */
+  #readings(): MemoryReading[] {
+    const { sensor, records, counters } = this.#options
+    try {
+      const readings = sensor.readMemory()
+      this.#isUnreadable = false
+      return readings
+    } catch (error) {
+      counters.add('memory_unread_total')
+      if (!this.#isUnreadable)
+        records.degraded(`memory of containers cannot be read, no rule judges it meanwhile: ${messageOf(error)}`)
+      this.#isUnreadable = true
+      return []
     }
   }
 
