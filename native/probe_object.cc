@@ -4,7 +4,6 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -105,9 +104,6 @@ Status ProbeObject::Load() {
   const int error = bpf_object__load(object_);
   if (error != 0) return WithLog(error, "cannot load the BPF object");
   loaded_ = true;
-#ifdef __GLIBC__
-  (void)malloc_trim(0);  // the types of the whole kernel were read for this once; nothing depends on what goes back
-#endif
   return Status::Ok();
 }
 

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <malloc.h>
 #include <sched.h>
 #include <sys/file.h>
 #include <sys/resource.h>
@@ -132,6 +133,14 @@ Napi::Value BootClockNs(const Napi::CallbackInfo& info) {
   return Napi::BigInt::New(info.Env(), ClockNs(CLOCK_BOOTTIME));
 }
 
+// releaseFreeHeap(): to the kernel. Nothing depends on how much that is.
+Napi::Value ReleaseFreeHeap(const Napi::CallbackInfo& info) {
+#ifdef __GLIBC__
+  (void)malloc_trim(0);
+#endif
+  return info.Env().Undefined();
+}
+
 }  // namespace
 
 void InitSystemCalls(Napi::Env env, Napi::Object exports) {
@@ -142,6 +151,7 @@ void InitSystemCalls(Napi::Env env, Napi::Object exports) {
   exports.Set("isSameFileInRoot", Napi::Function::New<IsSameFileInRoot>(env, "isSameFileInRoot"));
   exports.Set("callOpens", Napi::Function::New<CallOpens>(env, "callOpens"));
   exports.Set("setThreadNice", Napi::Function::New<SetThreadNice>(env, "setThreadNice"));
+  exports.Set("releaseFreeHeap", Napi::Function::New<ReleaseFreeHeap>(env, "releaseFreeHeap"));
   exports.Set("lockFile", Napi::Function::New<LockFile>(env, "lockFile"));
 }
 

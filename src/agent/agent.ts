@@ -6,6 +6,7 @@
  */
 import type { Server } from 'node:http'
 import { hostname } from 'node:os'
+import { findHierarchy } from '../container/cgroup-fs.js'
 import type { Identity } from '../container/identity.js'
 import { ContainerTable } from '../container/table.js'
 import { loadAgentId } from '../export/epoch.js'
@@ -16,6 +17,7 @@ import type { Mode } from '../policy/model.js'
 import type { RecordDraft } from '../record/model.js'
 import { BREAKER_DEFAULTS, CircuitBreaker } from '../respond/breaker.js'
 import { KernelPolicy } from '../respond/kernel-policy.js'
+import { type Loaded, loadObject } from '../sensor/load.js'
 import { NAME_KINDS } from '../sensor/names/streams.js'
 import { Sensor } from '../sensor/sensor.js'
 import type { Counters } from '../telemetry/counters.js'
@@ -50,6 +52,8 @@ export interface AgentOptions {
   dataDir: string | undefined
   lockFile: string
   collectors: readonly string[]
+  /** What loadProbes() gave for these options; without it they are loaded at the start. */
+  probes?: Loaded | undefined
   /** Policies and Falco rules to begin with. */
   rulebook: Rulebook
   mode: Mode
@@ -77,6 +81,13 @@ export interface RunningAgent {
 
 const DRAIN_MS = 3_000
 const DELIVER_AT_STOP_MS = 5_000
+
+export type ProbeOptions = Pick<AgentOptions, 'cgroupRoot' | 'hostRoot' | 'ringBytes'>
+
+/** For an agent that begins with them: takes as long as all else of the start. Nothing is attached yet. Throws what loadObject() throws. */
+export function loadProbes(options: ProbeOptions): Loaded {
+  return loadObject({ ...sensorHierarchy(findHierarchy(options)), ringBytes: options.ringBytes })
+}
 
 export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const unlock = lockHost(options.lockFile)
@@ -153,6 +164,7 @@ class Agent implements RunningAgent {
             agentId: this.#agentId,
             dataDir,
             collectors,
+            isHeld: true, // connecting takes code and time that the start needs
             counters,
             log,
             onState: ({ part, state, message }) => this.#records.report(state, `${part}: ${message}`),
@@ -160,6 +172,7 @@ class Agent implements RunningAgent {
     this.#records.open(this.#exporter)
     try {
       await this.#watch()
+      this.#exporter.deliver()
     } catch (error) {
       this.#sensor?.close()
       await this.#table.stop()
@@ -257,12 +270,15 @@ class Agent implements RunningAgent {
       this.#users,
       this.#records,
     ]
-    const sensor = Sensor.open({
-      ...sensorHierarchy(table.hierarchy),
-      ringBytes: this.#options.ringBytes,
-      counters,
-      isCongested: () => this.#exporter?.congested ?? false,
-    })
+    const sensor = Sensor.open(
+      {
+        ...sensorHierarchy(table.hierarchy),
+        ringBytes: this.#options.ringBytes,
+        counters,
+        isCongested: () => this.#exporter?.congested ?? false,
+      },
+      this.#options.probes,
+    )
     this.#sensor = sensor
     counters.onRender(() => this.#publishCounters(sensor))
     const kernel = new KernelPolicy(sensor, this.#breaker, users)

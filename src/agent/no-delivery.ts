@@ -9,6 +9,7 @@ export function noDelivery(): Exporter {
     uncleanStart: false,
     connectedTo: undefined,
     congested: false,
+    deliver: () => {},
     append: ({ lane }) => {
       seq[lane] += 1n
       return { lane, seq: seq[lane] }

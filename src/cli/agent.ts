@@ -1,12 +1,10 @@
 /** hullguard agent: watches this host and delivers to collectors elsewhere. */
-import { startAgent } from '../agent/agent.js'
 import { Counters } from '../telemetry/counters.js'
 import { HullguardError } from '../telemetry/errors.js'
 import { withMetrics } from '../telemetry/metrics-server.js'
-import { AGENT_OPTIONS, agentOptions, reloadOnHangup } from './agent-options.js'
+import { AGENT_OPTIONS, prepareAgent, reloadOnHangup } from './agent-options.js'
 import type { CommandSpec } from './command.js'
 import { makeLog } from './logging.js'
-import { rulebookOrExplain } from './rulebook.js'
 import { untilStopSignal } from './signals.js'
 import { boundYoungGeneration } from './young-generation.js'
 
@@ -19,13 +17,13 @@ export const agentCommand: CommandSpec = {
     if (collectors.length === 0)
       throw new HullguardError('usage', '--collector HOST:PORT is needed (or use `hullguard run`)')
     boundYoungGeneration()
-    const rulebook = await rulebookOrExplain(settings)
-    if (rulebook === undefined) return 1
+    const start = await prepareAgent(settings)
+    if (start === undefined) return 1
     const stopSignal = untilStopSignal()
     const counters = new Counters()
     const log = makeLog(settings.required('log-level'))
     await withMetrics(settings.text('metrics'), counters, async () => {
-      const agent = await startAgent(agentOptions(settings, { rulebook, collectors, counters, log }))
+      const agent = await start({ collectors, counters, log })
       reloadOnHangup(agent, settings, log)
       log.info({ signal: await stopSignal }, 'stopping')
       const report = await agent.stop()

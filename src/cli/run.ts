@@ -1,15 +1,13 @@
 /** hullguard run: agent and collector on one host. The collector is a child process on a unix socket in the data directory. */
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { startAgent } from '../agent/agent.js'
 import { Counters } from '../telemetry/counters.js'
 import { HullguardError, messageOf } from '../telemetry/errors.js'
 import { withMetrics } from '../telemetry/metrics-server.js'
-import { AGENT_OPTIONS, agentOptions, reloadOnHangup } from './agent-options.js'
+import { AGENT_OPTIONS, prepareAgent, reloadOnHangup } from './agent-options.js'
 import { CollectorChild } from './collector-child.js'
 import type { CommandSpec } from './command.js'
 import { makeLog } from './logging.js'
-import { rulebookOrExplain } from './rulebook.js'
 import { untilStopSignal } from './signals.js'
 import { boundYoungGeneration } from './young-generation.js'
 
@@ -20,8 +18,8 @@ export const runCommand: CommandSpec = {
   own: [{ flags: '--listen <HOST:PORT>', help: 'let other hosts connect to this collector too' }],
   async run(settings, { own }) {
     boundYoungGeneration()
-    const rulebook = await rulebookOrExplain(settings)
-    if (rulebook === undefined) return 1
+    const start = await prepareAgent(settings)
+    if (start === undefined) return 1
     const stopSignal = untilStopSignal()
     const counters = new Counters()
     const log = makeLog(settings.required('log-level'))
@@ -39,7 +37,7 @@ export const runCommand: CommandSpec = {
       log,
     )
     await withMetrics(settings.text('metrics'), counters, async () => {
-      const agent = await startAgent(agentOptions(settings, { rulebook, collectors: [socket], counters, log }))
+      const agent = await start({ collectors: [socket], counters, log })
       try {
         await child.start()
       } catch (error) {

@@ -1,6 +1,7 @@
 /** Reads a collector's store over gRPC. What it answers is checked like any other input from the network. */
 import { Client, type ClientReadableStream, credentials, type ServiceError, status } from '@grpc/grpc-js'
-import { AGENTS, EVENTS, grpcTarget, quietGrpc } from '../export/rpc.js'
+import { grpcTarget } from '../export/address.js'
+import { AGENTS, EVENTS, quietGrpc } from '../export/rpc.js'
 import { invalid, recordsOf } from '../record/codec.js'
 import type { AgentsResponse, EventsRequest, EventsResponse } from '../record/generated/wire.js'
 import { KIND_NUMBERS, laneName } from '../record/names.js'

@@ -9,8 +9,8 @@ import { BatchBuilder } from '../record/codec.js'
 import type { Lane, RecordDraft } from '../record/model.js'
 import { LANES } from '../record/names.js'
 import { HullguardError } from '../telemetry/errors.js'
+import { grpcTarget } from './address.js'
 import { DeliveryClient } from './client.js'
-import { grpcTarget, quietGrpc } from './rpc.js'
 import { Spool } from './spool.js'
 import type { CloseReport, Exporter, ExporterOptions, Placed } from './types.js'
 
@@ -30,7 +30,6 @@ export async function openExporter(options: ExporterOptions): Promise<Exporter> 
       throw new HullguardError('usage', `expected HOST:PORT or unix:PATH for a collector, received \`${address}\``)
     }
   }
-  quietGrpc()
   options.counters.define('delivery_records_appended_total', 'counter', 'Records that were given a place, by lane')
   const spool = await Spool.open({
     agent: options.agentId,
@@ -42,7 +41,9 @@ export async function openExporter(options: ExporterOptions): Promise<Exporter> 
     log: options.log,
     onState: options.onState ?? (() => {}),
   })
-  return new SpoolingExporter(options, spool)
+  const exporter = new SpoolingExporter(options, spool)
+  if (options.isHeld !== true) exporter.deliver()
+  return exporter
 }
 
 interface OpenLane {
@@ -80,7 +81,10 @@ class SpoolingExporter implements Exporter {
     spool.onIdle = (lane) => {
       if (lane === 'alert') this.#closeBatch(lane)
     }
-    this.#client.start()
+  }
+
+  deliver(): void {
+    if (this.#closing === undefined) this.#client.start()
   }
 
   get epoch(): number {

@@ -30,6 +30,8 @@ export interface ExporterOptions {
   dataDir: string
   /** `HOST:PORT` or `unix:PATH`, tried in turn. Empty: records are spooled and not sent. */
   collectors: readonly string[]
+  /** Records are kept in the spool until deliver() is called. */
+  isHeld?: boolean
   counters: Counters
   log: Log
   onState?: (state: DeliveryState) => void
@@ -70,6 +72,8 @@ export interface Exporter {
    * the kernel's ring should; one that goes on loses nothing until the backlog is full.
    */
   readonly congested: boolean
+  /** Connects to the collectors from now on; once. */
+  deliver(): void
   /** Gives the record its place. Synchronous, no I/O; the draft is copied. After close() it is counted as lost. */
   append(draft: RecordDraft): Placed
   /** Resolves when all that was appended so far is written to the spool (or given up and counted). */

@@ -84,6 +84,8 @@ export interface Addon {
   isSameFileInRoot(rootDirectory: string, path: string, otherFile: string): number
   /** Negative errnos of one failed open by each call that opens; the last is open_by_handle_at's. `mark`: their mode, or -fd. */
   callOpens(mark: number): number[]
+  /** Gives what malloc(3) holds and nobody uses back to the kernel. */
+  releaseFreeHeap(): void
   bootClockNs(): bigint
   /** What to add to a CLOCK_BOOTTIME reading for UTC ns. */
   bootClockOffsetNs(): bigint

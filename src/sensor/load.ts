@@ -36,10 +36,14 @@ export interface Loaded {
 
 /** Throws HullguardError addon_missing, no_btf, not_permitted or probe_load_failed. */
 export function loadObject(options: LoadOptions): Loaded {
+  const addon = loadAddon()
   try {
     return loadByTrying((skip) => openNative(options, skip))
   } catch (error) {
     throw explainLoadError('load the BPF object', error)
+  } finally {
+    // Each trial and the object read the types of the whole kernel: in memory of the one before them, and never again.
+    addon.releaseFreeHeap()
   }
 }
 

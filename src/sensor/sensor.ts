@@ -92,9 +92,9 @@ export class Sensor {
     options.counters.define('sensor_wakeups_total', 'counter', 'Wake-ups of the ring reader')
   }
 
-  /** Loads the object; nothing is attached yet. Throws HullguardError addon_missing, no_btf, not_permitted or probe_load_failed. */
-  static open(options: SensorOptions): Sensor {
-    return new Sensor(loadObject(options), options)
+  /** Of an object that was loaded with these options; nothing is attached yet. Throws what loadObject() throws. */
+  static open(options: SensorOptions, loaded = loadObject(options)): Sensor {
+    return new Sensor(loaded, options)
   }
 
   /** Starts the reader, then attaches every base hook; on a failure detaches what was attached and throws. */

@@ -29,8 +29,10 @@ test('a command that only asks the agent loads neither it nor the collector; the
   const stores = await loadedBy('collector', '--help')
   for (const file of COLLECTOR) assert.ok(stores.has(file), file)
   for (const file of AGENT) assert.ok(!stores.has(file), file)
-  const watches = await loadedBy('agent', '--help')
-  for (const file of AGENT) assert.ok(watches.has(file), file) // so that the names above are those of files
+  const works = new Set([...(await loadedBy('record', '--help')), ...(await loadedBy('policy', '--help'))])
+  for (const file of AGENT) assert.ok(works.has(file), file) // so that the names above are those of files
+  const helps = await loadedBy('run', '--help')
+  for (const file of [...AGENT, ...COLLECTOR]) assert.ok(!helps.has(file), file)
 })
 
 test('help lists every command, and a wrong word is told what it may have meant', async () => {

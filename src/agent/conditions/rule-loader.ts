@@ -8,7 +8,6 @@ import type { Expression } from '../../policy/condition/ast.js'
 import type { FalcoRule } from '../../policy/falco/model.js'
 import type { Policy, Rule } from '../../policy/model.js'
 import { HullguardError, messageOf } from '../../telemetry/errors.js'
-import { readRules } from './rule-reader.js'
 import type { FalcoRules } from './rulebook.js'
 
 export interface LoadedNative {
@@ -68,11 +67,16 @@ export async function loadRules(paths: RulePaths): Promise<LoadedRules> {
   const { port1, port2 } = new MessageChannel()
   try {
     if (await workerDone(paths, port2)) await takeAll(port1, loading)
-    else await readRules(paths, (piece) => loading.take(piece))
+    else await (await readerHere()).readRules(paths, (piece) => loading.take(piece))
   } finally {
     port1.close()
   }
   return loading.result()
+}
+
+/** What reads rules in this thread. To be called once before there may be no descriptors left to load it with. */
+export function readerHere(): Promise<typeof import('./rule-reader.js')> {
+  return import('./rule-reader.js')
 }
 
 async function takeAll(port: MessagePort, loading: Loading): Promise<void> {

@@ -12,7 +12,6 @@ import type { Sensor } from '../../sensor/sensor.js'
 import type { Counters } from '../../telemetry/counters.js'
 import { messageOf } from '../../telemetry/errors.js'
 import type { BootClock } from '../host/clock.js'
-import type { OwnRecords } from '../own-records.js'
 import type { ProcessEntry, ProcessTable } from '../process/process-table.js'
 import type { Policies } from '../rules/policies.js'
 import type { Verdicts } from '../rules/verdicts.js'
@@ -23,7 +22,7 @@ export interface MemoryLoopOptions {
   table: ContainerTable
   policies: Policies
   verdicts: Verdicts
-  records: Pick<OwnRecords, 'append' | 'degraded'>
+  records: { append(draft: RecordDraft): { seq: bigint }; degraded(message: string): void }
   clock: BootClock
   processes: ProcessTable
   counters: Counters
