@@ -1,20 +1,22 @@
 /**
  * Question: what does the agent cost a program, watched and not, by what is in force?
  *
- * The same loops run on the host and in a runc container, in turns without an agent and with `hullguard run` (agent and
- * collector): with no policy, with the standard set, with 1,000 rules, with Falco's stable file where it is at hand
- * (HULLGUARD_SHARED_DATA), and with `--activity syscall`. Every second turn is one without an agent: a ratio is a turn with the agent
- * over the mean of the turns without it before and after, so that slow drift of the machine falls out; given are the median of the
- * ratios and the 95 % interval of that median. The loops: fork, exec and wait of a static program that returns; TCP connect to an open
- * and to a closed port on loopback; open and close of a file that no rule names; a system call that does nothing; the compiler on a
- * small file. An agent that was just started is warmed up by acts of the container first. Asserted from the agent's own records and
- * counters: the container is identified and its acts are recorded, the host's are not.
+ * The same loops run on the host and in a runc container, in turns without an agent and with `hullguard run` (agent and collector):
+ * with no policy, with the standard set, with 1,000 rules, with Falco's stable file where it is at hand (HULLGUARD_SHARED_DATA), and
+ * with `--activity syscall`. `empty-hook` is no agent but an empty program at the end of every system call: what that hook costs at
+ * least. Every second turn is one without an agent: a ratio is a turn with the agent over the mean of the turns without it before and
+ * after, so that slow drift of the machine falls out; given are the median of the ratios and the 95 % interval of that median. The
+ * loops: fork, exec and wait of a static program that returns; TCP connect to an open and to a closed port on loopback; open and
+ * close of a file that no rule names; a system call that does nothing; the compiler on a small file. An agent that was just started is
+ * warmed up by acts of the container first. Asserted from the agent's own records and counters: the container is identified and its
+ * acts are recorded, the host's are not.
  */
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sharedFile } from '../../test/support/shared-data.js'
 import { BenchAgent } from '../support/agent.js'
 import { withCleanup } from '../support/cleanup.js'
+import { EmptyHook } from '../support/empty-hook.js'
 import { Producer } from '../support/producer.js'
 import type { BenchOptions, Emit } from '../support/row.js'
 import { writeManyRules } from '../support/rules-file.js'
@@ -62,6 +64,7 @@ const LOOPS: readonly Loop[] = [
   },
 ]
 const SYSCALL_LOOP = LOOPS.filter(({ op }) => op === 'getppid')
+const HOOK_LOOPS = LOOPS.filter(({ op }) => ['getppid', 'open_close', 'fork_exec'].includes(op))
 
 /** Where the loops run. */
 interface Place {
@@ -76,7 +79,8 @@ interface Place {
 /** What is in force. */
 interface Config {
   config: string
-  args: readonly string[]
+  /** Of the agent; undefined: there is none, but the empty program. */
+  args: readonly string[] | undefined
   loops: readonly Loop[]
 }
 
@@ -95,6 +99,16 @@ export async function run(emit: Emit, { isQuick }: BenchOptions): Promise<void> 
     const places = await makePlaces(stage, defer)
     let agent: BenchAgent | undefined
     defer(() => agent?.stop())
+    const hook = await EmptyHook.compile(stage.dir)
+    defer(() => hook.detach())
+    const withHook = async (loops: readonly Loop[]): Promise<Turn> => {
+      hook.attach()
+      try {
+        return await turn(places, loops)
+      } finally {
+        hook.detach()
+      }
+    }
     const withAgent = async (args: readonly string[], work: (agent: BenchAgent) => Promise<Turn>): Promise<Turn> => {
       agent = await BenchAgent.start(stage.dir, ['--runc-root', stage.runcRoot, ...args])
       try {
@@ -114,7 +128,11 @@ export async function run(emit: Emit, { isQuick }: BenchOptions): Promise<void> 
     for (let round = 1; round <= pairsCount; round++) {
       if (round % 5 === 1) process.stderr.write(`  overhead: pair ${round} of ${pairsCount}\n`)
       for (const config of configs) {
-        const during = await withAgent(config.args, (started) => counted(started, places, config))
+        const { args, loops } = config
+        const during =
+          args === undefined
+            ? await withHook(loops)
+            : await withAgent(args, (started) => counted(started, places, config))
         const after = await turn(places, LOOPS)
         pairs.get(config)?.push({ before, during, after })
         before = after
@@ -144,6 +162,7 @@ function configsFor({ dir }: BenchStage): Config[] {
   const falco = sharedFile('falco-rules/falco_rules.yaml')
   if (falco.skip !== false) process.stderr.write(`  overhead: without Falco's rules: ${falco.skip}\n`)
   return [
+    { config: 'empty-hook', args: undefined, loops: HOOK_LOOPS },
     { config: 'no-policy', args: [], loops: LOOPS },
     { config: 'standard', args: ['--policies', 'standard'], loops: LOOPS },
     { config: '1000-rules', args: ['--policies', writeManyRules(dir, RULES_COUNT)], loops: LOOPS },

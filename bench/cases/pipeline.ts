@@ -39,7 +39,7 @@ interface Fills {
 }
 
 const WARM_UP: Fills = { first: 11, counted: 0 }
-const FILLS: Fills = { first: 2, counted: 7 }
+const FILLS: Fills = { first: 1, counted: 5 }
 const QUICK_FILLS: Fills = { first: 1, counted: 2 }
 /** An iteration is a fork, an exec, an exit and CONNECTS connects that are refused, two events each: 13 events, about 1.5 kB. */
 const ITERATIONS = 5_000

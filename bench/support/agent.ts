@@ -11,6 +11,9 @@ import type { HullguardRecord } from '../../src/record/model.js'
 import { HullguardError } from '../../src/telemetry/errors.js'
 import { findPackageRoot } from '../../src/telemetry/package-root.js'
 
+/** Certificates that a machine adds to Node's are read at each start, which a service is not asked to do. */
+const { NODE_EXTRA_CA_CERTS: _, ...serviceEnv } = process.env
+
 const START_MS = 60_000
 const STOP_MS = 60_000
 const POLL_MS = 20
@@ -49,6 +52,7 @@ export class BenchAgent {
       ...['--metrics', `127.0.0.1:${metricsPort}`, '--docker-socket', join(dir, 'none.sock'), '--no-standard', ...args],
     ]
     const child = spawn(process.execPath, [join(findPackageRoot(), 'bin', 'hullguard'), 'run', ...all], {
+      env: serviceEnv,
       stdio: ['ignore', 'ignore', 'pipe'],
       detached: true,
     })

@@ -138,7 +138,7 @@ function cost(figures) {
   return table([['act', 'program', ...columns], ...rows])
 }
 
-const CONFIGS = ['no-policy', 'standard', '1000-rules', 'falco', 'activity-syscall']
+const CONFIGS = ['empty-hook', 'no-policy', 'standard', '1000-rules', 'falco', 'activity-syscall']
 
 function overhead(figures) {
   const recorded = namesOf(figures.rows, 'config')
