@@ -8,6 +8,7 @@ import { findHierarchy } from '../../src/container/cgroup-fs.js'
 import type { HullguardRecord } from '../../src/record/model.js'
 import { hostRefusals } from '../../src/sensor/capability.js'
 import { type Feed, type Host, policyFile, scratchDir, startRun } from '../support/hullguard.js'
+import { LANE_END_POLICY, toldOf } from '../support/lane-end.js'
 import { requires, runOk, uniqueName } from '../support/process.js'
 import { makeRootfs } from '../support/rootfs.js'
 import { type RuncContainer, runcRun } from '../support/runc.js'
@@ -51,7 +52,8 @@ describe('capability rules', { skip }, () => {
     chmodSync(join(rootfs, 'bin/become'), 0o4755)
     await runOk('setcap', ['cap_net_raw+ep', join(rootfs, 'bin/pinger')])
     await runOk('setcap', ['cap_net_bind_service+ep', join(rootfs, 'bin/server')])
-    host = await startRun({ runcRoot: join(dir, 'state'), policies: [policyFile(POLICY)], mode: 'block' })
+    const policies = [policyFile(POLICY), policyFile(LANE_END_POLICY)]
+    host = await startRun({ runcRoot: join(dir, 'state'), policies, mode: 'block' })
     feed = host.feed()
     container = await runcRun({
       args: ['/bin/sh', '-c', 'while :; do sleep 1; done'],
@@ -68,14 +70,10 @@ describe('capability rules', { skip }, () => {
     await host?.stop()
   })
 
-  /** Runs it in the container; what of alerts and actions has come when a later act is recorded. */
+  /** Runs it in the container: its exit status, and what of alerts and actions it came to. */
   async function toldAfter(args: readonly string[]) {
-    const seen = feed.all(({ alert }) => alert !== undefined).length
-    const { code } = await container.exec(args)
-    const end = `end-${Math.random()}`
-    await container.exec(['/bin/true', end])
-    await feed.find('the last act', ({ kind, process }) => kind === 'exec' && process?.args[1] === end)
-    return { code, told: feed.all(({ alert }) => alert !== undefined).slice(seen) }
+    const { result, told } = await toldOf(feed, container, () => container.exec(args))
+    return { code: result.code, told }
   }
   const rulesOf = (records: readonly HullguardRecord[]) =>
     records.flatMap(({ kind, alert }) => (kind === 'alert' ? [alert?.rule] : []))

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import type { HullguardRecord } from '../../src/record/model.js'
 import { makeCgroup, removeCgroup, testCgroupPath } from '../support/cgroup.js'
-import { type Feed, type Host, hullguard, scratchDir, startRun } from '../support/hullguard.js'
+import { type Feed, type Host, hullguard, policyFile, scratchDir, startRun } from '../support/hullguard.js'
+import { isTold, LANE_END_POLICY, reachEnd } from '../support/lane-end.js'
 import { OverlayRoot } from '../support/overlay.js'
 import { requires, runOk, uniqueName, waitFor } from '../support/process.js'
 import { makeRootfs } from '../support/rootfs.js'
@@ -16,8 +17,6 @@ import { sharedFile } from '../support/shared-data.js'
 const stable = sharedFile('falco-rules/falco_rules.yaml')
 const tools = requires({ root: true, commands: ['runc', 'busybox', 'gcc', 'script', 'mount'] })
 const skip = stable.skip === false ? tools : stable.skip
-
-const isAlert = (record: HullguardRecord): boolean => record.kind === 'alert'
 
 /** Forks a shell, as a web server that was taken over would. */
 const SERVER = '#!/bin/sh\n/bin/sh -c "exit 0"\nexit 0\n'
@@ -39,7 +38,7 @@ describe("Falco's stable rules in force", { skip }, () => {
       copies: { 'bin/act': program, 'bin/shred-data': program },
     })
     overlay = await OverlayRoot.mount(image, join(dir, 'layers'))
-    host = await startRun({ runcRoot: root, args: ['--rules', stable.path] })
+    host = await startRun({ runcRoot: root, policies: [policyFile(LANE_END_POLICY)], args: ['--rules', stable.path] })
     feed = host.feed()
     const args = ['/bin/sh', '-c', 'while :; do sleep 1; done']
     container = await runcRun({ args, rootfs: overlay.path, id: name, root })
@@ -98,6 +97,7 @@ describe("Falco's stable rules in force", { skip }, () => {
       alert?.output ?? '',
       /^A shell was spawned in a container with an attached terminal \| evt_type=execve user=root user_uid=0 user_loginuid=-1 process=sh proc_exepath=\/bin\/busybox parent=\S+ command=sh -c exit 0 terminal=[1-9]\d* /,
     )
+    await reachEnd(feed, 'alert', container)
     assert.equal(feed.all(({ alert: seen }) => seen?.rule === 'Terminal shell in container').length, 1)
   })
 
@@ -175,12 +175,8 @@ describe("Falco's stable rules in force", { skip }, () => {
       'wget -q http://127.0.0.1:9/',
     ]
     for (const command of ordinary) await quiet.exec(['/bin/sh', '-c', `${command}; exit 0`])
-    await quiet.exec(['/bin/true', 'the-end'])
-    await feed.find(
-      'the last act',
-      ({ process, container: { name: where } }) => where === quietName && process?.args[1] === 'the-end',
-    )
-    const alerts = feed.all((record) => isAlert(record) && record.container.name === quietName)
+    await reachEnd(feed, 'alert', quiet)
+    const alerts = feed.all((record) => isTold(record) && record.container.name === quietName)
     assert.deepEqual(
       alerts.map(({ alert }) => `${alert?.rule}: ${alert?.output}`),
       [],

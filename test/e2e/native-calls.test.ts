@@ -1,10 +1,10 @@
 /** Native rules about files, listening sockets, mounts and signals, over a real container: what each is about, and what not. */
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import type { HullguardRecord } from '../../src/record/model.js'
-import { type Feed, type Host, scratchDir, startRun } from '../support/hullguard.js'
+import { type Feed, type Host, policyFile, scratchDir, startRun } from '../support/hullguard.js'
+import { LANE_END_POLICY, toldOf } from '../support/lane-end.js'
 import { requires, runOk, uniqueName } from '../support/process.js'
 import { makeRootfs } from '../support/rootfs.js'
 import { type RuncContainer, runcRun } from '../support/runc.js'
@@ -39,12 +39,10 @@ describe('native rules about calls', { skip }, () => {
   let container: RuncContainer
 
   before(async () => {
-    const policy = join(dir, 'policy.yaml')
-    writeFileSync(policy, POLICY)
     const rootfs = await makeRootfs(join(dir, 'root'), {
       files: { 'etc/motd': 'hello\n', 'etc/hosts': 'x\n', 'run/secret': 's\n' },
     })
-    host = await startRun({ runcRoot: root, policies: [policy] })
+    host = await startRun({ runcRoot: root, policies: [policyFile(POLICY), policyFile(LANE_END_POLICY)] })
     feed = host.feed()
     container = await runcRun({
       args: ['/bin/sh', '-c', 'while :; do sleep 1; done'],
@@ -60,14 +58,9 @@ describe('native rules about calls', { skip }, () => {
     await host?.stop()
   })
 
-  /** What the shell does, and which alerts stand before its last act: rule and path (or port, or signal). */
+  /** The alerts of what the shell does. */
   async function alertsOf(script: string): Promise<HullguardRecord[]> {
-    const end = `end-${Math.random()}`
-    const before = feed.all(({ alert }) => alert !== undefined).length
-    await container.exec(['/bin/sh', '-c', script])
-    await container.exec(['/bin/true', end])
-    await feed.find('the last act', ({ process }) => process?.args[1] === end)
-    return feed.all(({ alert }) => alert !== undefined).slice(before)
+    return (await toldOf(feed, container, () => container.exec(['/bin/sh', '-c', script]))).told
   }
   const rulesOf = (alerts: readonly HullguardRecord[]) => alerts.map(({ alert }) => alert?.rule)
 
