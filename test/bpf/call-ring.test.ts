@@ -1,7 +1,6 @@
 /** programs/ring.bpf.c: what an io_uring does is told like the syscall of that name, by who asked for it, with every field. */
 import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import type { CallKind } from '../../src/record/call-model.js'
 import { loadAddon } from '../../src/sensor/addon.js'
@@ -21,6 +20,7 @@ import {
   s,
   skipCalls,
 } from '../support/call-stage.js'
+import { freePort } from '../support/free-port.js'
 import { actWord } from '../support/sensor-acts.js'
 
 /** enum io_uring_op of include/uapi/linux/io_uring.h. */
@@ -336,14 +336,3 @@ describe('acts of an io_uring', { skip: skipCalls }, () => {
     stage.assertAll(done)
   })
 })
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.on('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
-    })
-  })
-}

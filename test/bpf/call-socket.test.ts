@@ -1,11 +1,11 @@
 /** programs/call.bpf.c, sockets: every call of each act, with every field, for the families that DESIGN §5 names. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { createServer } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { CallFlag, FdKind } from '../../src/sensor/generated/abi.js'
 import { sys } from '../support/call-acts.js'
 import { CallStage, type Given, POINTER, type StageDone, skipCalls } from '../support/call-stage.js'
+import { freePort } from '../support/free-port.js'
 import type { CallFields } from '../support/sensor.js'
 
 const [UNIX, INET, INET6, NETLINK, PACKET] = [1, 2, 10, 16, 17]
@@ -19,18 +19,6 @@ const LOOPBACK = ipv4('127.0.0.1')
 const ANY4 = ipv4('0.0.0.0')
 const ANY6 = '\0'.repeat(16)
 const LOOPBACK6 = `${'\0'.repeat(15)}\x01`
-
-/** A port that nobody listens on now. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.on('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
-    })
-  })
-}
 
 describe('acts on sockets', { skip: skipCalls }, () => {
   let stage: CallStage

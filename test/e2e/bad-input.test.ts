@@ -6,9 +6,9 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import type { HullguardRecord, Lane } from '../../src/record/model.js'
+import { freePort } from '../support/free-port.js'
 import {
   agentArgs,
-  freePort,
   HULLGUARD,
   hullguard,
   policyFile,
@@ -324,15 +324,16 @@ describe('degraded, and said so', { skip }, () => {
       await waitFor('each of them to be tried', () => tried.size === 2, 60_000)
       const collector = start(['collector', '--listen', real, '--data-dir', storeDir])
       await agent.waitForLog('the collector takes records', 60_000)
+      const isDown = (message: string) => message.startsWith('collector: no collector')
       const records = await waitFor('the records', async () => {
         const found = await storedEvents(storeDir)
-        return found.some(({ process }) => process?.args[2] === 'exit 9') && found
+        const hasAct = found.some(({ process }) => process?.args[2] === 'exit 9')
+        return hasAct && ofAgent(found, 'degraded').some(isDown) && found
       })
       assert.deepEqual(
         records.filter(({ kind }) => kind === 'gap'),
         [],
       )
-      assert.ok(ofAgent(records, 'degraded').some((message) => message.startsWith('collector: no collector')))
       await waitFor('the recovery', async () =>
         ofAgent(await storedEvents(storeDir), 'recovered').some((message) => message.includes(real)),
       )

@@ -7,7 +7,9 @@ import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { HullguardRecord } from '../../src/record/model.js'
 import { makeCgroup, removeCgroup, testCgroupPath } from '../support/cgroup.js'
-import { type Feed, freePort, type Host, metric, scratchDir, startRun } from '../support/hullguard.js'
+import { freePort } from '../support/free-port.js'
+import { type Feed, type Host, scratchDir, startRun } from '../support/hullguard.js'
+import { metric } from '../support/metrics.js'
 import { requires, uniqueName, waitFor } from '../support/process.js'
 import { makeRootfs } from '../support/rootfs.js'
 import { type RuncContainer, runcRun } from '../support/runc.js'
@@ -64,6 +66,7 @@ describe('an agent that starts again', { skip }, () => {
     container = await runcRun({ rootfs, root, id: uniqueName('again'), args: ['/bin/sh', '-c', LOAD] })
     const seen = await feed.find('the stray process', isExecOf('stray'))
     strayer = seen.process?.parent?.pid ?? 0
+    await feed.find('the load', isExecOf('beat'))
     await feed.close()
     writeFileSync(join(makeCgroup(outside), 'cgroup.procs'), String(strayer))
     await sleep(300)
@@ -106,7 +109,10 @@ describe('an agent that starts again', { skip }, () => {
 
   test('a listening socket that was there before: who accepts', async () => {
     await container.exec(['/bin/sh', '-c', 'echo | nc -w 1 127.0.0.1 8080'])
-    const { process, accept } = await find('the accepted connection', (record) => record.kind === 'accept')
+    const { process, accept } = await find(
+      'the accepted connection',
+      (record) => record.kind === 'accept' && isMine(record),
+    )
     assert.equal(process?.args.join(' '), 'nc -ll -p 8080 -e /bin/true')
     assert.equal(accept?.localPort, 8080)
   })
