@@ -10,8 +10,17 @@ import { connect } from 'node:tls'
 import { recordToJson } from '../../src/record/json.js'
 import type { HullguardRecord, RecordKind } from '../../src/record/model.js'
 import { cgroupMounts } from '../support/cgroup.js'
-import { type Feed, type Host, hullguard, policyFile, Running, scratchDir, startRun } from '../support/hullguard.js'
-import { requires, uniqueName, waitFor } from '../support/process.js'
+import {
+  type Feed,
+  type Host,
+  hullguard,
+  policyFile,
+  scratchDir,
+  startRecording,
+  startRun,
+} from '../support/hullguard.js'
+import { reachEnd } from '../support/lane-end.js'
+import { requires, uniqueName } from '../support/process.js'
 import { makeRootfs } from '../support/rootfs.js'
 import { type RuncContainer, runcRun } from '../support/runc.js'
 import { compileTalk } from '../support/sensor-acts.js'
@@ -37,10 +46,15 @@ const answer = (query) => {
 }
 const udp = require('dgram').createSocket('udp4')
 udp.on('message', (query, from) => udp.send(answer(query), from.port, from.address))
-require('net').createServer((socket) => socket.on('error', () => {}).on('data', (bytes) => {
-  const reply = answer(bytes.subarray(2))
-  socket.write(Buffer.concat([Buffer.from([reply.length >> 8, reply.length & 0xff]), reply]))
-})).listen(53, '127.0.0.1')
+require('net').createServer((socket) => {
+  let bytes = Buffer.alloc(0)
+  socket.on('error', () => {}).on('data', (part) => {
+    bytes = Buffer.concat([bytes, part])
+    if (bytes.length < 2 || bytes.length < 2 + bytes.readUInt16BE(0)) return
+    const reply = answer(bytes.subarray(2))
+    socket.write(Buffer.concat([Buffer.from([reply.length >> 8, reply.length & 0xff]), reply]))
+  })
+}).listen(53, '127.0.0.1')
 require('net').createServer((socket) => socket.on('error', () => {}).on('data', () => socket.destroy())).listen(443, '127.0.0.1')
 udp.bind(53, '127.0.0.1', () => console.log('ready'))
 `
@@ -230,8 +244,7 @@ describe('names that containers ask for', { skip }, () => {
 
     test('a capture holds them, and its replay tells them again', async () => {
       const file = join(scratchDir(), 'names.hgcap')
-      const recording = new Running(['record', '--out', file, '--data-dir', host.dataDir])
-      await waitFor('the recording', () => recording.stderr.includes('through the running agent'))
+      const recording = await startRecording(file, host.dataDir)
       await container.exec(['nslookup', '-type=a', 'captured.example', '127.0.0.1'])
       await own('dns', 'the answer', ({ dns }) => dns?.query === 'captured.example' && dns.message === 'answer')
       recording.signal('SIGINT')
@@ -296,6 +309,7 @@ describe('names that containers ask for', { skip }, () => {
     })
 
     test('what no rule holds for is not recorded', async () => {
+      await reachEnd(feed, 'activity', container)
       const names = await host.events('--container', name)
       const kinds = names.filter(({ kind }) => kind === 'dns' || kind === 'tls' || kind === 'http')
       assert.deepEqual(
