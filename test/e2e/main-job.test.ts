@@ -4,11 +4,10 @@ import { after, before, describe, test } from 'node:test'
 import type { HullguardRecord, RecordKind } from '../../src/record/model.js'
 import { type Dockerd, startDockerd } from '../support/dockerd.js'
 import { type Feed, type Host, hullguard, startRun } from '../support/hullguard.js'
-import { requires, run, runOk, uniqueName } from '../support/process.js'
+import { requires, run, runOk, uniqueName, waitFor } from '../support/process.js'
 
 const skip = requires({ root: true, commands: ['dockerd', 'docker', 'runc', 'busybox', 'ip'] })
 
-const bySize = (a: bigint, b: bigint) => (a < b ? -1 : a > b ? 1 : 0)
 /** Kept until the test says so, so that its memory is sampled (every 10 s). */
 const UNTIL_TOLD = 'while [ ! -e /tmp/end ]; do sleep 1; done'
 
@@ -110,7 +109,7 @@ describe('the main job with Docker', { skip }, () => {
     assert.equal(setup.exit?.code, 0, "the runtime's own child ended well")
     assert.deepEqual(
       feed
-        .all(({ kind, process: program }) => kind === 'exec' && program?.phase === 'setup')
+        .all((record) => record.kind === 'exec' && record.container.name === name && record.process?.phase === 'setup')
         // runc runs a copy of itself; often, but not always, before it is put into the container
         .filter(({ process: program }) => program?.args.join(' ') !== 'runc init')
         .map(({ exec }) => exec?.path),
@@ -158,15 +157,22 @@ describe('the main job with Docker', { skip }, () => {
     const byId = await host.events('--container', id.slice(0, 12), 'exit')
     assert.ok(byId.length > 0)
     assert.ok(byId.every(({ kind, container }) => kind === 'exit' && container.id === id))
+    const seqsShown = () =>
+      feed.all(({ container }) => container.name === name).map(({ seq, lane }) => `${lane} ${seq}`)
+    const shownBefore = seqsShown()
     const stored = await host.events('--container', name)
     assert.ok(stored.every((record, index) => index === 0 || (stored[index - 1]?.timeNs ?? 0n) <= record.timeNs))
+    // Each holds what the other had before: a follower is a little behind the store.
+    const seqs = stored.map(({ seq, lane }) => `${lane} ${seq}`)
+    assert.equal(new Set(seqs).size, seqs.length)
     assert.deepEqual(
-      stored.map(({ seq }) => seq).sort(bySize),
-      feed
-        .all(({ container }) => container.name === name)
-        .map(({ seq }) => seq)
-        .sort(bySize),
+      shownBefore.filter((seq) => !seqs.includes(seq)),
+      [],
     )
+    await waitFor('all that is stored to be shown', () => {
+      const shown = new Set(seqsShown())
+      return seqs.every((seq) => shown.has(seq))
+    })
     const text = await hullguard(['events', '--data-dir', host.dataDir, '--container', name])
     assert.equal(text.code, 0)
     assert.match(text.stdout, new RegExp(` ${name} +exit +code 7, after `))

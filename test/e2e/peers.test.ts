@@ -1,16 +1,25 @@
 /** Who is at the other end: containers of one host that talk to each other name each other, over TCP and unix sockets. */
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import type { HullguardRecord, RecordKind } from '../../src/record/model.js'
 import { type Dockerd, startDockerd } from '../support/dockerd.js'
 import { type Feed, type Host, hullguard, scratchDir, startRun } from '../support/hullguard.js'
-import { requires } from '../support/process.js'
+import { requires, waitFor } from '../support/process.js'
 import { makeRootfs } from '../support/rootfs.js'
 import { compileTalk } from '../support/sensor-acts.js'
 
 const skip = requires({ root: true, commands: ['dockerd', 'docker', 'ip', 'gcc', 'busybox'] })
 
 const IMAGE = 'peers/talk:1'
+/** As /proc/net/unix shows it of a socket that listens. */
+const SO_ACCEPTCON = '00010000'
+
+/** In the network namespace of that process. */
+const listensAt = (path: string, pid: number) =>
+  readFileSync(`/proc/${pid}/net/unix`, 'utf8')
+    .split('\n')
+    .some((line) => line.endsWith(` ${path}`) && line.split(' ')[3] === SO_ACCEPTCON)
 
 describe('peers', { skip }, () => {
   let docker: Dockerd
@@ -85,6 +94,8 @@ describe('peers', { skip }, () => {
       ...serve.split(' '),
     ])
     const run = await own('exec', 'unix-server', 'its start', (record) => record.exec?.path === '/bin/talk')
+    const { pid = 0, startNs = 0n } = run.process ?? {}
+    await waitFor('its socket to listen', () => listensAt('/shared/s', pid))
     const dial = 'unix-dial 0 /shared/s unix-dial 1 /daemon/docker.sock'
     await docker.start([...shared, '--name', 'unix-client', IMAGE, 'talk', ...dial.split(' ')])
     const isTo = (path: string) => (record: HullguardRecord) => record.call?.path === path
@@ -93,7 +104,6 @@ describe('peers', { skip }, () => {
       [call?.call, call?.result, call?.socket?.family, call?.socket?.type],
       ['connect', 0n, 'unix', 'stream'],
     )
-    const { pid = 0, startNs = 0n } = run.process ?? {}
     assert.deepEqual(call?.target, { pid, startNs, exe: '/bin/talk', containerId: id, containerName: 'unix-server' })
     const daemon = await own(
       'unix_connect',

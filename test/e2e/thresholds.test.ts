@@ -9,12 +9,13 @@ import { type RuncContainer, runcRun } from '../support/runc.js'
 
 const skip = requires({ root: true, commands: ['runc', 'busybox'] })
 
+/** A process that computes gets a tenth of a core on a machine that is busy with other things too. */
 const POLICY = `policy: bounds
 containers: { name: "*-busy" }
 mode: block
 rules:
-  - rule: half a core
-    cpu: { max: 50%, for: 1s }
+  - rule: a tenth of a core
+    cpu: { max: 10%, for: 1s }
     action: kill
   - rule: few tasks
     pids: { max: 3 }
@@ -61,8 +62,8 @@ describe('thresholds', { skip }, () => {
   })
 
   test('processor time above its bound is told, and the process that uses it is ended', async () => {
-    const { alert: told } = await alert(busy, 'half a core')
-    assert.match(told?.output ?? '', /^half a core: processor time in use is [\d.]+ cores in container /)
+    const { alert: told } = await alert(busy, 'a tenth of a core')
+    assert.match(told?.output ?? '', /^a tenth of a core: processor time in use is [\d.]+ cores in container /)
     const { alert: action, process } = await ended(busy)
     assert.equal(action?.outcome, 'killed_after_effect')
     assert.match(process?.args[2] ?? '', /while :/)
