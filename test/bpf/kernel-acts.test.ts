@@ -19,7 +19,7 @@ const skip = requires({
   commands: ['unshare', 'chroot', 'busybox', 'gcc'],
   files: ['/sys/kernel/btf/vmlinux'],
 })
-const RUN_MAX_MS = 60_000
+const RUN_MAX_MS = 180_000
 
 describe('the table of acts on this kernel', { skip }, () => {
   test('every act is seen', async () => {

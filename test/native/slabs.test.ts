@@ -21,8 +21,6 @@ const skip =
 
 const RING_BYTES = 4 << 20
 const FORKS_COUNT = 3000
-/** As long as an act may take: the machine may be busy with other things. */
-const FLOOD_MAX_MS = 60_000
 
 /** Checks the numbers of each CPU: one after the other, none missing. */
 class Numbers implements EventHandler {
@@ -101,14 +99,10 @@ describe('slabs', { skip }, () => {
     assert.equal(sensor.release(2), false)
     assert.ok(stuck.waitingBytes > 2 * SLAB_BYTES, `${stuck.waitingBytes} bytes wait`)
     assert.equal(held.length, 2)
-    await waitFor(
-      'all events',
-      () => {
-        takeAll()
-        return numbers.exitsCount >= FORKS_COUNT + 1
-      },
-      FLOOD_MAX_MS,
-    )
+    await waitFor('all events', () => {
+      takeAll()
+      return numbers.exitsCount >= FORKS_COUNT + 1
+    })
     await waitFor('an empty ring', () => sensor.stats().waitingBytes === 0)
     assert.deepEqual(numbers.faults, [])
     assert.deepEqual([numbers.forksCount, numbers.exitsCount], [FORKS_COUNT, FORKS_COUNT + 1])
@@ -137,14 +131,10 @@ describe('slabs', { skip }, () => {
       takeAll()
       await new Promise((resolve) => setImmediate(resolve))
     }
-    await waitFor(
-      'all events',
-      () => {
-        takeAll()
-        return numbers.exitsCount >= 2 * (FORKS_COUNT + 1)
-      },
-      FLOOD_MAX_MS,
-    )
+    await waitFor('all events', () => {
+      takeAll()
+      return numbers.exitsCount >= 2 * (FORKS_COUNT + 1)
+    })
     await Promise.all(floods.map((flood) => flood.ended()))
     assert.deepEqual(numbers.faults, [])
     assert.equal(numbers.forksCount, 2 * FORKS_COUNT)

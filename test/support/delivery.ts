@@ -150,7 +150,7 @@ export function alertOf(draft: RecordDraft, rule: string): RecordDraft {
 export async function until(
   what: string,
   condition: () => boolean | Promise<boolean>,
-  limitMs = 30_000,
+  limitMs = 120_000,
 ): Promise<void> {
   const deadline = Date.now() + limitMs
   while (!(await condition())) {

@@ -29,7 +29,7 @@ export interface DockerdOptions {
   args?: readonly string[]
 }
 
-const START_TIMEOUT_MS = 60_000
+const START_TIMEOUT_MS = 120_000
 
 export class Dockerd {
   readonly socket: string
@@ -77,7 +77,7 @@ export class Dockerd {
 
   async stop(): Promise<void> {
     if (isAlive(this.pid)) {
-      const ids = await this.tryDocker(['ps', '--all', '--quiet'], { timeoutMs: 20_000 })
+      const ids = await this.tryDocker(['ps', '--all', '--quiet'])
       const list = ids.stdout.split('\n').filter(Boolean)
       if (list.length > 0) await this.tryDocker(['rm', '--force', '--volumes', ...list])
     }

@@ -23,7 +23,8 @@ export interface RunOptions {
   env?: NodeJS.ProcessEnv
 }
 
-const RUN_TIMEOUT_MS = 60_000
+/** A machine that is busy with other things starts a container in seconds. */
+const RUN_TIMEOUT_MS = 180_000
 /** Enough for any tool the tests run; a runaway program does not fill the test's memory. */
 const OUTPUT_LIMIT_BYTES = 16 * 1024 * 1024
 /** Debian keeps dockerd, runc and ip in sbin, which a login's PATH may lack. */
@@ -113,8 +114,8 @@ export async function runOk(command: string, args: readonly string[], options: R
   return result.stdout.replace(/\n$/, '')
 }
 
-/** Longer than what is waited for takes on a machine that others use too. */
-const WAIT_MAX_MS = 30_000
+/** Much longer than what is waited for takes, also on a machine that others use too: only a failure lasts so long. */
+const WAIT_MAX_MS = 120_000
 
 /** Polls until the probe gives a value other than undefined and false; rejects with `what` when the time is over. */
 export async function waitFor<T>(

@@ -136,7 +136,7 @@ async function launch(options: RuncOptions, verb: 'run' | 'create'): Promise<Run
     await new Promise<void>((resolve, reject) => {
       const child = spawn(findCommand('runc') ?? 'runc', args, {
         stdio: ['ignore', files[0], files[1]],
-        timeout: 60_000,
+        timeout: 180_000,
       })
       child.on('error', reject)
       child.on('exit', (code, signal) => {

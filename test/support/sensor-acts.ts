@@ -9,7 +9,7 @@ import { findPackageRoot } from '../../src/telemetry/package-root.js'
 import { runOk } from './process.js'
 
 /** Longer than any step takes on a loaded machine. */
-const ACT_TIMEOUT_MS = 60_000
+const ACT_TIMEOUT_MS = 180_000
 
 /** Why a test is skipped whose probe of a 32-bit call fails. */
 export const NO_IA32 = 'neither this kernel nor the machine below it serves 32-bit calls'

@@ -11,7 +11,7 @@ import { openLocal } from '../../src/collector/local-source.js'
 import { openExporter } from '../../src/export/exporter.js'
 import type { HullguardRecord } from '../../src/record/model.js'
 import { Counters } from '../../src/telemetry/counters.js'
-import { alertOf, hostActivity, SILENT, take } from '../support/delivery.js'
+import { alertOf, hostActivity, SILENT, take, until } from '../support/delivery.js'
 import { type CollectorChild, endCollector, spawnCollector } from '../support/delivery-child.js'
 
 async function stored(dataDir: string): Promise<HullguardRecord[]> {
@@ -53,6 +53,7 @@ test('a collector killed again and again under load has every record once in the
     }
   })()
   for (let kill = 0; kill < 6; kill++) {
+    await until('the agent to be connected again', () => exporter.connectedTo !== undefined)
     await sleep(400 + kill * 130)
     await endCollector(child, 'SIGKILL')
     await sleep(kill * 150)

@@ -1,7 +1,6 @@
 /** src/agent/event/held-events.ts: events of cgroups nobody has identified wait, as copies and in order, within a bound. */
 import assert from 'node:assert/strict'
 import { beforeEach, describe, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { HeldEvents } from '../../src/agent/event/held-events.js'
 import type { EventHandler } from '../../src/sensor/batch.js'
 import { EvExec, EvExit, Kind } from '../../src/sensor/generated/abi.js'
@@ -87,9 +86,11 @@ describe('held events', () => {
     assert.equal(counters.get('events_held'), 0)
   })
 
-  test('know how long the first of a cgroup has waited', async () => {
+  test('know how long the first of a cgroup has waited', (context) => {
+    let nowMs = 1000
+    context.mock.method(performance, 'now', () => nowMs)
     hold(7n, 1)
-    await sleep(30)
+    nowMs += 30
     hold(8n, 1)
     hold(7n, 2)
     assert.deepEqual(held.waitingLongerThan(20), [7n])
