@@ -31,9 +31,9 @@ const needsCommand = (name) => () => (findCommand(name) === undefined ? `${name}
  */
 const MINUTE_MS = 60_000
 const tiers = [
-  { name: 'unit', needs: [], budgetMs: 5 * MINUTE_MS },
+  { name: 'unit', needs: [], budgetMs: 10 * MINUTE_MS },
   { name: 'conformance', needs: [], budgetMs: 5 * MINUTE_MS },
-  { name: 'differential', needs: [], budgetMs: 5 * MINUTE_MS },
+  { name: 'differential', needs: [], budgetMs: 10 * MINUTE_MS },
   { name: 'native', needs: [needsBuilt(addon)], budgetMs: 5 * MINUTE_MS },
   {
     name: 'bpf',
