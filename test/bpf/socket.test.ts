@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test'
 import { loadAddon } from '../../src/sensor/addon.js'
 import { Kind, Phase, Rung, SocketFlag, SocketRole, Want } from '../../src/sensor/generated/abi.js'
 import { cgroupMounts } from '../support/cgroup.js'
-import { makeTempDir, removeDir, requires } from '../support/process.js'
+import { makeTempDir, removeDir, requires, waitFor } from '../support/process.js'
 import { type SocketFields, type TestCgroup, TestSensor, unforeseen } from '../support/sensor.js'
 import { Act, act, compileTalk } from '../support/sensor-acts.js'
 
@@ -44,6 +44,15 @@ describe('sockets', { skip }, () => {
   })
 
   const socketsOf = (cgroup: TestCgroup) => sensor.eventsOf(cgroup, 'socket')
+  /** With the ends of all connections: the last segments may be on their way when the process has ended. */
+  const closedSocketsOf = (cgroup: TestCgroup) =>
+    waitFor('every connection to be closed', async () => {
+      const events = await socketsOf(cgroup)
+      const cookiesOf = (...kinds: number[]) =>
+        events.filter(({ kind }) => kinds.includes(kind)).map(({ cookie }) => cookie)
+      const closed = new Set(cookiesOf(Kind.CLOSE))
+      return cookiesOf(Kind.ACCEPT, Kind.CONNECTED).every((cookie) => closed.has(cookie)) && events
+    })
   /** The only one of that kind and role. */
   const only = (events: readonly SocketFields[], kind: number, role?: number): SocketFields => {
     const [event, ...others] = events.filter((one) => one.kind === kind && (role === undefined || one.role === role))
@@ -60,7 +69,7 @@ describe('sockets', { skip }, () => {
       ...(['accept', 2, 0, 'send', 1, 70_000, 'receive', 2, 70_000, 'send', 2, 123, 'receive', 1, 123] as const),
       ...(['close', 1, 'close', 2, 'close', 0] as const),
     )
-    const events = await socketsOf(cgroup)
+    const events = await closedSocketsOf(cgroup)
     const port = portOf(result)
     const listen = only(events, Kind.LISTEN)
     assert.equal(Object.keys(listen).length, SOCKET_FIELDS_COUNT)
@@ -137,7 +146,7 @@ describe('sockets', { skip }, () => {
         ...([program, 'join', cgroup.dir, 'listen', 0, at, 0, 5, 'dial', 1, to, 0, 'accept', 2, 0] as const),
         ...(['send', 1, 10, 'receive', 2, 10, 'close', 2, 'close', 1] as const),
       )
-      const events = await socketsOf(cgroup)
+      const events = await closedSocketsOf(cgroup)
       const port = portOf(result)
       for (const event of [only(events, Kind.ACCEPT), only(events, Kind.CLOSE, SocketRole.IN)])
         assert.deepEqual(
@@ -235,7 +244,7 @@ describe('sockets', { skip }, () => {
       ...([program, 'join', cgroup.dir, 'listen', 0, '127.0.0.1', 0, 5, 'dial', 1, '127.0.0.1', 0] as const),
       ...(['accept', 2, 0, 'send', 1, 11, 'receive', 2, 11, 'exit', 3] as const),
     )
-    const events = await socketsOf(cgroup)
+    const events = await closedSocketsOf(cgroup)
     const [out, into] = [only(events, Kind.CLOSE, SocketRole.OUT), only(events, Kind.CLOSE, SocketRole.IN)]
     assert.deepEqual([out.pid, out.sentBytes, into.pid, into.receivedBytes], [result.pid, 11n, result.pid, 11n])
   })
@@ -272,7 +281,7 @@ describe('sockets', { skip }, () => {
       ...([program, 'join', cgroup.dir, 'listen', 0, '127.0.0.1', 0, 5, 'dial', 1, '127.0.0.1', 0] as const),
       ...(['accept', 2, 0, 'send', 1, 3, 'receive', 2, 3, 'reset', 1] as const),
     )
-    const events = await socketsOf(cgroup)
+    const events = await closedSocketsOf(cgroup)
     const out = only(events, Kind.CLOSE, SocketRole.OUT)
     const into = only(events, Kind.CLOSE, SocketRole.IN)
     assert.deepEqual([into.error, into.flags, into.receivedBytes], [ECONNRESET, SocketFlag.ESTABLISHED, 3n])
@@ -286,7 +295,7 @@ describe('sockets', { skip }, () => {
       ...(['accept', 2, 0, 'send', 1, 4, 'shut', 1, 'receive', 2, 4, 'send', 2, 1000, 'receive', 1, 1000] as const),
       ...(['close', 2, 'close', 1] as const),
     )
-    const events = await socketsOf(cgroup)
+    const events = await closedSocketsOf(cgroup)
     const out = only(events, Kind.CLOSE, SocketRole.OUT)
     const into = only(events, Kind.CLOSE, SocketRole.IN)
     assert.deepEqual([out.sentBytes, out.receivedBytes, into.sentBytes, into.receivedBytes], [4n, 1000n, 1000n, 4n])
