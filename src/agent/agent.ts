@@ -360,7 +360,8 @@ class Agent implements RunningAgent {
     const table = this.#table
     table.on('resolved', (identity) => {
       placement.placeAll(identity)
-      if (this.#isStarted && identity.ref.state === 'container') this.#containerChanged('start', identity)
+      if (this.#isStarted && identity.ref.state === 'container')
+        this.#containerChanged(table.wasFoundLate(identity) ? 'update' : 'start', identity)
       placement.releaseDecided()
     })
     table.on('inherited', (identity, cgroupId) => {

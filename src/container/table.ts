@@ -79,6 +79,8 @@ export class ContainerTable extends EventEmitter<ContainerTableEvents> {
   #scanTimer: NodeJS.Timeout | undefined
   #sweepTimer: NodeJS.Timeout | undefined
   #starting = false
+  /** Of cgroups that were there at the start, while nobody had said yet whose they are. */
+  readonly #undecidedAtStart = new WeakSet<Identity>()
   #stopped = false
 
   /** Throws `cgroup_root_unusable`. */
@@ -124,6 +126,8 @@ export class ContainerTable extends EventEmitter<ContainerTableEvents> {
     await Promise.race([this.#docker.start(), timeout])
     clearTimeout(waited)
     this.#starting = false
+    for (const { pending, identity } of this.#entries.live())
+      if (pending !== undefined) this.#undecidedAtStart.add(identity)
     this.#schedule()
   }
 
@@ -153,6 +157,11 @@ export class ContainerTable extends EventEmitter<ContainerTableEvents> {
     const found = new Set<Identity>()
     for (const entry of this.#entries.live()) if (entry.identity.confirmed) found.add(entry.identity)
     return [...found]
+  }
+
+  /** It ran before start(), and was found after: the Docker Engine answered late, say. */
+  wasFoundLate(identity: Identity): boolean {
+    return this.#undecidedAtStart.has(identity)
   }
 
   /** Ids of the existing cgroups that have this identity: the container's own and those below it. */

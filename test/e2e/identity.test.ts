@@ -1,7 +1,9 @@
 /** Identity against a real dockerd, a real containerd and a real runc. The kernel's cgroup events are stood in for by walks. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, statSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { cgroupPathOfProcess, type Hierarchy, processesIn } from '../../src/container/cgroup-fs.js'
@@ -17,6 +19,8 @@ import { type RuncContainer, runcRun } from '../support/runc.js'
 
 const skip = requires({ root: true, commands: ['dockerd', 'docker', 'containerd', 'ctr', 'runc', 'busybox'] })
 const SLEEP = ['/bin/sleep', '600']
+/** Longer than a start waits. */
+const LATE_MS = 1_500
 
 interface Watched {
   table: ContainerTable
@@ -104,6 +108,37 @@ describe('identity of Docker containers', { skip }, () => {
       assert.equal(watched.table.confirmProcess(identity, process.pid), false)
     } finally {
       await watched.stop()
+    }
+  })
+
+  test('of a Docker that answers late: what ran before is not taken for what has started', async () => {
+    const id = await docker.start(['--name', uniqueName('before'), 'demo/web:1', ...SLEEP])
+    const late = createServer((client) => {
+      setTimeout(() => {
+        const daemon = connect(docker.socket)
+        for (const [one, other] of [
+          [client, daemon],
+          [daemon, client],
+        ] as const)
+          one.on('error', () => other.destroy()).pipe(other)
+      }, LATE_MS)
+    })
+    const dir = makeTempDir()
+    const dockerSocket = join(dir, 'late.sock')
+    late.listen(dockerSocket)
+    await once(late, 'listening')
+    const watched = await watch({ dockerSocket })
+    try {
+      const earlier = await decided(watched.table, pathOf(watched.table.hierarchy, id))
+      assert.ok(watched.told.some(({ event, identity }) => event === 'resolved' && identity === earlier))
+      assert.equal(watched.table.wasFoundLate(earlier), true)
+      const newId = await docker.start(['--name', uniqueName('after'), 'demo/web:1', ...SLEEP])
+      const started = await decided(watched.table, pathOf(watched.table.hierarchy, newId))
+      assert.deepEqual([started.ref.id, watched.table.wasFoundLate(started)], [newId, false])
+    } finally {
+      await watched.stop()
+      late.close()
+      removeDir(dir)
     }
   })
 
