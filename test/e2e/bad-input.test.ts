@@ -373,7 +373,9 @@ describe('degraded, and said so', { skip }, () => {
       )
       assert.ok(ofAgent(records, 'recovered').some((message) => message.startsWith('spool:')))
       for (const lane of ['alert', 'activity'] as const) assertAccounted(records, lane)
-      const seen = records.filter(({ kind, process }) => kind === 'exec' && process?.args[0] === '/bin/true').length
+      const isTrue = ({ kind, container: { id }, process }: HullguardRecord) =>
+        kind === 'exec' && id === container.id && process?.args[0] === '/bin/true'
+      const seen = records.filter(isTrue).length
       const hasGap = records.some(({ gap, lane }) => gap?.source === 'spool' && lane === 'activity')
       assert.ok(hasGap ? seen <= 400 : seen === 400, `${seen} of 400 programs, ${hasGap ? 'with' : 'without'} a gap`)
     } finally {
