@@ -40,15 +40,16 @@ export function isAbsent(error: unknown): boolean {
 
 /**
  * Writes the capture that the agent of this host records until `stop` resolves (then the agent is asked to end it) or the
- * agent ends. Throws HullguardError agent_unreachable when none runs, recording_busy, or what `take` throws.
+ * agent ends. `begun`: from now on what happens is recorded. Throws HullguardError agent_unreachable when none runs, recording_busy, or what `take` throws.
  */
 export async function recordThroughAgent(
   dataDir: string,
   containers: readonly string[],
   stop: Promise<unknown>,
-  take: (bytes: Uint8Array) => Promise<void>,
+  { begun, take }: { begun: () => void; take: (bytes: Uint8Array) => Promise<void> },
 ): Promise<{ endedBy: 'us' | 'agent' }> {
   const response = await openRecording(dataDir, containers)
+  begun()
   let endedBy: 'us' | 'agent' = 'agent'
   void stop.then(async () => {
     endedBy = 'us'

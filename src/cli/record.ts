@@ -104,10 +104,10 @@ async function recordThrough(
   stop: Stop,
   file: CaptureFile,
 ): Promise<Ended> {
-  process.stderr.write(`recording to ${file.path} through the running agent; Ctrl-C ends it\n`)
-  const { endedBy } = await recordThroughAgent(settings.required('data-dir'), containers, stop.promise, (bytes) =>
-    file.write(bytes),
-  )
+  const { endedBy } = await recordThroughAgent(settings.required('data-dir'), containers, stop.promise, {
+    begun: () => process.stderr.write(`recording to ${file.path} through the running agent; Ctrl-C ends it\n`),
+    take: (bytes) => file.write(bytes),
+  })
   if (endedBy === 'agent') process.stderr.write('the agent ended the recording\n')
   return { by: 'the running agent' }
 }

@@ -87,6 +87,9 @@ describe('captures', { skip }, () => {
   test('the running agent writes the capture, and its replay gives the alerts that the agent gave', async () => {
     const recording = await startRecording(throughAgent, host.dataDir)
     assert.match(recording.stderr, /through the running agent/)
+    const second = await hullguard(['record', '--out', join(dir, 'second.hgcap'), '--data-dir', host.dataDir])
+    assert.equal(second.code, 3, second.stderr)
+    assert.match(second.stderr, /^hullguard: the agent of this host is writing another capture/) // and nothing before
     await act(box, 'one')
     late = await runcRun({ rootfs, root, id: other, args: ['/bin/sh', '-c', 'nc -w 1 127.0.0.1 80; sleep 600'] })
     const isOfSleep = ({ process }: HullguardRecord) => process?.args.join(' ') === 'sleep 600'

@@ -4,7 +4,7 @@
  * one started here has its own data directory and its own host lock.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseRecordLine } from '../../src/record/json.js'
 import type { HullguardRecord } from '../../src/record/model.js'
@@ -283,10 +283,10 @@ export async function startRun(options: AgentOptions = {}): Promise<Host> {
 export async function startRecording(file: string, dataDir: string): Promise<Running> {
   const recording = new Running(['record', '--out', file, '--data-dir', dataDir])
   await waitFor(
-    "the head of the recording, which is the agent's",
+    'the agent to record',
     () => {
       if (recording.hasEnded) throw new Error(`the recording ended: ${recording.stderr}`)
-      return existsSync(file) && statSync(file).size > 0
+      return recording.stderr.includes('recording to')
     },
     READY_WITHIN_MS,
   )
