@@ -9,7 +9,7 @@ import { runOk } from '../../test/support/process.js'
 
 const PROGRAM = 'empty'
 const SOURCE = `
-__attribute__((section("license"), used)) char license[] = "Dual BSD/GPL";
+__attribute__((section("license"), used)) char licence[] = "Dual BSD/GPL";
 __attribute__((section("tp_btf/sys_exit"), used)) int ${PROGRAM}(unsigned long long *context) { return 0; }
 `
 
