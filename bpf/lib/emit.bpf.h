@@ -35,6 +35,12 @@ __noinline int emit__count_loss(__u64 cgroup_id, __u32 profile, __u32 cause, __u
 	return 0;
 }
 
+/* A part of an event could not be read; the header says whose the event is. */
+static __always_inline void emit__count_unread(const struct ev_header *header, enum hg_kind kind)
+{
+	emit__count_loss(header->cgroup_id, header->profile, HG_DROP_HELPER, kind);
+}
+
 static __always_inline struct map_control *emit__control(void)
 {
 	__u32 zero = 0;

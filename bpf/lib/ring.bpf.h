@@ -171,7 +171,7 @@ static __always_inline __u32 ring__path(__u32 slot, struct ring_request *request
 
 	if (length >= 0)
 		return length;
-	emit__count_drop(HG_DROP_HELPER, HG_KIND_CALL);
+	task__count_loss(request->home, HG_DROP_HELPER, HG_KIND_CALL);
 	request->is_path_lost = 1;
 	return 0;
 }

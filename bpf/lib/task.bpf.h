@@ -163,12 +163,29 @@ static __always_inline struct task_state *task__state(struct task_struct *leader
 	return bpf_task_storage_get(&tasks, leader, 0, 0);
 }
 
-static __always_inline struct task_state *task__make_state(struct task_struct *leader, enum hg_kind kind)
+/* As emit__count_loss(), of whose owner only the home is at hand. */
+__noinline int task__count_loss(__u64 home, __u32 cause, __u32 kind)
+{
+	struct map_cgroup *entry = task__cgroup_entry(home);
+	struct map_control *settings = emit__control();
+
+	return emit__count_loss(home, entry && settings ? task__profile(entry, settings->version) : 0, cause, kind);
+}
+
+/* As emit__lose(). */
+static __always_inline void task__lose(__u64 home, enum hg_drop cause, enum hg_kind kind)
+{
+	emit__number();
+	task__count_loss(home, cause, kind);
+}
+
+/* `home`: whose it is in any case, should there be no room for it. */
+static __always_inline struct task_state *task__make_state(struct task_struct *leader, __u64 home, enum hg_kind kind)
 {
 	struct task_state *state = bpf_task_storage_get(&tasks, leader, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 
 	if (!state)
-		emit__count_drop(HG_DROP_TASKS_FULL, kind);
+		task__count_loss(home, HG_DROP_TASKS_FULL, kind);
 	return state;
 }
 

@@ -98,11 +98,17 @@ static __always_inline void call__follow_arguments(struct ev_call *call, __u32 n
 
 	/* Of socketcall, the last ones may lie beyond what the program has: then only the first three are there. */
 	if (bpf_probe_read_user(words, sizeof(words), (void *)from) && bpf_probe_read_user(words, 12, (void *)from))
-		emit__count_drop(HG_DROP_HELPER, HG_KIND_CALL);
+		emit__count_unread(&call->header, HG_KIND_CALL);
 	call->facts[3] = nr == NR_IA32_SOCKETCALL ? call->args[0] : 0;
 	for (int i = 0; i < 6; i++)
 		call->args[i] = words[i];
 	call->flags |= HG_CALL_USER_MEMORY;
+}
+
+/* Of a call for which there is no room to work in. */
+static __always_inline void call__lose(const struct task_struct *task, const struct call_end *end)
+{
+	task__lose(end->state ? end->state->home : task__cgroup_id(task), HG_DROP_SCRATCH, HG_KIND_CALL);
 }
 
 /* Tells of the call, or counts it as a repeat, unless nobody wants it after all. `how`: as above. */
@@ -116,7 +122,7 @@ static __always_inline void call__tell(__u32 slot, struct task_struct *task, con
 	__u64 aggregated;
 
 	if (!scratch) {
-		emit__count_drop(HG_DROP_SCRATCH, HG_KIND_CALL);
+		call__lose(task, end);
 		return;
 	}
 	call = &scratch->call;

@@ -106,7 +106,7 @@ static __always_inline void call__read_access(const struct scratch *scratch, str
 	if ((recipe_flags & (HG_RECIPE_OPEN_HOW | HG_RECIPE_BY_FUNCTION)) == HG_RECIPE_OPEN_HOW) {
 		call->flags |= HG_CALL_USER_MEMORY;
 		if (bpf_probe_read_user(call->facts, 24, (void *)call->args[2]))
-			emit__count_drop(HG_DROP_HELPER, HG_KIND_CALL);
+			emit__count_unread(&call->header, HG_KIND_CALL);
 	}
 	flags = call->facts[0];
 	access = open__asked(flags);

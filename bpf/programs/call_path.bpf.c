@@ -19,7 +19,7 @@ __noinline int call__read_raw(__u32 slot, __u32 which, __u64 address)
 	length = bpf_probe_read_user_str(&scratch->raw[which ? HG_PATH_MAX_BYTES : 0], HG_PATH_MAX_BYTES,
 					 (void *)address);
 	if (length < 0) {
-		emit__count_drop(HG_DROP_HELPER, HG_KIND_CALL);
+		emit__count_unread(&scratch->call.header, HG_KIND_CALL);
 		scratch->call.flags |= HG_CALL_PATH_TRUNCATED;
 		return 0;
 	}

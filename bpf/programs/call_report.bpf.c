@@ -87,7 +87,7 @@ static __always_inline void call__put_out(struct ev_call *call, __u32 strings_by
 
 	OPAQUE(strings_bytes);
 	if (strings_bytes > 4 * HG_PATH_MAX_BYTES) {
-		emit__count_drop(HG_DROP_HELPER, HG_KIND_CALL);
+		emit__count_unread(&call->header, HG_KIND_CALL);
 		return;
 	}
 	size_bytes = sizeof(*call) + strings_bytes;
@@ -181,7 +181,7 @@ __noinline int call__report(__u32 slot, __u32 index, __u32 is_aggregated)
 		return 0;
 	length = call__write_paths(slot, index);
 	if (length < 0) {
-		emit__count_drop(HG_DROP_HELPER, HG_KIND_CALL);
+		emit__lose(call->header.cgroup_id, profile, HG_DROP_HELPER, HG_KIND_CALL);
 		return 0;
 	}
 	/* of an open that worked, the filter has walked the path */

@@ -41,7 +41,7 @@ static __always_inline void cgroup__emit(enum hg_kind kind, const struct cgroup 
 	long length;
 
 	if (!scratch) {
-		emit__count_drop(HG_DROP_SCRATCH, kind);
+		task__lose(home, HG_DROP_SCRATCH, kind);
 		return;
 	}
 	emit__header(&scratch->event.header, kind, 0, task);
@@ -62,7 +62,7 @@ static __always_inline void cgroup__emit(enum hg_kind kind, const struct cgroup 
 static __always_inline void cgroup__note_moved(__u32 tgid, __u64 home, enum hg_kind kind)
 {
 	if (bpf_map_update_elem(&moved, &tgid, &home, BPF_ANY))
-		emit__count_drop(HG_DROP_MOVED_FULL, kind);
+		task__count_loss(home, HG_DROP_MOVED_FULL, kind);
 }
 
 /* A process whose home is elsewhere than its current cgroup: noted for the hooks that cannot read task storage. */
@@ -96,13 +96,13 @@ static __always_inline bool cgroup__join(struct task_struct *leader, struct task
 			home = from->home;
 			any_process_moved = 1;
 			cgroup__note_moved(tgid, home, HG_KIND_CGROUP_JOIN);
-			state = task__make_state(leader, HG_KIND_CGROUP_JOIN);
+			state = task__make_state(leader, home, HG_KIND_CGROUP_JOIN);
 			if (state && state != from)
 				*state = *from;
 		}
 		return false;
 	}
-	state = task__make_state(leader, HG_KIND_CGROUP_JOIN);
+	state = task__make_state(leader, cgroup_id, HG_KIND_CGROUP_JOIN);
 	if (!state)
 		return false;
 	bpf_map_delete_elem(&moved, &tgid);
@@ -151,10 +151,11 @@ int BPF_PROG(on_cgroup_mkdir, struct cgroup *cgroup, const char *path)
 		/* Full (E2BIG), or no memory for it. There already: user space was faster. */
 		error = bpf_map_update_elem(&containers, &id, &container, BPF_NOEXIST);
 		if (error && error != -EEXIST)
-			emit__count_drop(HG_DROP_CONTAINERS_FULL, HG_KIND_CGROUP_MKDIR);
+			emit__count_loss(id, 0, HG_DROP_CONTAINERS_FULL, HG_KIND_CGROUP_MKDIR);
 	}
 	if (bpf_map_update_elem(&cgroups, &id, &fresh, BPF_ANY))
-		emit__count_drop(HG_DROP_CGROUPS_FULL, HG_KIND_CGROUP_MKDIR);
+		emit__count_loss(id, settings ? task__profile(&fresh, settings->version) : 0, HG_DROP_CGROUPS_FULL,
+				 HG_KIND_CGROUP_MKDIR);
 	cgroup__emit(HG_KIND_CGROUP_MKDIR, cgroup, path, task, id, HG_PHASE_RUN);
 	return 0;
 }

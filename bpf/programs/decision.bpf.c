@@ -53,7 +53,8 @@ static __always_inline bool decision__may_act(const struct decision *decision, _
 /* A slot of scratch in which the call is begun, to be given back; 0: the act passes. */
 static __always_inline __u32 decision__begin(const struct decision *decision)
 {
-	__u32 slot = lsm__claim(HG_KIND_CALL);
+	__u64 home = decision->state ? decision->state->home : task__cgroup_id(decision->task);
+	__u32 slot = lsm__claim(home, decision->profile, HG_KIND_CALL);
 	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
 
 	if (slot && scratch)
@@ -79,8 +80,8 @@ static __always_inline __u32 decision__append_path(__u32 slot, struct ev_call *c
 	return path__append(slot, offset, start);
 }
 
-/* What this thread leaves to the end of its call; NULL, and counted, where there is no room for it. */
-static __always_inline struct deferred *decision__deferred(void)
+/* What this thread leaves to the end of its call, which was begun; NULL, and counted, where there is no room for it. */
+static __always_inline struct deferred *decision__deferred(const struct ev_call *call)
 {
 	struct deferred *deferred =
 		bpf_task_storage_get(&deferrals, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
@@ -88,7 +89,7 @@ static __always_inline struct deferred *decision__deferred(void)
 	if (deferred)
 		any_act_deferred = 1;
 	else
-		emit__count_drop(HG_DROP_TASKS_FULL, HG_KIND_CALL);
+		emit__count_loss(call->header.cgroup_id, call->header.profile, HG_DROP_TASKS_FULL, HG_KIND_CALL);
 	return deferred;
 }
 
@@ -99,7 +100,7 @@ static __always_inline void decision__note_spared(const struct ev_call *call)
 
 	if (call->flags & HG_CALL_IO_URING)
 		return;
-	deferred = decision__deferred();
+	deferred = decision__deferred(call);
 	if (deferred)
 		deferred->spared_nr = call->nr + 1;
 }

@@ -39,13 +39,13 @@ static __always_inline __u32 lsm__try_claim(void)
 	return 0;
 }
 
-/* The same, counted when it is 0. */
-static __always_inline __u32 lsm__claim(enum hg_kind kind)
+/* The same, counted with whose act it is when it is 0. */
+static __always_inline __u32 lsm__claim(__u64 home, __u32 profile, enum hg_kind kind)
 {
 	__u32 slot = lsm__try_claim();
 
 	if (!slot)
-		emit__count_drop(HG_DROP_SCRATCH, kind);
+		emit__count_loss(home, profile, HG_DROP_SCRATCH, kind);
 	return slot;
 }
 
@@ -83,7 +83,8 @@ static __always_inline void lsm__report_exec(struct ev_exec *event, struct task_
 	event->header.rung = HG_RUNG_LSM;
 	OPAQUE(strings_bytes);
 	if (strings_bytes > EXEC_STRINGS_MAX_BYTES) {
-		emit__count_drop(HG_DROP_UNREPORTED_ACTION, HG_KIND_EXEC);
+		emit__count_loss(event->header.cgroup_id, event->header.profile, HG_DROP_UNREPORTED_ACTION,
+				 HG_KIND_EXEC);
 		return;
 	}
 	size_bytes = sizeof(*event) + strings_bytes;
@@ -153,7 +154,7 @@ int BPF_PROG(on_bprm_check, struct linux_binprm *bprm, int ret)
 	if (!(verdict__judged(rules, rules->exec_rules, phase) & (rules->deny | rules->kill)) ||
 	    !verdict__may_act(settings, entry, bpf_get_current_pid_tgid() >> 32))
 		return 0;
-	slot = lsm__claim(HG_KIND_EXEC);
+	slot = lsm__claim(home, profile, HG_KIND_EXEC);
 	if (!slot)
 		return 0;
 	ret = lsm__check_exec(slot, task, bprm, entry, home, phase, version);

@@ -84,7 +84,7 @@ int BPF_PROG(on_bprm_creds, struct linux_binprm *bprm, struct file *file, int re
 	entry = task__cgroup_entry(home);
 	if (!entry || !capable__is_asked(settings, entry, task->tgid))
 		return 0;
-	slot = lsm__claim(HG_KIND_EXEC);
+	slot = lsm__claim(home, task__profile(entry, settings->version), HG_KIND_EXEC);
 	if (!slot)
 		return 0;
 	ret = capable__check_exec(slot, task, bprm, entry, home, gained, settings->version);

@@ -168,7 +168,7 @@ static __always_inline int file__defer(struct scratch *scratch, const struct map
 		decision__note_spared(call);
 		return 0;
 	}
-	deferred = decision__deferred();
+	deferred = decision__deferred(call);
 	if (!deferred)
 		return 0;
 	OPAQUE(length);

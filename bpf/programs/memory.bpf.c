@@ -186,7 +186,7 @@ static __always_inline struct task_state *memory__adopt(struct task_struct *task
 
 	if (!home)
 		return NULL;
-	state = task__make_state(task, HG_KIND_TASK);
+	state = task__make_state(task, home, HG_KIND_TASK);
 	if (!state)
 		return NULL;
 	state->home = home;

@@ -10,13 +10,6 @@
  * These hooks can be preempted: scratch is claimed, as by those of the LSM. With no slot free the open is counted as lost, in its place
  * and with whose it was: whether it is wanted for its path cannot be told without.
  */
-static __always_inline void open__lose(struct task_struct *task, const struct call_end *end)
-{
-	__u32 profile = end->entry ? task__profile(end->entry, end->settings->version) : 0;
-
-	emit__lose(end->state ? end->state->home : task__cgroup_id(task), profile, HG_DROP_SCRATCH, HG_KIND_CALL);
-}
-
 static __always_inline int open__end(long result, const struct open_how *how)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task_btf();
@@ -28,7 +21,7 @@ static __always_inline int open__end(long result, const struct open_how *how)
 		return 0;
 	slot = lsm__try_claim();
 	if (!slot) {
-		open__lose(task, &end);
+		call__lose(task, &end);
 		return 0;
 	}
 	call__tell(slot, task, regs, &end, result, how);

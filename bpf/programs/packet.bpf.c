@@ -120,7 +120,7 @@ static __always_inline void packet__segment(struct __sk_buff *skb, struct ev_pac
 	event->proto = IPPROTO_TCP;
 	if (socket->names == NAMES_DONE || (socket->names == NAMES_NONE && sk->state != TCP_SYN_SENT))
 		return;
-	if (!packet__read(skb, packet, IPPROTO_TCP, direction))
+	if (!packet__read(skb, packet, IPPROTO_TCP, direction, socket->home))
 		return;
 	if (sk->state == TCP_SYN_SENT && (packet->tcp_flags & TCP_FLAG_SYN)) {
 		packet__begin(sk, socket, packet, direction);

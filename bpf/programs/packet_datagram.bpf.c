@@ -58,7 +58,7 @@ static __always_inline void packet__datagram(struct packet_parts *parts, struct 
 {
 	struct ev_packet *event = &parts->event;
 
-	if (!packet__read(parts->skb, packet, IPPROTO_UDP, event->direction) || !packet->payload_bytes)
+	if (!packet__read(parts->skb, packet, IPPROTO_UDP, event->direction, socket->home) || !packet->payload_bytes)
 		return;
 	if (event->direction == HG_DIRECTION_OUT) {
 		if (!packet__asks(event, sk, socket, packet))
@@ -93,7 +93,7 @@ static __always_inline void packet__note_resolver(struct bpf_sock *sk, const str
 	socket = bpf_sk_storage_get(&sockets, sk, 0, port == DNS_PORT ? BPF_SK_STORAGE_GET_F_CREATE : 0);
 	if (!socket) {
 		if (port == DNS_PORT)
-			emit__count_drop(HG_DROP_SOCKETS_FULL, HG_KIND_PACKET);
+			task__count_loss(home, HG_DROP_SOCKETS_FULL, HG_KIND_PACKET);
 		return;
 	}
 	if (port == DNS_PORT) {

@@ -46,7 +46,7 @@ static __always_inline bool packet__read_network(struct __sk_buff *skb, struct p
 /* False, and counted: these are not the headers of such a packet. Not inlined: what it needs of the stack is free again where the packet
  * is told, four calls deep. */
 static __noinline bool packet__read(struct __sk_buff *skb, struct packet *packet, __u8 proto,
-				    enum hg_direction direction)
+				    enum hg_direction direction, __u64 home)
 {
 	__u8 head[TCP_HEADER_BYTES] = {};
 	__u32 head_bytes = proto == IPPROTO_TCP ? TCP_HEADER_BYTES : UDP_HEADER_BYTES;
@@ -54,7 +54,7 @@ static __noinline bool packet__read(struct __sk_buff *skb, struct packet *packet
 	if (!packet__read_network(skb, packet, direction) || packet->proto != proto ||
 	    (proto == IPPROTO_TCP ? bpf_skb_load_bytes(skb, packet->transport_at, head, TCP_HEADER_BYTES) :
 				    bpf_skb_load_bytes(skb, packet->transport_at, head, UDP_HEADER_BYTES))) {
-		emit__count_drop(HG_DROP_HELPER, HG_KIND_PACKET);
+		task__count_loss(home, HG_DROP_HELPER, HG_KIND_PACKET);
 		return false;
 	}
 	packet->source_port = head[0] << 8 | head[1];

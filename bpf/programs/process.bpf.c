@@ -105,7 +105,7 @@ __noinline int process__append_args(__u32 slot, __u32 offset)
 	}
 	/* The one read from user memory: the new mm, before its program runs, so nothing can change it between check and use. */
 	if (bpf_probe_read_user(&scratch->strings[offset], length, (void *)start)) {
-		emit__count_drop(HG_DROP_HELPER, HG_KIND_EXEC);
+		emit__count_unread(&scratch->event.header, HG_KIND_EXEC);
 		scratch->event.flags |= HG_EXEC_ARGS_TRUNCATED;
 		return 0;
 	}
@@ -129,7 +129,7 @@ __noinline int process__append_env(__u32 slot, __u32 offset)
 	}
 	/* As for the arguments: the new mm, before its program runs. */
 	if (bpf_probe_read_user(&scratch->strings[offset], length, (void *)start)) {
-		emit__count_drop(HG_DROP_HELPER, HG_KIND_EXEC);
+		emit__count_unread(&scratch->event.header, HG_KIND_EXEC);
 		scratch->event.flags |= HG_EXEC_ENV_TRUNCATED;
 		return 0;
 	}
@@ -218,7 +218,7 @@ static __always_inline void process__finish_exec(__u32 slot, struct scratch *scr
 		urgent = process__judge(slot, event->invoked_bytes);
 	OPAQUE(offset);
 	if (offset > EXEC_STRINGS_MAX_BYTES) {
-		emit__count_drop(HG_DROP_HELPER, HG_KIND_EXEC);
+		emit__count_unread(&event->header, HG_KIND_EXEC);
 		return;
 	}
 	size_bytes = sizeof(*event) + offset;
@@ -242,7 +242,7 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 		/* Executed from a thread that is now the leader and was there before the process was watched. */
 		home = task__cgroup_id(task);
 		entry = task__cgroup_entry(home);
-		state = entry ? task__make_state(task, HG_KIND_EXEC) : NULL;
+		state = entry ? task__make_state(task, home, HG_KIND_EXEC) : NULL;
 		if (state)
 			state->home = home;
 	} else if (state) {
@@ -260,7 +260,7 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 		home = task__cgroup_id(task);
 	scratch = bpf_map_lookup_elem(&scratches, &slot);
 	if (!scratch) {
-		emit__count_drop(HG_DROP_SCRATCH, HG_KIND_EXEC);
+		task__lose(home, HG_DROP_SCRATCH, HG_KIND_EXEC);
 		return 0;
 	}
 	process__fill_exec(&scratch->event, task, bprm, entry, home, phase);
@@ -288,7 +288,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 		cgroup__join(child, parent_state, task__css_set_cgroup_id(child_set));
 		child_state = task__state(child);
 	} else if (parent_state) {
-		child_state = task__make_state(child, HG_KIND_FORK);
+		child_state = task__make_state(child, parent_state->home, HG_KIND_FORK);
 		if (child_state) {
 			child_state->home = parent_state->home;
 			child_state->phase = parent_state->phase;
@@ -340,15 +340,17 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	}
 	if (!task__wanted(entry, HG_WANT_PROCESS))
 		return 0;
+	if (!home)
+		home = task__cgroup_id(task);
 	/* Threads that end together on several CPUs can all see `live` at 0 here: the first reports. */
 	if (!state)
-		state = task__make_state(task->group_leader, HG_KIND_EXIT);
+		state = task__make_state(task->group_leader, home, HG_KIND_EXIT);
 	if (state && __sync_lock_test_and_set(&state->has_ended, 1))
 		return 0;
 	status = BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT ? BPF_CORE_READ(signal, group_exit_code) :
 								    BPF_CORE_READ(task, group_leader, exit_code);
 	emit__header(&event.header, HG_KIND_EXIT, sizeof(event), task);
-	event.header.cgroup_id = home ? home : task__cgroup_id(task);
+	event.header.cgroup_id = home;
 	event.header.phase = phase;
 	event.header.profile = entry ? task__profile(entry, event.header.program_version) : 0;
 	event.code = (status >> 8) & 0xff;

@@ -162,7 +162,7 @@ __noinline int process__invoked(__u32 slot, __u64 filename, __u64 dentry, __u64 
 		length += 1;
 		read = bpf_probe_read_kernel_str(&scratch->strings[length], HG_PATH_MAX_BYTES, (void *)filename);
 		if (read <= 0) {
-			emit__count_drop(HG_DROP_HELPER, HG_KIND_EXEC);
+			emit__count_unread(&scratch->event.header, HG_KIND_EXEC);
 			return 0;
 		}
 		length += read - 1;

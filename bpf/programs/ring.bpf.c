@@ -30,7 +30,7 @@ static __always_inline __u32 ring__take_path(struct scratch *scratch, __u64 addr
 	bpf_map_delete_elem(&ring_paths, &key);
 	if (!error)
 		return length;
-	emit__count_drop(HG_DROP_HELPER, HG_KIND_CALL);
+	emit__count_unread(&scratch->call.header, HG_KIND_CALL);
 	scratch->call.flags |= HG_CALL_PATH_TRUNCATED;
 	return 0;
 }
@@ -180,7 +180,7 @@ __noinline int ring__report(__u32 slot, __u64 address, __u32 has_result, __s64 r
 		return 0;
 	length = ring__write_paths(slot, address, request->dirfd, request->dirfd2, ring__is_at_home(request));
 	if (length < 0) {
-		emit__count_drop(HG_DROP_HELPER, HG_KIND_CALL);
+		emit__lose(call->header.cgroup_id, profile, HG_DROP_HELPER, HG_KIND_CALL);
 		return 0;
 	}
 	if (rules && file_act__is_one(call->act) && !file_act__is_written_wanted(slot, profile))

@@ -161,15 +161,17 @@ static __always_inline struct socket_state *socket__begin(struct sock *sk, enum 
 	struct task_state *state = task__state(task->group_leader);
 	struct map_cgroup *entry = state ? task__cgroup_entry(state->home) : NULL;
 	struct socket_state *socket;
+	__u64 home;
 
 	if (!task__wanted(entry, HG_WANT_CONNECT))
 		return NULL;
+	home = state ? state->home : task__cgroup_id(task);
 	socket = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!socket) {
-		emit__count_drop(HG_DROP_SOCKETS_FULL, kind);
+		task__count_loss(home, HG_DROP_SOCKETS_FULL, kind);
 		return NULL;
 	}
-	socket__own(socket, task, state ? state->home : task__cgroup_id(task), state ? state->phase : HG_PHASE_RUN);
+	socket__own(socket, task, home, state ? state->phase : HG_PHASE_RUN);
 	socket->since_ns = bpf_ktime_get_boot_ns();
 	socket->role = role;
 	socket->flags = 0;
@@ -257,6 +259,7 @@ int on_socket(struct bpf_iter__task_file *context)
 	struct socket *opened;
 	struct sock *sk;
 	__u32 family, tcp_state;
+	__u64 home;
 
 	if (!task || !file)
 		return 0;
@@ -274,12 +277,13 @@ int on_socket(struct bpf_iter__task_file *context)
 	tcp_state = BPF_CORE_READ(sk, __sk_common.skc_state);
 	if (tcp_state == TCP_CLOSE || bpf_sk_storage_get(&sockets, sk, 0, 0))
 		return 0;
+	home = state ? state->home : task__cgroup_id(task);
 	socket = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!socket) {
-		emit__count_drop(HG_DROP_SOCKETS_FULL, HG_KIND_TASK);
+		task__count_loss(home, HG_DROP_SOCKETS_FULL, HG_KIND_TASK);
 		return 0;
 	}
-	socket__own(socket, task, state ? state->home : task__cgroup_id(task), HG_PHASE_RUN);
+	socket__own(socket, task, home, HG_PHASE_RUN);
 	socket->since_ns = bpf_ktime_get_boot_ns();
 	socket->role = tcp_state == TCP_LISTEN	 ? HG_SOCKET_LISTENER :
 		       tcp_state == TCP_SYN_SENT ? HG_SOCKET_OUT :

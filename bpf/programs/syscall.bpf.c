@@ -18,7 +18,7 @@ static __always_inline bool syscall__first_use(__u64 root_id, __u32 abi, __u32 n
 
 		if (bpf_map_update_elem(&syscalls_seen, &root_id, &empty, BPF_NOEXIST) &&
 		    !bpf_map_lookup_elem(&syscalls_seen, &root_id)) {
-			emit__count_drop(HG_DROP_SYSCALLS_FULL, HG_KIND_SYSCALL);
+			task__count_loss(root_id, HG_DROP_SYSCALLS_FULL, HG_KIND_SYSCALL);
 			return false;
 		}
 		seen = bpf_map_lookup_elem(&syscalls_seen, &root_id);

@@ -4,11 +4,13 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import type { CallKind } from '../../src/record/call-model.js'
-import { Access, CallFlag } from '../../src/sensor/generated/abi.js'
+import { actBit } from '../../src/sensor/call-recipes.js'
+import { Access, CallFlag, Drop, Kind } from '../../src/sensor/generated/abi.js'
 import { sys } from '../support/call-acts.js'
 import {
   AT_FDCWD,
   CallStage,
+  EFAULT,
   ENOENT,
   fileFacts,
   O_CREAT,
@@ -112,6 +114,28 @@ describe('acts on files', { skip: skipCalls }, () => {
       [Access.READ, false, true, '/etc/passwd', 0n],
     ])
     assert.equal(done.results[3], -18n)
+  })
+
+  test('what the program gave and cannot be read is missing, and counted with whose it was', async () => {
+    const UNREADABLE = 1
+    const PROFILE = 7
+    const cgroup = stage.sensor.makeContainer({ acts: actBit('open') | actBit('unlink'), profile: PROFILE })
+    const { events, results } = await stage.doIn(cgroup, [
+      sys('openat2', AT_FDCWD, s('/etc/passwd'), UNREADABLE, 24),
+      sys('unlink', UNREADABLE),
+    ])
+    assert.deepEqual(results, [EFAULT, EFAULT])
+    assert.deepEqual(
+      events.map(({ raw, flags }) => [raw, (flags & CallFlag.PATH_TRUNCATED) !== 0]),
+      [
+        ['/etc/passwd', false],
+        ['', true],
+      ],
+    )
+    assert.deepEqual(stage.sensor.lossesOf(cgroup), [
+      { profile: PROFILE, cause: Drop.HELPER, kind: Kind.CALL, count: 2 },
+      { profile: PROFILE, cause: Drop.TRUNCATED, kind: Kind.CALL, count: 1 },
+    ])
   })
 
   test('paths: bytes that are no text, 4,096 bytes, a deleted directory, /proc/self/root', async () => {

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { loadAddon } from '../../src/sensor/addon.js'
-import { Kind, Phase, Rung, SocketFlag, SocketRole, Want } from '../../src/sensor/generated/abi.js'
+import { Drop, Kind, Phase, Rung, SocketFlag, SocketRole, Want } from '../../src/sensor/generated/abi.js'
 import { cgroupMounts } from '../support/cgroup.js'
-import { makeTempDir, removeDir, requires, waitFor } from '../support/process.js'
+import { makeTempDir, removeDir, requires, run, waitFor } from '../support/process.js'
 import { type SocketFields, type TestCgroup, TestSensor, unforeseen } from '../support/sensor.js'
 import { Act, act, compileTalk } from '../support/sensor-acts.js'
 
@@ -390,5 +390,27 @@ describe('sockets', { skip }, () => {
     const cgroup = sensor.makeContainer({ want: Want.PROCESS })
     await act(program, 'join', cgroup.dir, 'listen', 0, '127.0.0.1', 0, 5, 'dial', 1, '127.0.0.1', 0)
     assert.deepEqual(await socketsOf(cgroup), [])
+  })
+
+  test('a socket that has no room left for its owner is not told, and counted with whose it is', async (context) => {
+    // of a network namespace since v6.8: before, the limit would be everybody's
+    const isOwn = (await run('unshare', ['--net', 'test', '-w', '/proc/sys/net/core/optmem_max'])).code === 0
+    if (!isOwn) return context.skip('this kernel has one net.core.optmem_max for all')
+    const PROFILE = 7
+    const cgroup = sensor.makeContainer({ profile: PROFILE, want: Want.CONNECT | Want.NAMES })
+    const [LEAST_BYTES, PLENTY_BYTES] = [1, 65_536]
+    await act(
+      ...([program, 'join', cgroup.dir, 'netns', 'optmem', LEAST_BYTES, 'listen', 0, '127.0.0.1', 0, 5] as const),
+      ...(['dial-later', 1, '127.0.0.1', 0, 'udp', 2, 4, 'say', 2, '127.0.0.1', 53, '00'] as const),
+      ...(['optmem', PLENTY_BYTES, 'listen', 3, '127.0.0.2', 0, 5] as const),
+    )
+    const told = (await socketsOf(cgroup)).map(({ kind, localAddress }) => [kind, localAddress])
+    assert.deepEqual(
+      told.filter(([kind]) => kind === Kind.LISTEN),
+      [[Kind.LISTEN, mapped(127, 0, 0, 2)]],
+    )
+    const lost = (kind: number) => ({ profile: PROFILE, cause: Drop.SOCKETS_FULL, kind, count: 1 })
+    const kinds = [Kind.CONNECTED, Kind.LISTEN, ...(noConnectHooks === false ? [Kind.PACKET] : [])]
+    assert.deepEqual(sensor.lossesOf(cgroup), kinds.sort((a, b) => a - b).map(lost))
   })
 })

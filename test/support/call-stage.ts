@@ -30,6 +30,7 @@ export const skipCalls =
 
 export const AT_FDCWD = -100
 export const ENOENT = -2n
+export const EFAULT = -14n
 export const O_CREAT = 0o100
 export const O_WRONLY = 1
 export const O_RDWR = 2

@@ -40,6 +40,7 @@ import {
   PACKET_SMALL_BYTES,
   Want,
 } from '../../src/sensor/generated/abi.js'
+import type { Loss } from '../../src/sensor/kernel-counts.js'
 import { readPossibleCpuCount } from '../../src/sensor/load.js'
 import { Sensor } from '../../src/sensor/sensor.js'
 import { Counters } from '../../src/telemetry/counters.js'
@@ -301,6 +302,14 @@ export class TestSensor {
     assert.equal(others.length, 0, `one ${name} event expected, ${others.length + 1} came`)
     assert.ok(event, `no ${name} event came`)
     return event
+  }
+
+  /** How often something of this cgroup was lost or cut in the kernel, by cause, kind and profile. */
+  lossesOf({ id }: Pick<TestCgroup, 'id'>): Omit<Loss, 'cgroupId'>[] {
+    return this.sensor
+      .losses()
+      .flatMap(({ cgroupId: owner, ...loss }) => (owner === id ? [loss] : []))
+      .sort((a, b) => a.cause - b.cause || a.kind - b.kind)
   }
 
   /** Events of this kind that the kernel counted instead of reporting them, in all cgroups. */

@@ -25,7 +25,7 @@ const BOOTS: readonly Boot[] = [
   // Debian's 6.12 has no memory controller on v1 any more (CONFIG_MEMCG_V1).
   boot('6.1, cgroup v1', '6.1', {
     cgroup: 'v1',
-    checks: 44 + ACTS.filter(({ needsNetworkHooks }) => needsNetworkHooks !== true).length,
+    checks: 45 + ACTS.filter(({ needsNetworkHooks }) => needsNetworkHooks !== true).length,
   }),
   boot('6.12', '6.12'),
   boot('6.12, bpf not among the LSMs', '6.12', {
@@ -44,9 +44,9 @@ const ARM64_BOOTS: readonly Boot[] = [
   boot('6.1, arm64', '6.1', {
     arch: 'arm64',
     expects: 'tracepoints',
-    checks: 48 + ACTS.filter(({ needsUses }) => needsUses !== true).length,
+    checks: 49 + ACTS.filter(({ needsUses }) => needsUses !== true).length,
   }),
-  boot('6.12, arm64', '6.12', { arch: 'arm64', checks: 48 + ACTS.length }),
+  boot('6.12, arm64', '6.12', { arch: 'arm64', checks: 49 + ACTS.length }),
 ]
 
 const commands = ['cpio', 'apt-get', 'dpkg']
@@ -135,5 +135,5 @@ interface Boot {
 }
 
 function boot(name: string, series: string, rest: Partial<Boot> = {}): Boot {
-  return { name, arch: 'amd64', series, cgroup: 'v2', expects: 'lsm', append: '', checks: 47 + ACTS.length, ...rest }
+  return { name, arch: 'amd64', series, cgroup: 'v2', expects: 'lsm', append: '', checks: 48 + ACTS.length, ...rest }
 }

@@ -7,7 +7,7 @@ import type { Counters } from '../../telemetry/counters.js'
 const METRIC = 'sensor_container_drops_total'
 
 export function defineLosses(counters: Counters): void {
-  counters.define(METRIC, 'counter', 'Of the events lost or cut in the kernel those whose container is known')
+  counters.define(METRIC, 'counter', 'Of the events and state lost in the kernel those whose container is known')
 }
 
 export function publishLosses(counters: Counters, sensor: Sensor, table: ContainerTable): void {

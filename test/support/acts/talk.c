@@ -3,6 +3,7 @@
  * Sockets for the bpf tests: does the steps it is given, one after the other, with sockets named 0 to 15. A step that cannot be
  * done ends it with status 99. Steps:
  *   join DIR · pause · exit CODE · child STEP… (forks: the child does the rest, the parent waits) · netns (a new one, lo up)
+ *   optmem BYTES                what a socket of this netns may hold beside its buffers
  *   listen S IP PORT BACKLOG    binds and listens; prints `port N`
  *   listen-any S                listens without a bind
  *   dial S IP PORT              connects; prints `connect ERRNO`. PORT 0: the port printed last
@@ -88,6 +89,14 @@ static void new_netns(void)
 	need(unshare(CLONE_NEWNET) == 0, "unshare");
 	fd = socket(AF_INET, SOCK_DGRAM, 0);
 	need(fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &lo) == 0, "lo up");
+	close(fd);
+}
+
+static void limit_optmem(const char *bytes)
+{
+	int fd = open("/proc/sys/net/core/optmem_max", O_WRONLY | O_CLOEXEC);
+
+	need(fd >= 0 && write(fd, bytes, strlen(bytes)) > 0, "optmem_max");
 	close(fd);
 }
 
@@ -273,6 +282,8 @@ static int run_short(char **w)
 		return child_does_the_rest(), 1;
 	if (is(w[0], "netns"))
 		return new_netns(), 1;
+	if (is(w[0], "optmem"))
+		return limit_optmem(w[1]), 2;
 	if (is(w[0], "listen-any"))
 		return *slot(w[1]) = socket(AF_INET, SOCK_STREAM, 0), need(listen(*slot(w[1]), 5) == 0, "listen"), 2;
 	if (is(w[0], "shut"))

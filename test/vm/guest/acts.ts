@@ -39,7 +39,7 @@ import { decodeText } from '../../../src/sensor/text.js'
 import { Counters } from '../../../src/telemetry/counters.js'
 import { ACT_SCRIPT, ACTS, DENIED_ACTS, hookOf, KEPT_FILES, KEPT_FOLDERS, outcomeOf, type Seen } from './act-table.js'
 import { CALL_ROWS, callScript, RING_DENIED } from './call-acts.js'
-import { checkLostOpens } from './lost-opens.js'
+import { checkLostDecisions, checkLostOpens, type NoRoomStage } from './no-room.js'
 import { OPEN_WORDS, type OpenSeen, openExpected, openSeen } from './open-fields.js'
 import { checkRefusedCalls } from './refused-calls.js'
 import { checkRefusedRings } from './refused-rings.js'
@@ -274,13 +274,16 @@ async function main(): Promise<void> {
   check('every call that opens is told once, with every field', isDeepStrictEqual(opens, expected), [
     ...opens.map((one) => inspect(one, { breakLength: Infinity })),
   ])
-  await checkLostOpens({
-    ...{ sensor, check, settle, isByFunction: areOpensByFunction((name) => sensor.hasHook(name)) },
-    open: () =>
-      spawnSync('/bin/sh', ['-c', `echo $$ > ${cgroup}/cgroup.procs; exec ${root}/bin/sh -c ': < /dev/null'`]),
+  const enterOnly = `echo $$ > ${cgroup}/cgroup.procs; exec`
+  const stage: NoRoomStage = {
+    ...{ sensor, check, settle, refusesExec, isByFunction: areOpensByFunction((name) => sensor.hasHook(name)) },
+    open: () => spawnSync('/bin/sh', ['-c', `${enterOnly} ${root}/bin/sh -c ': < /dev/null'`]),
+    exec: () => spawnSync('/bin/sh', ['-c', `${enterOnly} unshare -mn ${root}/bin/sh -c :`]),
     owner: { cgroupId: id, profile: profile.id },
     numberedCount: () => numberedCount,
-  })
+  }
+  await checkLostOpens(stage)
+  await checkLostDecisions(stage)
   check('every call of the table was made', calls.stdout === '' && calls.status === 0, [calls.stdout, calls.stderr])
   check('the forbidden program was killed', run.stdout.includes('nc 137'), run.stdout)
   const nc = seen.find(({ kind, text }) => kind === 'exec' && text.endsWith('/nc'))

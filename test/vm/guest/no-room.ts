@@ -1,6 +1,7 @@
 /**
- * An open at the end of its function that finds no room to work in: every slot that these hooks claim is taken meanwhile. It is
- * counted with the container whose it was, and its number is missing in its place. At the end of the call there is always room.
+ * Work that finds no room: every slot that the hooks claim is taken meanwhile. An open at the end of its function is counted with the
+ * container whose it was, and its number is missing in its place; at the end of the call there is always room. An exec that a hook
+ * would judge passes, and is counted so too.
  */
 import { Drop, Kind } from '../../../src/sensor/generated/abi.js'
 import { readPossibleCpuCount } from '../../../src/sensor/load.js'
@@ -9,11 +10,14 @@ import { encodeU32, type Sensor } from '../../../src/sensor/sensor.js'
 /** Each takes some milliseconds. */
 const ATTEMPTS_MAX = 1000
 
-export interface LostOpensStage {
+export interface NoRoomStage {
   sensor: Sensor
   isByFunction: boolean
+  refusesExec: boolean
   /** Opens files in the container. */
   open(): void
+  /** Starts a program in the container, in phase run. */
+  exec(): void
   owner: { cgroupId: bigint; profile: number }
   /** Of the events that came. */
   numberedCount(): number
@@ -21,7 +25,7 @@ export interface LostOpensStage {
   check(name: string, ok: boolean, detail?: unknown): void
 }
 
-export async function checkLostOpens(stage: LostOpensStage): Promise<void> {
+export async function checkLostOpens(stage: NoRoomStage): Promise<void> {
   const { sensor, owner, check } = stage
   const missingBefore = await missingNumbers(stage)
   setClaims(sensor, 1)
@@ -45,13 +49,31 @@ export async function checkLostOpens(stage: LostOpensStage): Promise<void> {
 }
 
 /** Numbers that were given and never came. Where other containers go on, more are given meanwhile: then it looks again. */
-async function missingNumbers({ sensor, settle, numberedCount }: LostOpensStage): Promise<number> {
+async function missingNumbers({ sensor, settle, numberedCount }: NoRoomStage): Promise<number> {
   for (let attempt = 0; ; attempt++) {
     const given = numbersGiven(sensor)
     await settle()
     const missing = given - numberedCount()
     if (numbersGiven(sensor) === given || attempt === ATTEMPTS_MAX) return missing
   }
+}
+
+export async function checkLostDecisions(stage: NoRoomStage): Promise<void> {
+  const { sensor, owner, refusesExec, check } = stage
+  await stage.settle()
+  setClaims(sensor, 1)
+  stage.exec()
+  setClaims(sensor, 0)
+  await stage.settle()
+  const lost = sensor.losses().filter(({ cause, kind }) => cause === Drop.SCRATCH && kind === Kind.EXEC)
+  check(
+    refusesExec
+      ? 'an exec that finds no room to be judged in is counted with its container'
+      : 'where no hook judges an exec, none finds no room',
+    lost.length === (refusesExec ? 1 : 0) &&
+      lost.every(({ cgroupId, profile }) => cgroupId === owner.cgroupId && profile === owner.profile),
+    lost,
+  )
 }
 
 function setClaims(sensor: Sensor, value: number): void {
