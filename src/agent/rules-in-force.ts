@@ -9,7 +9,10 @@ import type { OwnRecords } from './own-records.js'
 import type { Policies, PolicySet } from './rules/policies.js'
 
 export interface RulesInForceOptions {
-  policies: Pick<Policies, 'activate' | 'compile' | 'current' | 'hasExpired' | 'isHostWanted'>
+  policies: Pick<
+    Policies,
+    'activate' | 'compile' | 'current' | 'hasExpired' | 'isHostWanted' | 'isOutdated' | 'onOutdated'
+  >
   records: Pick<OwnRecords, 'degraded' | 'report'>
   /** Others are in force; `wasHostWanted`: the set before had rules for the host. */
   onActivated: (wasHostWanted: boolean) => void
@@ -26,6 +29,7 @@ export class RulesInForce {
 
   constructor(options: RulesInForceOptions) {
     this.#options = options
+    options.policies.onOutdated = () => this.#followAccounts()
   }
 
   /** Throws when the set cannot be put in force. What fails once it is, is said: the set stays. */
@@ -69,6 +73,18 @@ export class RulesInForce {
       .finally(() => {
         this.#isExpiring = false
       })
+  }
+
+  /** Policies that name users or groups are put in force anew, for whom the names stand now; when that fails, the old program goes on. */
+  #followAccounts(): void {
+    const { policies, records } = this.#options
+    this.#replace(() => (policies.isOutdated ? policies.current.rulebook : undefined))
+      .then((isDone) => {
+        if (isDone) records.report('policy', 'users or groups that rules name have changed')
+      })
+      .catch((error: unknown) =>
+        records.degraded(`rules still go by the users and groups that names stood for before: ${messageOf(error)}`),
+      )
   }
 
   /** Nothing comes into force from then on, also not what is being compiled. */

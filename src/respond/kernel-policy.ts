@@ -42,6 +42,7 @@ import {
 } from '../sensor/refusals.js'
 import { encodeU32, encodeU64, type Sensor } from '../sensor/sensor.js'
 import { HullguardError, messageOf } from '../telemetry/errors.js'
+import { AskedAccounts } from './asked-accounts.js'
 import type { CircuitBreaker } from './breaker.js'
 import { type LoweredProfile, lowerProfile } from './lower.js'
 import type { ConnectNode } from './lower-connect.js'
@@ -78,8 +79,12 @@ export class KernelPolicy {
   readonly #written = new Map<number, Written[]>()
   readonly #lowered = new Map<number, LoweredProfile>()
   readonly #naming = new Map<number, NamingProfile>()
+  /** What the rules of a profile were lowered by. */
+  readonly #asked = new Map<number, AskedAccounts>()
   /** Policy name -> its slot in `budgets`; a slot is reused when the policy is gone. */
   readonly #slots = new Map<string, number>()
+  /** Called when rules in the kernel go by what names of users and groups stand for no more: they have to be installed anew. */
+  onOutdated: (() => void) | undefined
 
   constructor(sensor: Sensor, breaker: CircuitBreaker, accounts?: Accounts) {
     this.#accounts = accounts
@@ -92,10 +97,11 @@ export class KernelPolicy {
     const present = this.#lowered.get(profile.id)
     if (present !== undefined) return present
     // The agent's own mode is a switch of its own in the kernel (map_control.blocking), so that it can change at once.
+    const accounts = this.#accounts === undefined ? undefined : new AskedAccounts(this.#accounts)
     const lowered = lowerProfile(program, profile, {
       isBlockPolicy: (policy) => program.policies.some(({ name, mode }) => name === policy && mode === 'block'),
       refuses: this.#sensor.refusals,
-      accounts: this.#accounts,
+      accounts,
     })
     const written: Written[] = []
     try {
@@ -110,6 +116,7 @@ export class KernelPolicy {
     }
     this.#written.set(profile.id, written)
     this.#lowered.set(profile.id, lowered)
+    if (accounts !== undefined) this.#asked.set(profile.id, accounts)
     this.refillBudgets() // before a container can get the profile: a new policy's budget starts at nothing
     return lowered
   }
@@ -140,6 +147,7 @@ export class KernelPolicy {
   retire(profileId: number): void {
     if (!this.#lowered.delete(profileId)) return
     this.#naming.delete(profileId)
+    this.#asked.delete(profileId)
     const head = this.#written.get(profileId)?.pop()
     if (head !== undefined) this.#remove([head])
   }
@@ -150,8 +158,17 @@ export class KernelPolicy {
     this.#written.delete(profileId)
   }
 
-  /** Names of users stand for others than before: the filters that go by them do too. */
+  /** The profile's rules would come to other tables now, because names of users or groups stand for others. */
+  isOutdated(profileId: number): boolean {
+    return this.#asked.get(profileId)?.areOutdated ?? false
+  }
+
+  /**
+   * Names of users or groups stand for others than before: the filters that go by them do too. Rules that refuse by them cannot be
+   * changed in place: with a name that is gone, or new, other rules of the profile are the kernel's to answer.
+   */
   followAccounts(): void {
+    if ([...this.#asked.keys()].some((profileId) => this.isOutdated(profileId))) this.onOutdated?.()
     for (const [profile, { value, users }] of this.#naming)
       this.#sensor.update('profiles', encodeU32(profile), encodeMapProfile({ ...value, ...this.#usersInKernel(users) }))
   }

@@ -6,6 +6,7 @@ import { loadPolicies } from '../../src/policy/load.js'
 import { HOST } from '../../src/record/model.js'
 import { BREAKER_DEFAULTS, CircuitBreaker } from '../../src/respond/breaker.js'
 import { type ActFilter, KernelPolicy } from '../../src/respond/kernel-policy.js'
+import type { Accounts } from '../../src/respond/lower-said.js'
 import { ALL_REFUSALS } from '../../src/sensor/refusals.js'
 import type { Sensor } from '../../src/sensor/sensor.js'
 
@@ -33,8 +34,15 @@ const FILTER: ActFilter = {
   users: [],
 }
 
-/** What the kernel is told, in order: `map` and the key. `refuses`: the map that is full. */
-function makeKernel(refuses = '') {
+interface KernelOptions {
+  /** The map that is full. */
+  refuses: string
+  policy: string
+  accounts: Accounts
+}
+
+/** What the kernel is told, in order: `map` and the key. */
+function makeKernel({ refuses = '', policy = POLICY, accounts }: Partial<KernelOptions> = {}) {
   const entries = new Set<string>()
   const removed: string[] = []
   const nameOf = (map: string, key: Uint8Array) => `${map} ${Buffer.from(key).toString('hex')}`
@@ -50,10 +58,10 @@ function makeKernel(refuses = '') {
     },
   } as unknown as Sensor
   const breaker = new CircuitBreaker({ ...BREAKER_DEFAULTS, nowMs: () => 0 }, () => {})
-  const { policies } = loadPolicies([{ file: 'p.yaml', bytes: new TextEncoder().encode(POLICY) }])
+  const { policies } = loadPolicies([{ file: 'p.yaml', bytes: new TextEncoder().encode(policy) }])
   const program = compileProgram(policies)
   const profile = program.profileFor({ ...HOST, state: 'container', id: 'c' })
-  const kernel = new KernelPolicy(sensor, breaker)
+  const kernel = new KernelPolicy(sensor, breaker, accounts)
   return { kernel, entries, removed, profile, install: () => kernel.install(program, profile, FILTER) }
 }
 
@@ -84,8 +92,55 @@ test('a profile that is given up goes before its tables, and these go later, the
 
 test('what a full map refuses is taken back whole', () => {
   for (const map of ['exec_prefix', 'syscall_rules', 'profiles']) {
-    const { entries, install } = makeKernel(map)
+    const { entries, install } = makeKernel({ refuses: map })
     assert.throws(install, { errorName: 'kernel_tables_full' }, map)
     assert.deepEqual([...entries], [], map)
   }
+})
+
+test('rules that refuse signals by names are outdated when a name they asked for stands for others, is gone or is new', () => {
+  const users = new Map([['ops', [1000, 1001]]])
+  const groups = new Map<string, number[]>()
+  const accounts: Accounts = { uidsOf: (name) => users.get(name) ?? [], gidsOf: (name) => groups.get(name) ?? [] }
+  const signalPolicy = (action: string, entry: string) =>
+    `policy: p\nmode: block\ncontainers: all\nrules: [{ rule: r, signal: { allow: [${entry}] }, action: ${action} }]\n`
+  const installed = (policy: string) => {
+    const { kernel, profile, install } = makeKernel({ policy, accounts })
+    let outdatedCount = 0
+    kernel.onOutdated = () => outdatedCount++
+    install()
+    return (change: () => void) => {
+      const before = outdatedCount
+      change()
+      kernel.followAccounts()
+      assert.equal(kernel.isOutdated(profile.id), outdatedCount > before)
+      return outdatedCount > before
+    }
+  }
+  const byUser = installed(signalPolicy('deny', '{ user: ops }'))
+  const byGroup = installed(signalPolicy('kill', '{ user: 7 }, { group: wheel }'))
+  const byNumber = installed(signalPolicy('kill', '{ user: 7 }'))
+  const telling = installed(signalPolicy('alert', '{ user: ops }'))
+  const all = [byUser, byGroup, byNumber, telling]
+  const outdated = (change: () => void) => all.map((one) => one(change))
+  assert.deepEqual(
+    outdated(() => users.set('ops', [1001, 1000])),
+    [false, false, false, false],
+  )
+  assert.deepEqual(
+    outdated(() => users.set('ops', [1000])),
+    [true, false, false, false],
+  )
+  assert.deepEqual(
+    outdated(() => users.delete('ops')),
+    [true, false, false, false],
+  )
+  assert.deepEqual(
+    outdated(() => users.set('ops', [1000, 1001])),
+    [false, false, false, false],
+  )
+  assert.deepEqual(
+    outdated(() => groups.set('wheel', [10])),
+    [false, true, false, false],
+  )
 })

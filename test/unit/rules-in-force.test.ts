@@ -21,6 +21,8 @@ function begin(faults: Faults = {}) {
   let current = PolicySet.of(0, NONE)
   let isFinished = false
   let hasExpired = false
+  let isOutdated = false
+  let onOutdated = () => {}
   let rearmedCount = 0
   function* compile(rulebook: Rulebook): Steps<PolicySet> {
     while (!isFinished) yield
@@ -34,11 +36,18 @@ function begin(faults: Faults = {}) {
       },
       isHostWanted: false,
       hasExpired: () => hasExpired,
+      get isOutdated() {
+        return isOutdated
+      },
+      set onOutdated(listener: () => void) {
+        onOutdated = listener
+      },
       compile,
       activate: (next) => {
         if (faults.activate !== undefined) throw new Error(faults.activate)
         current = next
         hasExpired = false
+        isOutdated = false
       },
     },
     records: {
@@ -60,6 +69,10 @@ function begin(faults: Faults = {}) {
     },
     expire: () => {
       hasExpired = true
+    },
+    outdate: () => {
+      isOutdated = true
+      onOutdated()
     },
     version: () => current.version,
     rearmed: () => rearmedCount,
@@ -143,4 +156,21 @@ test('exceptions that have expired are put out of force once, and not while the 
   for (let turn = 0; turn < 10; turn++) await nextTurn()
   assert.equal(version(), 1)
   assert.equal(said.length, 2)
+})
+
+test('rules that go by names of users come into force anew when these change, once for all changes of a time', async () => {
+  const { said, faults, finish, outdate, version, rearmed } = begin()
+  finish()
+  outdate()
+  outdate()
+  for (let turn = 0; turn < 10; turn++) await nextTurn()
+  assert.deepEqual([version(), rearmed()], [1, 0])
+  assert.deepEqual(said, ['followed', 'policy: users or groups that rules name have changed'])
+  faults.activate = 'no room'
+  outdate()
+  for (let turn = 0; turn < 10; turn++) await nextTurn()
+  assert.equal(version(), 1)
+  assert.deepEqual(said.slice(2), [
+    'degraded: rules still go by the users and groups that names stood for before: no room',
+  ])
 })

@@ -1,6 +1,6 @@
 /** Which users' acts rules have to see, what the kernel is told of it, and what a change of names does. */
 import assert from 'node:assert/strict'
-import { mkdirSync, unlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmdirSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { UserNames } from '../../src/agent/host/users.js'
@@ -212,7 +212,8 @@ test('more ranges than there is room for are widened where that brings the fewes
 test('names are read again when that is due, and whoever goes by them hears of a change first', () => {
   const dir = makeTempDir()
   mkdirSync(join(dir, 'etc'))
-  const passwd = (text: string) => writeFileSync(join(dir, 'etc/passwd'), text)
+  const write = (file: string, text: string) => writeFileSync(join(dir, 'etc', file), text)
+  const passwd = (text: string) => write('passwd', text)
   let nowMs = 0
   const users = new UserNames(dir, () => nowMs)
   const heard: number[][] = []
@@ -221,19 +222,29 @@ test('names are read again when that is due, and whoever goes by them hears of a
     passwd('root:x:0:0::/:/bin/sh\nops:x:1000:1000::/:/bin/sh\n')
     assert.deepEqual(users.uidsOf('ops'), [1000])
     passwd('root:x:0:0::/:/bin/sh\nops:x:1001:1001::/:/bin/sh\n')
-    nowMs = 60_000
+    nowMs = 1_000
     users.refresh()
     assert.deepEqual([users.uidsOf('ops'), heard], [[1000], []])
-    nowMs = 60_001
+    nowMs = 1_001
     users.refresh()
     assert.deepEqual([users.uidsOf('ops'), heard], [[1001], [[1001]]])
-    nowMs = 200_000
+    nowMs = 60_002
     assert.equal(users.nameOf(1001), 'ops')
     assert.equal(heard.length, 1, 'nothing has changed')
+    write('group', 'ops:x:7:\n')
+    nowMs += 1_001
+    assert.deepEqual([users.gidsOf('ops'), heard.length], [[7], 2])
     unlinkSync(join(dir, 'etc/passwd'))
     mkdirSync(join(dir, 'etc/passwd')) // there, and not to be read
     nowMs = 300_000
-    assert.deepEqual([users.nameOf(1001), heard.length], ['ops', 1])
+    assert.deepEqual([users.nameOf(1001), heard.length], ['ops', 2])
+    rmdirSync(join(dir, 'etc/passwd'))
+    passwd('root:x:0:0::/:/bin/sh\nops:x:1002:1002::/:/bin/sh\n')
+    nowMs = 400_000
+    assert.deepEqual([users.uidsOf('ops'), heard.length], [[1002], 3])
+    unlinkSync(join(dir, 'etc/passwd'))
+    nowMs = 500_000
+    assert.deepEqual([users.uidsOf('ops'), heard.length], [[], 4])
   } finally {
     removeDir(dir)
   }

@@ -226,6 +226,16 @@ export class Policies {
     return validUntilMs !== undefined && nowMs >= validUntilMs
   }
 
+  /** Names in rules that the kernel answers stand for other users or groups: the same policies have to be put in force anew. */
+  get isOutdated(): boolean {
+    return [...this.#current.installed].some((profileId) => this.#options.kernel.isOutdated(profileId))
+  }
+
+  /** Called when that may have come to be. */
+  set onOutdated(listener: () => void) {
+    this.#options.kernel.onOutdated = listener
+  }
+
   /** All acts that this set and the activity classes can ask of any container. */
   #actsOf(set: PolicySet): bigint {
     return (
