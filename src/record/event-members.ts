@@ -185,7 +185,7 @@ export const OTHER_MEMBERS: Readonly<Record<Exclude<RecordKind, CallKind | 'aler
     what: 'events or records that are missing, in their place',
     members: members(`
       source string: \`kernel\`, \`spool\` or \`collector\`
-      cause string: why; \`came_late\`: none is missing, they were counted in gaps before and came after all
+      cause string: why; of the kernel \`no_room\`: in a ring, or to work in (its counters say which), or \`came_late\`: none is missing, they were counted in gaps before and came after all
       cpu? number: whose events
       first_seq u64: first missing number
       last_seq u64: last missing number

@@ -22,10 +22,13 @@ export interface LostRange {
   cameLate?: true
 }
 
+/** An attempt is lost when the ring is full, or when an open finds nothing to work in; the numbers do not tell these apart. */
+export const NO_ROOM = 'no_room'
+
 /** As a record says it. What came late makes no sum larger: each number of the range was counted before, and is not missing. */
 export function gapOf({ cpu, firstSeq, lastSeq, cameLate }: LostRange): GapBody {
   const count = cameLate === true ? 0n : lastSeq - firstSeq + 1n
-  return { source: 'kernel', cause: cameLate === true ? 'came_late' : 'ring_full', cpu, firstSeq, lastSeq, count }
+  return { source: 'kernel', cause: cameLate === true ? 'came_late' : NO_ROOM, cpu, firstSeq, lastSeq, count }
 }
 
 interface Hole extends LostRange {

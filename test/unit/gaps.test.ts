@@ -145,7 +145,7 @@ describe('gaps', () => {
   test('a gap says how many, and none of what came late', () => {
     const range = { cpu: 2, firstSeq: 5n, lastSeq: 7n }
     const told = { source: 'kernel', ...range }
-    assert.deepEqual(gapOf(range), { ...told, cause: 'ring_full', count: 3n })
+    assert.deepEqual(gapOf(range), { ...told, cause: 'no_room', count: 3n })
     assert.deepEqual(gapOf({ ...range, cameLate: true }), { ...told, cause: 'came_late', count: 0n })
   })
 

@@ -105,9 +105,9 @@ test('every kind of record has a line', () => {
       {
         ...base,
         kind: 'gap',
-        gap: { source: 'kernel', cause: 'ring_full', cpu: 1, firstSeq: 5n, lastSeq: 9n, count: 5n },
+        gap: { source: 'kernel', cause: 'no_room', cpu: 1, firstSeq: 5n, lastSeq: 9n, count: 5n },
       },
-      '5 missing (kernel on CPU 1: ring_full), 5 to 9',
+      '5 missing (kernel on CPU 1: no_room), 5 to 9',
     ],
     [alertOf(exec, 'no nc'), "critical 'no nc' [kill: killed before effect by sched_process_exec] no nc in web-1"],
   ]

@@ -14,6 +14,7 @@ import { BatchWalker } from '../../sensor/batch.js'
 import { BLOCK_PLAIN_MAX_BYTES, Entry } from '../../sensor/capture-format.js'
 import { converterFor, type LayoutConverter } from '../../sensor/capture-layout.js'
 import type { CaptureBlock, CaptureReader, RawEntry } from '../../sensor/capture-reader.js'
+import { NO_ROOM } from '../../sensor/gaps.js'
 import { EVENT_LAYOUT, EvHeader } from '../../sensor/generated/abi.js'
 import { Counters } from '../../telemetry/counters.js'
 import { HullguardError, messageOf } from '../../telemetry/errors.js'
@@ -316,7 +317,7 @@ export class Replay {
     const range = { firstSeq: fields.big('firstSeq'), lastSeq: fields.big('lastSeq'), count: fields.big('count') }
     // none: they came late, and were counted before
     this.#lostCount += range.count === 0n ? range.firstSeq - range.lastSeq - 1n : range.count
-    const cause = fields.has('cause') ? fields.text('cause') : 'ring_full'
+    const cause = fields.has('cause') ? fields.text('cause') : NO_ROOM
     this.#append({
       ...this.#at('gap', 'alert', this.#nowNs),
       gap:
