@@ -9,8 +9,8 @@ export type Shape =
   /** One readable line. */
   | { is: 'name' }
   | { is: 'text' }
-  /** Text of 1 to `maxCount` characters. */
-  | { is: 'word'; maxCount: number }
+  /** Text of 1 to `maxBytes` bytes of UTF-8. */
+  | { is: 'word'; maxBytes: number }
   | { is: 'boolean' }
   | { is: 'one of'; values: readonly string[] }
   /** A number with its unit, or a plain number; the pattern is of the text. */
@@ -34,7 +34,7 @@ export interface KeySpec {
 
 const NAME: Shape = { is: 'name' }
 const TEXT: Shape = { is: 'text' }
-const word = (maxCount: number): Shape => ({ is: 'word', maxCount })
+const word = (maxBytes: number): Shape => ({ is: 'word', maxBytes })
 const BOOLEAN: Shape = { is: 'boolean' }
 const TEXTS: Shape = { is: 'one or list', of: TEXT }
 const PATTERNS: Shape = TEXTS
@@ -54,9 +54,9 @@ export const ACTIONS = ['alert', 'deny', 'kill'] as const
 export const STATES = ['host', 'container', 'unknown'] as const
 export const PROTOCOLS = ['tcp', 'udp', 'any'] as const
 /** Longer than any name of a source that is worth naming. */
-export const MOUNT_SOURCE_MAX_COUNT = 4096
+export const MOUNT_SOURCE_MAX_BYTES = 4096
 /** What the kernel side reads of a type of file system (HG_COMM_BYTES). */
-export const FSTYPE_MAX_COUNT = 15
+export const FSTYPE_MAX_BYTES = 15
 
 /** What an event of a test may be: the kinds of records that rules are judged on. */
 export const TEST_EVENT_KINDS: readonly string[] =
@@ -203,9 +203,12 @@ const TABLE = {
     exe: { shape: TEXT, note: "A path pattern of the sender's executable." },
   },
   'mount entry': {
-    source: { shape: word(MOUNT_SOURCE_MAX_COUNT), note: 'What is mounted, as the caller names it.' },
+    source: {
+      shape: word(MOUNT_SOURCE_MAX_BYTES),
+      note: `What is mounted, as the caller names it: at most ${MOUNT_SOURCE_MAX_BYTES} bytes.`,
+    },
     target: { shape: TEXT, note: 'A path pattern of the place it is mounted at.' },
-    fstype: { shape: word(FSTYPE_MAX_COUNT), note: 'The type of the file system.' },
+    fstype: { shape: word(FSTYPE_MAX_BYTES), note: `The type of the file system: at most ${FSTYPE_MAX_BYTES} bytes.` },
   },
   exception: {
     name: { shape: NAME, note: "The exception's name.", isRequired: true },

@@ -1,6 +1,6 @@
 /** Entries that say several things at once: senders of signals and mounts. All that an entry gives must hold. */
 import type { Item } from './definitions.js'
-import { FSTYPE_MAX_COUNT, MOUNT_SOURCE_MAX_COUNT } from './keys.js'
+import { FSTYPE_MAX_BYTES, MOUNT_SOURCE_MAX_BYTES } from './keys.js'
 import type { AccountName, MountPattern, SenderPattern } from './model.js'
 import type { Field, NodeReader } from './node-reader.js'
 import { entryFields, readPath } from './parse-entries.js'
@@ -76,8 +76,8 @@ export function readMount(item: Item, what: string): (MountPattern & Keyed) | un
   const fields = entryFields(item, 'mount entry', entry)
   if (fields === undefined) return undefined
   const before = reader.sink.errorCount
-  const source = readWord(fields.get('source'), reader, MOUNT_SOURCE_MAX_COUNT)
-  const fstype = readWord(fields.get('fstype'), reader, FSTYPE_MAX_COUNT)
+  const source = readWord(fields.get('source'), reader, MOUNT_SOURCE_MAX_BYTES)
+  const fstype = readWord(fields.get('fstype'), reader, FSTYPE_MAX_BYTES)
   const targetField = fields.get('target')
   const target = targetField && readPath({ node: targetField.value, reader }, '`target`')
   if (reader.sink.errorCount > before) return undefined
@@ -98,11 +98,19 @@ export function readMount(item: Item, what: string): (MountPattern & Keyed) | un
   }
 }
 
-function readWord(field: Field | undefined, reader: NodeReader, maxCount: number): string | undefined {
+function readWord(field: Field | undefined, reader: NodeReader, maxBytes: number): string | undefined {
   if (field === undefined) return undefined
   const text = reader.text(field.value, `\`${field.key}\``)
   if (text === undefined) return undefined
-  if (text.text !== '' && !text.text.includes('\0') && text.text.length <= maxCount) return text.text
-  reader.error('policy_bad_value', text.span, `\`${field.key}\` is empty or longer than ${maxCount} characters`)
+  const fault = whyNoWord(text.text, maxBytes)
+  if (fault === undefined) return text.text
+  reader.error('policy_bad_value', text.span, `\`${field.key}\` ${fault}`)
   return undefined
+}
+
+function whyNoWord(text: string, maxBytes: number): string | undefined {
+  if (text === '') return 'is empty'
+  if (text.includes('\0')) return 'holds a NUL'
+  const sizeBytes = Buffer.byteLength(text)
+  return sizeBytes > maxBytes ? `has ${sizeBytes} bytes, more than ${maxBytes}` : undefined
 }

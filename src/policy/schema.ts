@@ -1,6 +1,6 @@
 /**
  * The JSON Schema of policy files (draft 07, which editors read), made of keys.ts. It knows keys, types and words; what it
- * lets through the loader may still refuse: patterns, addresses, names, conditions.
+ * lets through the loader may still refuse: patterns, addresses, names, conditions, words with more bytes than characters.
  */
 import { keysOf, MAPPINGS, type MappingName, RULE_KINDS, type Shape, TEST_EVENT_KINDS } from './keys.js'
 
@@ -68,7 +68,8 @@ function schemaOf(shape: Shape): JsonSchema {
     case 'text':
       return { type: 'string' }
     case 'word':
-      return { type: 'string', minLength: 1, maxLength: shape.maxCount }
+      // counts characters, none of which is less than a byte
+      return { type: 'string', minLength: 1, maxLength: shape.maxBytes }
     case 'boolean':
       return { type: 'boolean' }
     case 'one of':

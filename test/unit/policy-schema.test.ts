@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parse, parseAllDocuments } from 'yaml'
-import { FSTYPE_MAX_COUNT, keysOf, MAPPINGS } from '../../src/policy/keys.js'
+import { FSTYPE_MAX_BYTES, keysOf, MAPPINGS } from '../../src/policy/keys.js'
 import { loadPolicies } from '../../src/policy/load.js'
 import { policySchema } from '../../src/policy/schema.js'
 import { COMM_BYTES } from '../../src/sensor/generated/abi.js'
@@ -88,7 +88,7 @@ const BAD: Record<string, string> = {
   'a sender that is text': rule('signal: { deny: [root] }'),
   'a mount entry with an unknown key': rule('mount: { deny: [{ path: /mnt }] }'),
   'a type of file system that is longer than the kernel side reads': rule(
-    `mount: { deny: [{ fstype: ${'x'.repeat(FSTYPE_MAX_COUNT + 1)} }] }`,
+    `mount: { deny: [{ fstype: ${'x'.repeat(FSTYPE_MAX_BYTES + 1)} }] }`,
   ),
   'a mount from a source without a name': rule('mount: { deny: [{ source: "" }] }'),
   'an exception without a reason': rule('exec: { deny: [nc] }, exceptions: [{ name: e, match: [nc] }]'),
@@ -114,8 +114,8 @@ test('what is no policy is not valid, for the schema and for the loader', () => 
 })
 
 test('the longest type of file system that the kernel side reads is valid, for the schema and for the loader', () => {
-  assert.equal(FSTYPE_MAX_COUNT, COMM_BYTES - 1) // the kernel's copy ends in NUL
-  const text = rule(`mount: { deny: [{ fstype: ${'x'.repeat(FSTYPE_MAX_COUNT)} }] }`)
+  assert.equal(FSTYPE_MAX_BYTES, COMM_BYTES - 1) // the kernel's copy ends in NUL
+  const text = rule(`mount: { deny: [{ fstype: ${'x'.repeat(FSTYPE_MAX_BYTES)} }] }`)
   assert.deepEqual(faultsOf(text), [])
   assert.equal(loadPolicies([{ file: 'p.yaml', bytes: new TextEncoder().encode(text) }]).errorCount, 0)
 })
