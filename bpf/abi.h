@@ -721,6 +721,11 @@ struct map_syscall_rules {
 	__u64 kill_mask[HG_SYSCALL_WORDS]; /* calls for which a rule with kill is violated */
 };
 
+/* Value of `syscalls_ignored`. Bit set: no rule in force can be violated by the call, and nobody asks for first uses; by ABI. */
+struct map_syscalls_ignored {
+	__u64 calls[HG_ABIS * HG_SYSCALL_WORDS];
+};
+
 /* Value of `syscalls_seen`, key: container's cgroup id. */
 struct map_syscalls_seen {
 	__u64 seen[HG_ABIS][HG_SYSCALL_WORDS];
@@ -770,6 +775,7 @@ struct abi_anchor {
 	enum hg_fd_kind fd_kind;
 	enum hg_recipe_flag recipe_flag;
 	struct map_recipe map_recipe;
+	struct map_syscalls_ignored map_syscalls_ignored;
 	struct map_place_prefix_key map_place_prefix_key;
 	struct map_loss_key map_loss_key;
 	struct ev_packet ev_packet;

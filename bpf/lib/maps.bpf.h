@@ -218,6 +218,14 @@ struct {
 	__type(value, struct map_syscalls_seen);
 } syscalls_seen SEC(".maps");
 
+/* Nothing is ignored until user space says so. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct map_syscalls_ignored);
+} syscalls_ignored SEC(".maps");
+
 /* Containers a policy may still act on in this window; refilled by user space (the circuit breaker). */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -2,7 +2,8 @@
 /*
  * The set of syscalls a container uses. Hook: sys_enter (every syscall of the host pays for it: attached only while a
  * policy's syscall rule or `--activity syscall` asks). An event at a container's first use of a call, and for each call
- * outside the allowed set of its profile. Phase setup is not counted: those are the runtime's calls.
+ * outside the allowed set of its profile. Phase setup is not counted: those are the runtime's calls. What no rule can be violated by
+ * is let go before anything is asked of the task: rules name a few calls, and programs make others.
  *
  * A kill here comes at the entry of the call: the signal is taken before the task returns to user space, but the call itself
  * still runs, so the outcome is killed_after_effect.
@@ -34,29 +35,37 @@ static __always_inline bool syscall__first_use(__u64 root_id, __u32 abi, __u32 n
 	return !(before & bit);
 }
 
+static __always_inline bool syscall__is_ignored(__u32 abi, __u32 nr)
+{
+	__u32 zero = 0, word = abi * HG_SYSCALL_WORDS + nr / 64;
+	struct map_syscalls_ignored *ignored = bpf_map_lookup_elem(&syscalls_ignored, &zero);
+
+	return ignored && word < HG_ABIS * HG_SYSCALL_WORDS && (ignored->calls[word] & (1ULL << (nr & 63)));
+}
+
 SEC("tp_btf/sys_enter")
 int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task_btf();
-	struct task_state *state = task__state(task);
+	struct task_state *state;
 	struct map_syscall_rules *rules;
 	struct map_profile *profile;
 	struct map_syscall_key key = {};
 	struct map_cgroup *entry;
 	struct map_control *settings;
 	struct ev_syscall event = {};
-	__u32 nr = id, abi;
+	__u32 nr = id, abi = syscall__abi(task, &nr);
 	__u64 bit;
 
-	if (!state)
+	if (nr >= HG_SYSCALLS_MAX || syscall__is_ignored(abi, nr))
+		return 0;
+	state = task__state(task);
+	if (!state && task->pid != task->tgid)
 		state = task__state(task->group_leader);
 	if (!state || state->phase == HG_PHASE_SETUP)
 		return 0;
 	entry = task__cgroup_entry(state->home);
 	if (!entry || !(entry->want & (HG_WANT_SYSCALL_FIRST | HG_WANT_SYSCALL_RULES)))
-		return 0;
-	abi = syscall__abi(task, &nr);
-	if (nr >= HG_SYSCALLS_MAX)
 		return 0;
 	bit = 1ULL << (nr & 63);
 	settings = emit__control();

@@ -8,6 +8,7 @@
 import type { Profile, Program } from '../match/types.js'
 import type { UserWant } from '../match/user-wants.js'
 import {
+  ABIS,
   encodeMapCapabilityRules,
   encodeMapConnectKey,
   encodeMapConnectNode,
@@ -22,6 +23,7 @@ import {
   encodeMapSaidRules,
   encodeMapSyscallKey,
   encodeMapSyscallRules,
+  encodeMapSyscallsIgnored,
   KEY_PATH_BYTES,
   type MapProfile,
   POLICIES_MAX,
@@ -29,6 +31,7 @@ import {
   SAID_MAX,
   SaidKind,
   SaidWhat,
+  SYSCALL_WORDS,
   USER_RANGES,
 } from '../sensor/generated/abi.js'
 import {
@@ -49,6 +52,7 @@ import type { ConnectNode } from './lower-connect.js'
 import { type EndFilter, EVERY_END } from './lower-end.js'
 import { EVERY_PLACE, type PlaceFilter } from './lower-place.js'
 import type { Accounts, SaidMaps } from './lower-said.js'
+import type { SyscallTable } from './lower-syscall.js'
 import { areByName, lowerUsers } from './lower-user.js'
 
 /** What a profile's rules have to see of acts. */
@@ -79,12 +83,17 @@ export class KernelPolicy {
   readonly #written = new Map<number, Written[]>()
   readonly #lowered = new Map<number, LoweredProfile>()
   readonly #naming = new Map<number, NamingProfile>()
+  /** Of profiles with rules about system calls, as long as a hook may find their tables. */
+  readonly #calls = new Map<number, readonly SyscallTable[]>()
   /** What the rules of a profile were lowered by. */
   readonly #asked = new Map<number, AskedAccounts>()
   /** Policy name -> its slot in `budgets`; a slot is reused when the policy is gone. */
   readonly #slots = new Map<string, number>()
   /** Called when rules in the kernel go by what names of users and groups stand for no more: they have to be installed anew. */
   onOutdated: (() => void) | undefined
+
+  /** Set before the first profile: calls that no rule can be violated by may be let go at once, since nobody asks for first uses. */
+  ignoresCalls = false
 
   constructor(sensor: Sensor, breaker: CircuitBreaker, accounts?: Accounts) {
     this.#accounts = accounts
@@ -105,9 +114,11 @@ export class KernelPolicy {
     })
     const written: Written[] = []
     try {
+      if (lowered.syscalls.length > 0) this.#setCalls(profile.id, lowered.syscalls)
       this.#write(program, lowered, filter, written)
     } catch (error) {
       this.#remove(written)
+      this.#setCalls(profile.id)
       throw new HullguardError(
         'kernel_tables_full',
         `cannot put the rules of profile ${profile.id} into the kernel: ${messageOf(error)}`,
@@ -156,6 +167,20 @@ export class KernelPolicy {
   sweep(profileId: number): void {
     this.#remove(this.#written.get(profileId) ?? [])
     this.#written.delete(profileId)
+    this.#setCalls(profileId)
+  }
+
+  /** More calls are looked at before the rules about them are there, and fewer when the last hook that knew those has ended. */
+  #setCalls(profileId: number, tables?: readonly SyscallTable[]): void {
+    const isChange = tables === undefined ? this.#calls.delete(profileId) : this.#calls.set(profileId, tables).size > 0
+    if (!isChange || !this.ignoresCalls) return
+    const calls = Array.from({ length: ABIS * SYSCALL_WORDS }, () => (1n << 64n) - 1n)
+    for (const { abi, outside } of [...this.#calls.values()].flat())
+      for (const [word, bits] of outside.entries()) {
+        const at = abi * SYSCALL_WORDS + word
+        calls[at] = (calls[at] ?? 0n) & ~bits
+      }
+    this.#sensor.update('syscalls_ignored', encodeU32(0), encodeMapSyscallsIgnored({ calls }))
   }
 
   /** The profile's rules would come to other tables now, because names of users or groups stand for others. */

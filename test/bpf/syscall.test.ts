@@ -2,7 +2,17 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { loadAddon } from '../../src/sensor/addon.js'
-import { Action, Kind, Phase, Rung, SyscallFlag, Want } from '../../src/sensor/generated/abi.js'
+import {
+  ABIS,
+  Action,
+  encodeMapSyscallsIgnored,
+  Kind,
+  Phase,
+  Rung,
+  SYSCALL_WORDS,
+  SyscallFlag,
+  Want,
+} from '../../src/sensor/generated/abi.js'
 import { makeTempDir, removeDir, requires, run } from '../support/process.js'
 import { installPolicy, type TestCgroup, TestSensor, unforeseen } from '../support/sensor.js'
 import { act, compileAct, NO_IA32 } from '../support/sensor-acts.js'
@@ -17,7 +27,8 @@ const SYSCALL_FIELDS_COUNT = 21
 /** A call that nothing in a small static program does by itself. */
 const GETSID = 124
 const GETPID_IA32 = 20
-const GETPID_X32 = 0x40000000 + 39
+const X32_BIT = 0x40000000
+const GETPID_X32 = X32_BIT + 39
 const NATIVE = 0
 const IA32 = 1
 const X32 = 2
@@ -96,6 +107,22 @@ describe('syscalls', { skip }, () => {
     const cgroup = sensor.makeContainer()
     await runIn(cgroup, 'syscall', GETSID)
     assert.deepEqual(await sensor.eventsOf(cgroup, 'syscall'), [])
+  })
+
+  test('a call that is to be ignored is not told, nor its first use, but the same number of another ABI is', async () => {
+    const calls = Array.from({ length: ABIS * SYSCALL_WORDS }, () => 0n)
+    calls[Math.floor(GETSID / 64)] = 1n << BigInt(GETSID % 64)
+    const ignore = (words: bigint[]) =>
+      sensor.sensor.update('syscalls_ignored', new Uint8Array(4), encodeMapSyscallsIgnored({ calls: words }))
+    ignore(calls)
+    try {
+      const cgroup = sensor.makeContainer({ want: Want.SYSCALL_FIRST })
+      await runIn(cgroup, 'syscall', GETSID, 'syscall', GETSID + X32_BIT)
+      assert.deepEqual(await callsOf(cgroup, GETSID), [])
+      assert.equal((await callsOf(cgroup, GETSID, X32)).length, 1)
+    } finally {
+      ignore(calls.map(() => 0n))
+    }
   })
 
   test('a call through int 0x80 is told by its own table', { skip }, async (context) => {

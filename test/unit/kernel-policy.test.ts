@@ -7,6 +7,7 @@ import { HOST } from '../../src/record/model.js'
 import { BREAKER_DEFAULTS, CircuitBreaker } from '../../src/respond/breaker.js'
 import { type ActFilter, KernelPolicy } from '../../src/respond/kernel-policy.js'
 import type { Accounts } from '../../src/respond/lower-said.js'
+import { ABIS, decodeMapSyscallsIgnored } from '../../src/sensor/generated/abi.js'
 import { ALL_REFUSALS } from '../../src/sensor/refusals.js'
 import type { Sensor } from '../../src/sensor/sensor.js'
 
@@ -88,6 +89,48 @@ test('a profile that is given up goes before its tables, and these go later, the
   for (const map of removed.slice(firstFilter)) assert.ok(FILTERS.includes(map), map)
   kernel.sweep(profile.id)
   assert.equal(removed.length, tablesCount)
+})
+
+test('system calls that no rule of an installed profile is about are ignored, when nobody asks for first uses', () => {
+  const [PTRACE, MOUNT] = [101, 165] // of x86-64
+  const rules = (name: string, call: string) =>
+    `policy: ${name}\ncontainers: { name: "${name}" }\nrules: [{ rule: r, syscall: { deny: [${call}] } }]\n`
+  const { policies } = loadPolicies([
+    { file: 'p.yaml', bytes: new TextEncoder().encode(`${rules('a', 'ptrace')}---\n${rules('b', 'mount')}`) },
+  ])
+  const program = compileProgram(policies)
+  const [a, b] = ['a', 'b'].map((name) => program.profileFor({ ...HOST, state: 'container', id: name, name }))
+  assert.ok(a !== undefined && b !== undefined)
+  let ignored: readonly bigint[] = []
+  let rulesCount = 0
+  const sensor = {
+    refusals: ALL_REFUSALS,
+    update(map: string, _key: Uint8Array, value: Uint8Array) {
+      if (map === 'syscall_rules') {
+        rulesCount++
+        assert.ok(!isIgnored(rulesCount <= ABIS ? PTRACE : MOUNT), 'looked at before its rule is there')
+      }
+      if (map === 'syscalls_ignored') ignored = decodeMapSyscallsIgnored(value).calls
+    },
+    delete: () => true,
+  } as unknown as Sensor
+  const isIgnored = (nr: number) => ((ignored[Math.floor(nr / 64)] ?? 0n) & (1n << BigInt(nr % 64))) !== 0n
+  const told = () => [PTRACE, MOUNT, 0].map((nr) => !isIgnored(nr))
+  const kernel = new KernelPolicy(sensor, new CircuitBreaker({ ...BREAKER_DEFAULTS, nowMs: () => 0 }, () => {}))
+  kernel.ignoresCalls = true
+  kernel.install(program, a, FILTER)
+  assert.deepEqual(told(), [true, false, false])
+  kernel.install(program, b, FILTER)
+  assert.deepEqual(told(), [true, true, false])
+  kernel.retire(a.id)
+  assert.deepEqual(told(), [true, true, false], 'a hook may still find its tables')
+  kernel.sweep(a.id)
+  assert.deepEqual(told(), [false, true, false])
+
+  const asked = new KernelPolicy(sensor, new CircuitBreaker({ ...BREAKER_DEFAULTS, nowMs: () => 0 }, () => {}))
+  ignored = []
+  asked.install(program, a, FILTER)
+  assert.deepEqual(ignored, [], 'first uses are asked for: nothing is ignored')
 })
 
 test('what a full map refuses is taken back whole', () => {

@@ -115,6 +115,7 @@ export class Policies {
   constructor(options: PoliciesOptions) {
     this.#options = options
     this.#activityActs = actsOfActivity(options.activity)
+    options.kernel.ignoresCalls = !options.activity.has('syscall')
     this.#current = PolicySet.of(0, { policies: [] })
   }
 

@@ -1,7 +1,7 @@
 // Generated from the BTF of dist/bpf/hullguard.bpf.o (bpf/abi.h) by scripts/generate-abi.mjs. Do not edit.
 
 /** Changes with every layout or number below: captures carry it. */
-export const ABI_HASH = '61c8c4beec8a3ccd'
+export const ABI_HASH = 'f35f05c5aded6026'
 export const ABI_VERSION = 1
 export const PATH_MAX_BYTES = 4096
 export const ARGS_MAX_BYTES = 32768
@@ -2038,6 +2038,34 @@ function readMapSyscallRules(view: DataView, at: number): MapSyscallRules {
 
 export function decodeMapSyscallRules(bytes: Uint8Array): MapSyscallRules {
   return readMapSyscallRules(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
+}
+
+export interface MapSyscallsIgnored {
+  calls: readonly bigint[]
+}
+
+export const MAP_SYSCALLS_IGNORED_BYTES = 192
+
+function writeMapSyscallsIgnored(view: DataView, at: number, value: MapSyscallsIgnored): void {
+  value.calls.slice(0, 24).forEach((entry, index) => {
+    view.setBigUint64(at + 0 + index * 8, entry, true)
+  })
+}
+
+export function encodeMapSyscallsIgnored(value: MapSyscallsIgnored): Uint8Array {
+  const bytes = new Uint8Array(192)
+  writeMapSyscallsIgnored(new DataView(bytes.buffer), 0, value)
+  return bytes
+}
+
+function readMapSyscallsIgnored(view: DataView, at: number): MapSyscallsIgnored {
+  return {
+    calls: Array.from({ length: 24 }, (_, index) => view.getBigUint64(at + 0 + index * 8, true)),
+  }
+}
+
+export function decodeMapSyscallsIgnored(bytes: Uint8Array): MapSyscallsIgnored {
+  return readMapSyscallsIgnored(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
 }
 
 export interface MapSyscallsSeen {
