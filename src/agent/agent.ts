@@ -84,7 +84,7 @@ const DELIVER_AT_STOP_MS = 5_000
 
 export type ProbeOptions = Pick<AgentOptions, 'cgroupRoot' | 'hostRoot' | 'ringBytes'>
 
-/** For an agent that begins with them: takes as long as all else of the start. Nothing is attached yet. Throws what loadObject() throws. */
+/** For an agent that begins with them. Nothing is attached yet. Throws what loadObject() throws. */
 export function loadProbes(options: ProbeOptions): Loaded {
   return loadObject({ ...sensorHierarchy(findHierarchy(options)), ringBytes: options.ringBytes })
 }

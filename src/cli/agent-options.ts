@@ -67,7 +67,7 @@ export function agentOptions(settings: Settings, parts: AgentParts): AgentOption
 export type StartAgent = (parts: Omit<AgentParts, 'rulebook'>) => Promise<RunningAgent>
 
 /**
- * Reads the rules, which a thread of its own does, while this one loads the agent's code and the probes: each is half of the start.
+ * Reads the rules, which a thread of its own does, while this one loads the agent's code and the probes.
  * undefined after it was said why nothing goes into force; what is wrong with the rules is told before what is wrong with the host.
  */
 export async function prepareAgent(settings: Settings): Promise<StartAgent | undefined> {
@@ -94,7 +94,8 @@ async function loadAgent(options: ProbeOptions) {
  * that come meanwhile ask for one more after it, so what is read last is what was there last.
  */
 export function reloadOnHangup(agent: RunningAgent, settings: Settings, log: Log): void {
-  void readerHere() // a reload must not fail because there are no descriptors left then
+  // A reload must not fail because there are no descriptors left then; when there are none now, the reload says so.
+  readerHere().catch(() => undefined)
   let isReading = false
   let isAskedAgain = false
   process.on('SIGHUP', () => {
