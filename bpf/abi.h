@@ -261,6 +261,7 @@ enum hg_want {
 	HG_WANT_SYSCALL_RULES = 8,
 	HG_WANT_ENV = 256,   /* execs carry the environment: it holds secrets, so only where a rule reads it */
 	HG_WANT_NAMES = 512, /* the bytes that hold the names which a process asks for: DNS, TLS, HTTP */
+	HG_WANT_SYSCALLS_AT_ENTRY = 1024, /* all calls that rules are about are judged when they begin */
 };
 
 /* What a socket does, as far as its owner's acts told. */
@@ -306,6 +307,8 @@ enum hg_exec_flag {
 enum hg_syscall_flag {
 	HG_SYSCALL_FIRST = 1,
 	HG_SYSCALL_OUTSIDE = 2,
+	HG_SYSCALL_RETURNED = 4,     /* told at its end: result is there */
+	HG_SYSCALL_ENDED_THREAD = 8, /* told as the thread ended in it: it never returns */
 };
 
 enum hg_exit_flag {
@@ -439,6 +442,7 @@ struct ev_packet {
 
 struct ev_syscall {
 	struct ev_header header;
+	__s64 result; /* with HG_SYSCALL_RETURNED */
 	__u32 nr;
 	__u16 abi;   /* 0 native, 1 ia32 or aarch32, 2 x32 */
 	__u16 flags; /* enum hg_syscall_flag */
@@ -718,10 +722,25 @@ struct map_syscall_key {
 /* Bit set: the call violates a kernel rule; then `violated` says which (resolved in user space from the same table). */
 struct map_syscall_rules {
 	__u64 outside[HG_SYSCALL_WORDS];
-	__u64 kill_mask[HG_SYSCALL_WORDS]; /* calls for which a rule with kill is violated */
+	__u64 kill_mask[HG_SYSCALL_WORDS]; /* of these, the ones that violate a rule with kill */
+	__u64 at_end[HG_SYSCALL_WORDS];	   /* … that are judged when they end: none with kill */
 };
 
-/* Value of `syscalls_ignored`. Bit set: no rule in force can be violated by the call, and nobody asks for first uses; by ABI. */
+/* Whose calls: key of `calls_at_end`. */
+enum hg_at_end {
+	HG_AT_END_ACTS = 0, /* those that are acts somebody wants: `recipes` has them */
+	HG_AT_END_RULES =
+		1, /* those that a rule in force is about and that are judged at their end: `syscall_rules` has them */
+};
+#define HG_AT_ENDS 2
+
+/* Value of `calls_at_end`. Bit set: calls of this number, of whichever ABI, are looked at when they end. */
+struct map_calls_at_end {
+	__u64 calls[HG_SYSCALL_WORDS];
+};
+
+/* Value of `syscalls_ignored`, for the entry of calls. Bit set: no rule in force is violated by the call or judged at its entry, and
+ * nobody asks for first uses; by ABI. */
 struct map_syscalls_ignored {
 	__u64 calls[HG_ABIS * HG_SYSCALL_WORDS];
 };
@@ -776,6 +795,8 @@ struct abi_anchor {
 	enum hg_recipe_flag recipe_flag;
 	struct map_recipe map_recipe;
 	struct map_syscalls_ignored map_syscalls_ignored;
+	struct map_calls_at_end map_calls_at_end;
+	enum hg_at_end at_end;
 	struct map_place_prefix_key map_place_prefix_key;
 	struct map_loss_key map_loss_key;
 	struct ev_packet ev_packet;
@@ -792,7 +813,7 @@ _Static_assert(sizeof(struct ev_fork) == 88 + 24, "ev_fork");
 _Static_assert(sizeof(struct ev_exit) == 88 + 16, "ev_exit");
 _Static_assert(sizeof(struct ev_connect) == 88 + 32, "ev_connect");
 _Static_assert(sizeof(struct ev_socket) == 88 + 104, "ev_socket");
-_Static_assert(sizeof(struct ev_syscall) == 88 + 8, "ev_syscall");
+_Static_assert(sizeof(struct ev_syscall) == 88 + 16, "ev_syscall");
 _Static_assert(sizeof(struct ev_call) == 88 + 224, "ev_call");
 _Static_assert(sizeof(struct ev_oom) == 88 + 16, "ev_oom");
 _Static_assert(sizeof(struct ev_cgroup) == 88 + 24, "ev_cgroup");

@@ -11,6 +11,7 @@
 #include "lib/path.bpf.h"
 #include "lib/verdict.bpf.h"
 #include "lib/syscall.bpf.h"
+#include "lib/syscall_rules.bpf.h"
 #include "lib/descriptor.bpf.h"
 #include "lib/place.bpf.h"
 #include "lib/open.bpf.h"

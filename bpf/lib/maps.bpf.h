@@ -314,7 +314,15 @@ struct {
 	__type(value, struct flow_value);
 } flows SEC(".maps");
 
-/* What of which syscall is looked at: the first test of every call. */
+/* The first test of every call that ends. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, HG_AT_ENDS);
+	__type(key, __u32);
+	__type(value, struct map_calls_at_end);
+} calls_at_end SEC(".maps");
+
+/* What of which syscall is looked at. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, HG_RECIPES_MAX);

@@ -15,6 +15,12 @@
 #define NR_IO_URING_ENTER 426 /* of every ABI */
 #define PF_IO_WORKER 0x10     /* include/linux/sched.h: a thread of io_uring, of the process that it works for */
 #define ENOSYS 38
+#define NR_REBOOT_32 88 /* of both 32-bit ABIs */
+#if defined(__TARGET_ARCH_arm64)
+#define NR_REBOOT 142
+#else
+#define NR_REBOOT 169 /* of x32 too */
+#endif
 
 /* 1 is the 32-bit ABI of the machine; x86-64 and arm64 have one each. */
 enum syscall_abi { SYSCALL_NATIVE = 0, SYSCALL_IA32 = 1, SYSCALL_AARCH32 = 1, SYSCALL_X32 = 2 };
@@ -43,6 +49,25 @@ static __always_inline __u32 syscall__nr(const struct pt_regs *regs)
 #else
 	return regs->orig_ax;
 #endif
+}
+
+/* The number alone, whichever table it is of: SYSCALL_NONE stays too large for any. */
+static __always_inline __u32 syscall__number(const struct pt_regs *regs)
+{
+#if defined(__TARGET_ARCH_x86)
+	return syscall__nr(regs) & ~X32_SYSCALL_BIT;
+#else
+	return syscall__nr(regs);
+#endif
+}
+
+/* Are calls of this number looked at when they end? `whose`: enum hg_at_end. Every call of the host passes here. */
+static __always_inline bool syscall__is_looked_at(__u32 whose, __u32 number)
+{
+	struct map_calls_at_end *looked = bpf_map_lookup_elem(&calls_at_end, &whose);
+
+	return looked && number < HG_SYSCALLS_MAX &&
+	       (looked->calls[(number / 64) & (HG_SYSCALL_WORDS - 1)] & (1ULL << (number & 63)));
 }
 
 /* Is there no call that is carried out right now? On x86 its result is ENOSYS until there is one. On arm64 the first argument stands

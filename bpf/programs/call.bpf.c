@@ -159,13 +159,35 @@ static __always_inline void call__tell(__u32 slot, struct task_struct *task, con
 	call__report(slot, end->index, !!(aggregated & bit));
 }
 
-SEC("tp_btf/sys_exit")
-int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
+/* Functions of their own: what every call of the host passes must not save registers for what few calls come to. */
+static __noinline long call__end(struct pt_regs *regs, long result)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task_btf();
 	struct call_end end;
 
 	if (call__find(&end, task, regs, 0))
 		call__tell(bpf_get_smp_processor_id(), task, regs, &end, result, NULL);
+	return 0;
+}
+
+static __noinline long call__end_by_name(struct pt_regs *regs, long result)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task_btf();
+	__u32 nr = syscall__nr(regs), abi = syscall__abi(task, &nr);
+
+	if (nr < HG_SYSCALLS_MAX)
+		syscall__judge(task, nr, abi, SYSCALL_END, result);
+	return 0;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
+{
+	__u32 number = syscall__number(regs);
+
+	if (syscall__is_looked_at(HG_AT_END_RULES, number))
+		call__end_by_name(regs, result);
+	if (syscall__is_looked_at(HG_AT_END_ACTS, number))
+		call__end(regs, result);
 	return 0;
 }

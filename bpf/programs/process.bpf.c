@@ -319,6 +319,19 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	return 0;
 }
 
+/* A thread that asked for a reboot and ends in that very call: in a PID namespace of its own it never returns (reboot_pid_ns()). */
+static __always_inline void process__end_in_call(struct task_struct *task)
+{
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	__u32 nr = syscall__nr(regs), abi;
+
+	if (!syscall__is_looked_at(HG_AT_END_RULES, syscall__number(regs)) || syscall__is_over(regs))
+		return;
+	abi = syscall__abi(task, &nr);
+	if (nr == (abi == SYSCALL_IA32 ? NR_REBOOT_32 : NR_REBOOT))
+		syscall__judge(task, nr, abi, SYSCALL_THREAD_END, 0);
+}
+
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task)
 {
@@ -329,6 +342,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	__u32 status, tgid = task->tgid, phase = HG_PHASE_RUN;
 	__u64 home = 0;
 
+	process__end_in_call(task);
 	/* The process ends with its last thread, whichever that is: do_exit() has taken this one off `live`. */
 	if (BPF_CORE_READ(signal, live.counter) != 0)
 		return 0;

@@ -36,10 +36,13 @@ const HELD_MAX_MS = 3_000
 const READ_TASKS_PAUSE_MS = 20
 /** After a reading that failed: the agent has no descriptors left, say. */
 const READ_TASKS_RETRY_MS = 1_000
+/** Several containers often end at once, and a job's next one starts at once. */
+const HOOKS_DELAY_MS = 500
 
 export class Placement {
   readonly #options: PlacementOptions
   #tasksTimer: NodeJS.Timeout | undefined
+  #hooksTimer: NodeJS.Timeout | undefined
   #areTasksUnread = false
   #isStopped = false
 
@@ -61,6 +64,21 @@ export class Placement {
   stop(): void {
     this.#isStopped = true
     clearTimeout(this.#tasksTimer)
+    clearTimeout(this.#hooksTimer)
+  }
+
+  /** Hooks that none of the other containers needs are released; many containers may go at once. */
+  containerGone(): void {
+    if (this.#isStopped) return
+    this.#hooksTimer ??= setTimeout(() => {
+      this.#hooksTimer = undefined
+      const { policies, records } = this.#options
+      try {
+        policies.followContainers()
+      } catch (error) {
+        records.degraded(`hooks that no container needs may stay attached: ${messageOf(error)}`)
+      }
+    }, HOOKS_DELAY_MS).unref()
   }
 
   /** All cgroups of it. */

@@ -16,6 +16,7 @@ import { type ContainerRef, HOST } from '../record/model.js'
 import { visible } from '../record/visible.js'
 import { lowerProfile } from '../respond/lower.js'
 import { violatingAccesses } from '../respond/lower-file.js'
+import { hooksOfCalls, lowerSyscalls } from '../respond/lower-syscall.js'
 import { hostRefusals } from '../sensor/capability.js'
 import {
   ALL_REFUSALS,
@@ -111,7 +112,9 @@ function hooksOf(rule: Rule, refuses: Refusals): string {
     case 'connect':
       return 'cgroup/connect'
     case 'syscall':
-      return 'sys_enter'
+      return hooksOfCalls(lowerSyscalls([{ rule, action: rule.action, isLeft: false }]))
+        .map((program) => hookOf(program).replace('tp_btf/', ''))
+        .join(', ')
     case 'file':
       return fileDecisions(violatingAccesses(rule) & refuses.fileAccess, () => true)
         .map(hookOf)

@@ -5,9 +5,9 @@
  * Ids of two hierarchies can be equal, so exactly one is chosen, at load: cgroup v2 where there is one (also on a hybrid
  * host, where runtimes put a container at the same path in it), else v1's memory hierarchy.
  */
-import { lstatSync, opendirSync, statfsSync } from 'node:fs'
+import { lstatSync, opendirSync, readlinkSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
-import { HullguardError } from '../telemetry/errors.js'
+import { errnoOf, HullguardError } from '../telemetry/errors.js'
 import { readBounded } from './bounded-file.js'
 
 export interface Hierarchy {
@@ -175,6 +175,18 @@ export function processStartTicks(procRoot: string, pid: number): bigint | undef
   const fields = file.text.slice(file.text.lastIndexOf(')') + 2).split(' ')
   const ticks = fields[19]
   return ticks !== undefined && /^\d+$/.test(ticks) ? BigInt(ticks) : undefined
+}
+
+/** The host's own PID namespace: PROC_PID_INIT_INO of the kernel's include/linux/proc_ns.h. */
+const HOST_PID_NAMESPACE = `pid:[${0xeffffffc}]`
+
+/** Is the process in it? undefined: it is gone. One whose namespaces may not be read counts as one that is. */
+export function isInHostPidNamespace(procRoot: string, pid: number): boolean | undefined {
+  try {
+    return readlinkSync(join(procRoot, String(pid), 'ns', 'pid')) === HOST_PID_NAMESPACE
+  } catch (error) {
+    return ['ENOENT', 'ESRCH'].includes(errnoOf(error) ?? '') ? undefined : true
+  }
 }
 
 /** true when `path` is `top` or lies below it. */

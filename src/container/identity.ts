@@ -27,6 +27,8 @@ export interface Identity {
   readonly initPid: number | undefined
   /** Clock ticks since boot, as in /proc/PID/stat: with initPid it identifies the process. */
   readonly initStartTicks: bigint | undefined
+  /** Its init is in the host's PID namespace; undefined: not known yet, or it is gone. */
+  readonly sharesHostPids: boolean | undefined
   readonly privileged: boolean | undefined
   readonly mounts: readonly Mount[]
   /** UTC ms. */
@@ -60,6 +62,7 @@ export class IdentityCell implements Identity {
   confirmed = false
   initPid: number | undefined
   initStartTicks: bigint | undefined
+  sharesHostPids: boolean | undefined
   privileged: boolean | undefined
   mounts: readonly Mount[] = NO_MOUNTS
   createdMs: number | undefined

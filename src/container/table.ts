@@ -25,6 +25,7 @@ import {
   cgroupPathOfProcess,
   findHierarchy,
   type Hierarchy,
+  isInHostPidNamespace,
   isWithin,
   processStartTicks,
   walkCgroups,
@@ -54,6 +55,8 @@ export interface ContainerTableEvents {
   resolved: [identity: Identity]
   /** Name, image or labels of a container are now others, or its confirmation was withdrawn. */
   changed: [identity: Identity]
+  /** The init of a container that was told before. */
+  initKnown: [identity: Identity]
   /** A container's own cgroup is gone. Lookups still answer for a while. */
   removed: [identity: Identity]
   /** A cgroup has got the identity of the one around it. */
@@ -324,8 +327,9 @@ export class ContainerTable extends EventEmitter<ContainerTableEvents> {
     const { rootCgroupId, confirmed, ref } = entry.identity
     if (confirmed && rootCgroupId === entry.id) {
       // The runtime process spoke for it when it made the cgroup; its state file adds the init process.
-      if (entry.identity.initPid === undefined)
-        this.#setInit(entry.identity, facts.initPid ?? facts.pid, facts.initStartTicks)
+      if (entry.identity.initPid !== undefined) return
+      this.#setInit(entry.identity, facts.initPid ?? facts.pid, facts.initStartTicks)
+      this.emit('initKnown', entry.identity)
       return
     }
     if (entry.pending === undefined && ref !== PENDING && !confirmed) this.#counters.add('container_late_total')
@@ -370,6 +374,7 @@ export class ContainerTable extends EventEmitter<ContainerTableEvents> {
     if (pid === undefined || pid === 0) return
     cell.initPid = pid
     cell.initStartTicks = startTicks ?? processStartTicks(this.#procRoot, pid)
+    cell.sharesHostPids = isInHostPidNamespace(this.#procRoot, pid)
   }
 
   #settle(entry: Entry, ref: typeof HOST): void {

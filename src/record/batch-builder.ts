@@ -331,6 +331,7 @@ export class BatchBuilder {
         nr: syscall.nr,
         abi: ABIS.indexOf(syscall.abi),
         reason: SYSCALL_REASONS.indexOf(syscall.reason),
+        ...(syscall.result === undefined ? {} : { result: syscall.result }),
       },
       this.#lists.syscalls.open(),
     ).ldelim()

@@ -225,8 +225,9 @@ class BodyReader {
     }
     if ((mask & BODY.connect) !== 0) into.connect = connectFromWire(this.#take(batch.connects, 3), this.#from)
     if ((mask & BODY.syscall) !== 0) {
-      const { nameRef, nr, abi, reason } = this.#take(batch.syscalls, 4)
+      const { nameRef, nr, abi, reason, result } = this.#take(batch.syscalls, 4)
       into.syscall = { name: this.#text(nameRef), nr, abi: pick(ABIS, abi), reason: pick(SYSCALL_REASONS, reason) }
+      if (result !== undefined) into.syscall.result = result
     }
     if ((mask & BODY.sample) !== 0) into.sample = this.#take(batch.samples, 5)
     if ((mask & BODY.oom) !== 0) {

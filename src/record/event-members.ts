@@ -116,7 +116,9 @@ export const OTHER_MEMBERS: Readonly<Record<Exclude<RecordKind, CallKind | 'aler
       name string: of the call
       nr number: in the table of \`abi\`
       abi string: \`native\`, \`ia32\`, \`x32\`; on arm64 \`native\`, \`aarch32\`
-      reason string: \`first_use\` or \`outside_allowed\``),
+      reason string: \`first_use\` or \`outside_allowed\`
+      result? u64: what it returned; left out: told before its end, or it has none
+      res? string: \`SUCCESS\` or errno name`),
   },
   oom: {
     what: 'the kernel ended a process for lack of memory',

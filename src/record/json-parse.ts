@@ -56,6 +56,7 @@ export function parseBodies(fields: Fields, into: RecordBodies): void {
       nr: syscall.count('nr'),
       abi: syscall.oneOf('abi', ABIS),
       reason: syscall.oneOf('reason', SYSCALL_REASONS),
+      ...(syscall.has('result') ? { result: syscall.big('result') } : {}),
     }
   }
   for (const act of CALL_KINDS) {

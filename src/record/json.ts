@@ -7,6 +7,7 @@
  */
 import { HullguardError, messageOf } from '../telemetry/errors.js'
 import { callToJson } from './call-json.js'
+import { resultName } from './errno.js'
 import { type Fields, fieldsOf } from './json-fields.js'
 import { parseBodies } from './json-parse.js'
 import type { ContainerRef, HullguardRecord, InMaking, ProcessRef } from './model.js'
@@ -33,6 +34,7 @@ export function recordToJson(record: HullguardRecord): JsonObject {
   const { listen, accept, close, dns, tls, http } = record
   const bodies = { exec, fork, exit, connect, syscall, sample, oom, containerChange, agentChange, gap }
   Object.assign(json, snake(bodies), snake({ listen, accept, close, dns, tls, http }))
+  if (syscall?.result !== undefined) json.syscall = { ...(snake(syscall) as object), res: resultName(syscall.result) }
   if (call !== undefined) json[call.act] = callToJson(call)
   // An alert's own fields stand at the top, beside the event's object.
   if (alert !== undefined) Object.assign(json, snake(alert))

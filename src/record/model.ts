@@ -141,6 +141,8 @@ export interface SyscallBody {
   abi: AbiName
   /** First use in this container, or a use outside the allowed set. */
   reason: 'first_use' | 'outside_allowed'
+  /** What it returned; left out: told before its end, or it has none. */
+  result?: bigint
 }
 
 /** Readings of one container's cgroup; a limit of undefined means none is set. */

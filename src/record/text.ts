@@ -3,6 +3,7 @@
  * hostile processes and is made visible first (visible.ts); a line is bounded in length. The JSON form has the exact text.
  */
 import { callSummary, quoted } from './call-text.js'
+import { resultName } from './errno.js'
 import type { AlertBody, HullguardRecord, ProcessRef, RecordBodies, SampleBody } from './model.js'
 import { connectText, networkText } from './network-text.js'
 import { visible } from './visible.js'
@@ -83,9 +84,9 @@ function eventSummary(bodies: RecordBodies, process: ProcessRef | undefined): st
   const network = networkText(bodies)
   if (network !== undefined) return visible(network)
   if (syscall !== undefined) {
-    return visible(
-      `${syscall.name} (${syscall.reason.replace('_', ' ')}${syscall.abi === 'native' ? '' : `, ${syscall.abi}`})`,
-    )
+    const { name, reason, abi, result } = syscall
+    const failed = result !== undefined && result < 0n ? `, failed: ${resultName(result)}` : ''
+    return visible(`${name} (${reason.replace('_', ' ')}${abi === 'native' ? '' : `, ${abi}`}${failed})`)
   }
   if (sample !== undefined) return memory(sample)
   if (oom !== undefined) return `killed pid ${oom.victimPid} ${quoted(oom.victimComm)}`

@@ -9,6 +9,8 @@ import type { Profile, Program } from '../match/types.js'
 import type { UserWant } from '../match/user-wants.js'
 import {
   ABIS,
+  AtEnd,
+  encodeMapCallsAtEnd,
   encodeMapCapabilityRules,
   encodeMapConnectKey,
   encodeMapConnectNode,
@@ -52,7 +54,7 @@ import type { ConnectNode } from './lower-connect.js'
 import { type EndFilter, EVERY_END } from './lower-end.js'
 import { EVERY_PLACE, type PlaceFilter } from './lower-place.js'
 import type { Accounts, SaidMaps } from './lower-said.js'
-import type { SyscallTable } from './lower-syscall.js'
+import { hooksOfCalls, type SyscallTable } from './lower-syscall.js'
 import { areByName, lowerUsers } from './lower-user.js'
 
 /** What a profile's rules have to see of acts. */
@@ -154,6 +156,11 @@ export class KernelPolicy {
     ]
   }
 
+  /** Hooks on demand by which an installed profile's rules see system calls; `isAtEntry`: all of them when they begin. */
+  callHooksOf(profileId: number, isAtEntry: boolean): readonly string[] {
+    return hooksOfCalls(this.#lowered.get(profileId)?.syscalls ?? [], isAtEntry)
+  }
+
   /** After the flip, and when no event of the old program can come any more. Its tables stay: `sweep` removes them. */
   retire(profileId: number): void {
     if (!this.#lowered.delete(profileId)) return
@@ -173,14 +180,18 @@ export class KernelPolicy {
   /** More calls are looked at before the rules about them are there, and fewer when the last hook that knew those has ended. */
   #setCalls(profileId: number, tables?: readonly SyscallTable[]): void {
     const isChange = tables === undefined ? this.#calls.delete(profileId) : this.#calls.set(profileId, tables).size > 0
-    if (!isChange || !this.ignoresCalls) return
-    const calls = Array.from({ length: ABIS * SYSCALL_WORDS }, () => (1n << 64n) - 1n)
-    for (const { abi, outside } of [...this.#calls.values()].flat())
-      for (const [word, bits] of outside.entries()) {
+    if (!isChange) return
+    const ignored = Array.from({ length: ABIS * SYSCALL_WORDS }, () => (1n << 64n) - 1n)
+    const ended = Array.from({ length: SYSCALL_WORDS }, () => 0n)
+    for (const { abi, outside, atEnd } of [...this.#calls.values()].flat())
+      for (let word = 0; word < SYSCALL_WORDS; word++) {
         const at = abi * SYSCALL_WORDS + word
-        calls[at] = (calls[at] ?? 0n) & ~bits
+        ignored[at] = (ignored[at] ?? 0n) & ~(outside[word] ?? 0n)
+        ended[word] = (ended[word] ?? 0n) | (atEnd[word] ?? 0n)
       }
-    this.#sensor.update('syscalls_ignored', encodeU32(0), encodeMapSyscallsIgnored({ calls }))
+    this.#sensor.update('calls_at_end', encodeU32(AtEnd.RULES), encodeMapCallsAtEnd({ calls: ended }))
+    if (this.ignoresCalls)
+      this.#sensor.update('syscalls_ignored', encodeU32(0), encodeMapSyscallsIgnored({ calls: ignored }))
   }
 
   /** The profile's rules would come to other tables now, because names of users or groups stand for others. */
@@ -270,9 +281,8 @@ export class KernelPolicy {
     if ((lowered.capabilities.gain | lowered.capabilities.use) !== 0n)
       put('capability_rules', encodeU32(profile), encodeMapCapabilityRules(lowered.capabilities))
     for (const { map, key, value } of saidEntries(profile, lowered)) put(map, key, value)
-    lowered.syscalls.forEach(({ abi, outside, killMask }) => {
-      put('syscall_rules', encodeMapSyscallKey({ profile, abi }), encodeMapSyscallRules({ outside, killMask }))
-    })
+    for (const { abi, ...rules } of lowered.syscalls)
+      put('syscall_rules', encodeMapSyscallKey({ profile, abi }), encodeMapSyscallRules(rules))
     const policy = Array.from({ length: RULES_PER_PROFILE }, (_, bit) => {
       const ruleId = lowered.ruleIds[bit]
       const rule = ruleId === undefined ? undefined : program.rules[ruleId]

@@ -1,12 +1,24 @@
-/** Syscall rules -> per ABI the calls that violate any of them, and those for which the kernel is to end the process. */
-import type { RuleId } from '../match/types.js'
+/**
+ * Syscall rules -> per ABI the calls that violate any of them, those for which the kernel is to end the process, and those that it
+ * judges when they end instead of when they begin: the hook at the end of calls is there for acts as well, and knows the result
+ * (docs/decisions/0032).
+ */
 import type { SyscallRule } from '../policy/model.js'
-import { ABI_NAMES, ABI_NATIVE, FOREIGN_FIRST, nativeSyscall } from '../policy/syscalls.js'
+import { ABI_NAMES, ABI_NATIVE, type Abi, FOREIGN_FIRST, HOST_SYSCALLS, nativeSyscall } from '../policy/syscalls.js'
 import type { Action } from '../record/model.js'
 
 /** A call with a higher number (x32 has some) is in no table: the kernel reports it, user space judges. */
 const TABLE_CALLS = FOREIGN_FIRST
 const WORD_BITS = 64
+
+/** They do not end where they began: in another program, in another process or in none; what a handler's return ends is another call. */
+const ENTRY_CALLS: ReadonlySet<string> = new Set([
+  ...['execve', 'execveat', 'exit', 'exit_group'],
+  ...['fork', 'vfork', 'clone', 'clone3', 'sigreturn', 'rt_sigreturn'],
+])
+
+export const ENTRY_HOOK = 'on_sys_enter'
+export const END_HOOK = 'on_sys_exit'
 
 export interface SyscallTable {
   /** As in Program.matchSyscall. */
@@ -15,16 +27,42 @@ export interface SyscallTable {
   readonly outside: readonly bigint[]
   /** Of those, the calls that violate a rule which ends the process. Not to be heeded in phase `setup`. */
   readonly killMask: readonly bigint[]
+  /** Of `outside`, the calls that are judged when they end: none that a rule would kill for, in whichever mode. */
+  readonly atEnd: readonly bigint[]
 }
 
-export function lowerSyscalls(rules: readonly { id: RuleId; rule: SyscallRule; action: Action }[]): SyscallTable[] {
+export interface SyscallCandidate {
+  readonly rule: SyscallRule
+  /** In force. */
+  readonly action: Action
+  /** Not lowered: its calls are reported, and user space judges them. */
+  readonly isLeft: boolean
+}
+
+export function lowerSyscalls(rules: readonly SyscallCandidate[]): SyscallTable[] {
   if (rules.length === 0) return []
-  const deadly = rules.filter(({ action }) => action === 'kill')
-  return ABI_NAMES.map((_, abi) => ({
-    abi,
-    outside: wordsOf((nr) => rules.some(({ rule }) => violates(rule, nr, abi))),
-    killMask: wordsOf((nr) => deadly.some(({ rule }) => violates(rule, nr, abi))),
-  }))
+  const deadly = rules.filter(({ action, isLeft }) => action === 'kill' && !isLeft)
+  return ABI_NAMES.map((_, abi) => {
+    const names = HOST_SYSCALLS.table(abi as Abi)
+    const isOutside = (nr: number) => rules.some(({ rule }) => violates(rule, nr, abi))
+    const isKillers = (nr: number) => rules.some(({ rule }) => rule.action === 'kill' && violates(rule, nr, abi))
+    return {
+      abi,
+      outside: wordsOf(isOutside),
+      killMask: wordsOf((nr) => deadly.some(({ rule }) => violates(rule, nr, abi))),
+      atEnd: wordsOf((nr) => isOutside(nr) && !isKillers(nr) && !ENTRY_CALLS.has(names[nr] ?? '')),
+    }
+  })
+}
+
+/** The programs that judge calls by these tables; all of them when they begin where `isAtEntry`. */
+export function hooksOfCalls(tables: readonly SyscallTable[], isAtEntry = false): string[] {
+  const has = (pick: (table: SyscallTable, word: number) => bigint | undefined) =>
+    tables.some((table) => table.outside.some((_, word) => (pick(table, word) ?? 0n) !== 0n))
+  if (isAtEntry) return tables.length > 0 ? [ENTRY_HOOK] : []
+  const isEnded = has(({ atEnd }, word) => atEnd[word])
+  const isBegun = has(({ outside, atEnd }, word) => (outside[word] ?? 0n) & ~(atEnd[word] ?? 0n))
+  return [...(isBegun ? [ENTRY_HOOK] : []), ...(isEnded ? [END_HOOK] : [])]
 }
 
 function violates(rule: SyscallRule, nr: number, abi: number): boolean {

@@ -157,7 +157,13 @@ export function lowerProfile(program: Program, profile: Profile, options: LowerO
     listenNodes: listen.nodesFor(bitOf),
     ...said.mapsFor(bitOf),
     capabilities: lowerCapabilities(ofKind<CapabilityRule>(kept, 'capability'), bitOf),
-    syscalls: lowerSyscalls(ofKind<SyscallRule>(kept, 'syscall')),
+    syscalls: lowerSyscalls([
+      ...ofKind<SyscallRule>(kept, 'syscall').map((candidate) => ({ ...candidate, isLeft: false })),
+      ...notLowered.flatMap(({ rule: id }) => {
+        const rule = program.rules[id]
+        return rule?.kind === 'syscall' ? [{ rule, action: rule.action, isLeft: true }] : []
+      }),
+    ]),
     notLowered: notLowered.sort((a, b) => a.rule - b.rule),
     urgent: withLeft(
       kept.flatMap(({ rule, action }) => (action === 'kill' ? kindsLeft(rule, refuses) : [])),

@@ -4,7 +4,17 @@
  */
 import { type Abi, HOST_SYSCALLS, type Syscalls } from '../policy/syscalls.js'
 import { CALL_KINDS, type CallKind } from '../record/call-model.js'
-import { encodeMapRecipe, type MapRecipe, RECIPES_MAX, RecipeFlag, RingOpcode, SYSCALLS_MAX } from './generated/abi.js'
+import {
+  ABIS,
+  decodeMapRecipe,
+  encodeMapRecipe,
+  type MapRecipe,
+  RECIPES_MAX,
+  RecipeFlag,
+  RingOpcode,
+  SYSCALL_WORDS,
+  SYSCALLS_MAX,
+} from './generated/abi.js'
 
 const { RESULT_FD, RAW, RAW2, ARGS_POINTER, EMPTY_PATH, MESSAGE, OPEN_HOW, BY_FUNCTION } = RecipeFlag
 
@@ -117,6 +127,8 @@ export const SOCKETCALLS =
 
 /** ia32's ipc(2) is several of these calls, by its first argument (include/uapi/linux/ipc.h). */
 export const IA32_IPC = 117
+/** Its call for all that is done with sockets. */
+const IA32_SOCKETCALL = 102
 export const IPC_CALLS: Readonly<Record<number, string>> = { 2: 'semget', 13: 'msgget', 21: 'shmat', 23: 'shmget' }
 
 /** Only ia32 has it; its arguments stand in memory. */
@@ -209,6 +221,18 @@ export function* recipeEntries(
   }
 }
 
+/** Numbers of the calls, of whichever ABI, that these entries want to be looked at when they end: a bit each. */
+export function callsAtEnd(entries: Iterable<[index: number, value: Uint8Array]>): bigint[] {
+  const calls = Array.from({ length: SYSCALL_WORDS }, () => 0n)
+  for (const [index, value] of entries) {
+    const { act, flags } = decodeMapRecipe(value)
+    if (act === 0 || (flags & BY_FUNCTION) !== 0) continue
+    const nr = index < ABIS * SYSCALLS_MAX ? index % SYSCALLS_MAX : IA32_SOCKETCALL
+    calls[nr >> 6] = (calls[nr >> 6] ?? 0n) | (1n << BigInt(nr & 63))
+  }
+  return calls
+}
+
 export const ALL_ACTS: bigint = CALL_KINDS.reduce((mask, act) => mask | actBit(act), 0n)
 
 /** What an io_uring can do too (bpf/lib/ring.bpf.h): its opcode as the syscall that it stands for. */
@@ -256,11 +280,6 @@ const OTHER_PROGRAMS: readonly { program: string; acts: bigint }[] = [
     program,
     acts: RING_MASK,
   })),
-]
-export const CALL_PROGRAMS: readonly string[] = [
-  'on_sys_exit',
-  ...OPEN_FUNCTIONS,
-  ...OTHER_PROGRAMS.map(({ program }) => program),
 ]
 
 /** The programs that have to be attached for a mask of acts. */

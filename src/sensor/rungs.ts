@@ -144,6 +144,11 @@ export const RUNGS: readonly RungRow[] = [
     lacks: ['evt.res', 'evt.rawres'],
     note: `${ON_DEMAND}; kill: the call still happens`,
   }),
+  row('on_sys_exit', 'tp_btf/sys_exit', 'syscall', {
+    cost: 'every syscall',
+    lacks: ['evt.res', 'evt.rawres'],
+    note: ON_DEMAND,
+  }),
   row('on_sys_exit', 'tp_btf/sys_exit', 'calls (file, privilege, …)', {
     cost: 'every syscall',
     note: `${ON_DEMAND}; a name that is gone, or was never there, is told as the call gave it`,

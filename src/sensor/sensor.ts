@@ -7,8 +7,10 @@ import type { Counters } from '../telemetry/counters.js'
 import { isNativeError, type NativeProgram, type NativeSensor, type NativeSensorStats } from './addon.js'
 import { Attachments, type HookChange } from './attachments.js'
 import { BatchWalker, type EventHandler } from './batch.js'
-import { areOpensByFunction, CALL_PROGRAMS, hooksOfActs, recipeEntries } from './call-recipes.js'
+import { areOpensByFunction, callsAtEnd, hooksOfActs, recipeEntries } from './call-recipes.js'
 import {
+  AtEnd,
+  encodeMapCallsAtEnd,
   encodeMapCgroup,
   encodeMapContainer,
   encodeMapControl,
@@ -73,6 +75,8 @@ export class Sensor {
     actsHostAggregated: 0n,
     actsPending: 0n,
   }
+  /** What `calls_at_end` says of acts. */
+  #callsAtEnd: readonly bigint[] = callsAtEnd([])
   /** Handled slabs that are kept back while downstream is behind. */
   readonly #kept: number[] = []
   #handledBytes = 0
@@ -180,20 +184,23 @@ export class Sensor {
 
   /**
    * The acts that are reported: `wanted` of any container (each says in its entry which of them), and those of the host and
-   * of cgroups that are not decided yet. Hooks are attached for all of them, or it throws and everything is as before.
+   * of cgroups that are not decided yet. Hooks are attached for all of them, or it throws and everything is as before; those that are
+   * needed no longer stay until `prepareHooks` lets them go.
    */
   setActs(acts: ActSettings): void {
     const { wanted, host = 0n, hostAggregated = 0n, pending = 0n } = acts
     const all = wanted | host | pending
-    const hooks = [...this.#hooks.onDemand].filter((program) => !CALL_PROGRAMS.includes(program))
-    const change = this.#hooks.prepare(new Set([...hooks, ...this.hooksOfActs(all)]))
-    const key = new Uint8Array(4)
-    const opens = areOpensByFunction((program) => this.hasHook(program))
+    const change = this.#hooks.prepare(new Set([...this.#hooks.onDemand, ...this.hooksOfActs(all)]))
+    const entries = [
+      ...recipeEntries(all, { areOpensByFunction: areOpensByFunction((program) => this.hasHook(program)) }),
+    ]
+    const before = this.#callsAtEnd
+    const after = callsAtEnd(entries)
     try {
-      for (const [index, value] of recipeEntries(all, { areOpensByFunction: opens })) {
-        new DataView(key.buffer).setUint32(0, index, true)
-        this.#native.update('recipes', key, value)
-      }
+      // looked at before it is said what of them, and until nothing is
+      this.#writeCallsAtEnd(before.map((calls, word) => calls | (after[word] ?? 0n)))
+      for (const [index, value] of entries) this.#native.update('recipes', encodeU32(index), value)
+      this.#writeCallsAtEnd(after)
     } catch (error) {
       change.undo()
       throw error
@@ -201,6 +208,11 @@ export class Sensor {
     change.commit()
     this.#control = { ...this.#control, actsHost: host, actsHostAggregated: hostAggregated, actsPending: pending }
     this.#writeControl()
+  }
+
+  #writeCallsAtEnd(calls: readonly bigint[]): void {
+    this.#native.update('calls_at_end', encodeU32(AtEnd.ACTS), encodeMapCallsAtEnd({ calls }))
+    this.#callsAtEnd = calls
   }
 
   /** The program in force, and whether the kernel may act: one write. */

@@ -22,11 +22,15 @@ const skip =
   requires({ root: true, commands: ['gcc'], files: ['/sys/kernel/btf/vmlinux'] }) ||
   (process.arch !== 'x64' && 'needs an x86-64 machine: the numbers are its own')
 
-/** header 17 and three of its own. */
-const SYSCALL_FIELDS_COUNT = 21
+/** header 18 and four of its own. */
+const SYSCALL_FIELDS_COUNT = 22
 /** A call that nothing in a small static program does by itself. */
 const GETSID = 124
 const GETPID_IA32 = 20
+const CLONE = 56
+const EXIT_GROUP = 231
+const REBOOT = 169
+const EINVAL = 22n
 const X32_BIT = 0x40000000
 const GETPID_X32 = X32_BIT + 39
 const NATIVE = 0
@@ -44,7 +48,7 @@ describe('syscalls', { skip }, () => {
     program = await compileAct(dir)
     hasIa32 = /^int80 [1-9]/.test((await run(program, ['int80', String(GETPID_IA32)])).stdout)
     sensor = new TestSensor()
-    sensor.sensor.setSyscallsWanted(true)
+    sensor.sensor.prepareHooks(new Set(['on_sys_enter', 'on_sys_exit'])).commit()
   })
   after(async () => {
     await sensor.close()
@@ -67,7 +71,7 @@ describe('syscalls', { skip }, () => {
     assert.equal(Object.keys(event).length, SYSCALL_FIELDS_COUNT)
     assert.deepEqual(event, {
       ...unforeseen(event, since),
-      sizeBytes: 96,
+      sizeBytes: 104,
       kind: Kind.SYSCALL,
       phase: Phase.RUN,
       action: 0,
@@ -81,6 +85,7 @@ describe('syscalls', { skip }, () => {
       decided: 0n,
       violated: 0n,
       rung: Rung.SYSCALL,
+      result: 0n,
       nr: GETSID,
       abi: NATIVE,
       flags: SyscallFlag.FIRST,
@@ -140,24 +145,62 @@ describe('syscalls', { skip }, () => {
     assert.equal(event?.flags, SyscallFlag.FIRST)
   })
 
-  test('a call outside the set is told each time, through every ABI', async () => {
-    const { profile } = installPolicy(
+  /** number, ABI, flags and result of each call that was told. */
+  const toldOf = async (cgroup: TestCgroup) =>
+    (await sensor.eventsOf(cgroup, 'syscall')).map(({ nr, abi, flags, result, action }) => {
+      assert.equal(action, Action.NONE)
+      return [nr, abi, flags, result]
+    })
+  const denying = (...calls: string[]) =>
+    installPolicy(
       sensor,
-      `policy: calls\ncontainers: { name: "*" }\nrules:\n  - rule: no sessions\n    syscall: { deny: [getsid, getpid] }\n`,
-    )
-    const cgroup = sensor.makeContainer({ profile: profile.id, want: Want.SYSCALL_RULES })
-    await runIn(cgroup, 'repeat', 3, 'syscall', GETSID)
+      `policy: calls\ncontainers: { name: "*" }\nrules:\n  - rule: no such calls\n    syscall: { deny: [${calls.join()}] }\n`,
+    ).profile.id
+  const AT_END = SyscallFlag.OUTSIDE | SyscallFlag.RETURNED
+
+  test('a call that a rule is about is told each time it ends, with its result, through every ABI', async () => {
+    const cgroup = sensor.makeContainer({ profile: denying('getsid', 'getpid'), want: Want.SYSCALL_RULES })
+    // in the setup of the namespace a process has no session of its own: getsid(0) is 0 where its leader is not seen
+    const { pid } = await runIn(cgroup, 'repeat', 3, 'syscall', GETSID)
     await runIn(cgroup, 'syscall', GETPID_X32, 'int80', GETPID_IA32)
-    const calls = (await sensor.eventsOf(cgroup, 'syscall')).map(({ nr, abi, flags, action }) => [
-      nr,
-      abi,
-      flags,
-      action,
+    const calls = await toldOf(cgroup)
+    const session = calls[0]?.[3]
+    assert.ok(typeof session === 'bigint' && session > 0n && session !== BigInt(pid), 'the session of the test')
+    const expected = [GETSID, GETSID, GETSID].map((nr) => [nr, NATIVE, AT_END, session])
+    assert.deepEqual(calls.slice(0, 3), expected)
+    assert.deepEqual(calls[3]?.slice(0, 3), [39, X32, AT_END])
+    assert.deepEqual(
+      calls.slice(4).map((call) => call.slice(0, 3)),
+      hasIa32 ? [[GETPID_IA32, IA32, AT_END]] : [],
+    )
+  })
+
+  test('a call that does not end where it began is told when it begins', async () => {
+    const cgroup = sensor.makeContainer({ profile: denying('exit_group', 'clone', 'execve'), want: Want.SYSCALL_RULES })
+    await runIn(cgroup, 'fork', 0)
+    const calls = await toldOf(cgroup)
+    // the parent's call alone, though its child comes back from it too; and two processes that exit
+    assert.deepEqual(
+      calls.map(([nr, abi, flags, result]) => `${nr} ${abi} ${flags} ${result}`).sort(),
+      [CLONE, EXIT_GROUP, EXIT_GROUP].map((nr) => `${nr} ${NATIVE} ${SyscallFlag.OUTSIDE} 0`).sort(),
+    )
+  })
+
+  test('where calls are judged at their entry all of them are, once', async () => {
+    const want = Want.SYSCALL_RULES | Want.SYSCALLS_AT_ENTRY
+    const cgroup = sensor.makeContainer({ profile: denying('getsid'), want })
+    await runIn(cgroup, 'repeat', 2, 'syscall', GETSID)
+    const call = [GETSID, NATIVE, SyscallFlag.OUTSIDE, 0n]
+    assert.deepEqual(await toldOf(cgroup), [call, call])
+  })
+
+  test('a reboot that ends its caller, since it is of a PID namespace, is told; one that fails too', async () => {
+    const cgroup = sensor.makeContainer({ profile: denying('reboot'), want: Want.SYSCALL_RULES })
+    await runIn(cgroup, 'reboot', 'syscall', REBOOT)
+    assert.deepEqual(await toldOf(cgroup), [
+      [REBOOT, NATIVE, SyscallFlag.OUTSIDE | SyscallFlag.ENDED_THREAD, 0n],
+      [REBOOT, NATIVE, AT_END, -EINVAL], // without the numbers that it asks for nothing is rebooted
     ])
-    const outside = (nr: number, abi: number) => [nr, abi, SyscallFlag.OUTSIDE, Action.NONE]
-    const expected = [GETSID, GETSID, GETSID].map((nr) => outside(nr, NATIVE))
-    assert.deepEqual(calls.slice(0, 4), [...expected, outside(39, X32)])
-    assert.deepEqual(calls.slice(4), hasIa32 ? [outside(GETPID_IA32, IA32)] : [])
   })
 
   test('a kill rule ends the process at the call; observe mode leaves it', async () => {

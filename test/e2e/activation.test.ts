@@ -3,10 +3,10 @@
  * why. And an agent that has no descriptors left: it goes on.
  */
 import assert from 'node:assert/strict'
-import { readFileSync, readlinkSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import type { HullguardRecord } from '../../src/record/model.js'
-import { descriptorsOf, leaveDescriptors } from '../support/descriptors.js'
+import { hooksCount, leaveDescriptors } from '../support/descriptors.js'
 import { freePort } from '../support/free-port.js'
 import { type Feed, type Host, policyFile, scratchDir, startRun } from '../support/hullguard.js'
 import { KeptConnection } from '../support/metrics.js'
@@ -25,6 +25,7 @@ ${more}`
 /** on_sys_enter, on_sys_exit and on_signal: three hooks at once. */
 const MORE = `  - rule: no tracing
     syscall: { deny: [ptrace] }
+    action: kill
   - rule: no signals
     signal: { allow: [] }
 `
@@ -56,18 +57,8 @@ describe('rules whose hooks cannot be attached', { skip }, () => {
   const date = () => container.exec(['/bin/date'])
   const count = (rule: string) =>
     feed.all(({ alert, container: { id } }) => alert?.rule === rule && id === container.id).length
-  /** Attached hooks are descriptors of the agent. Iterators, which it makes when it first reads by them, are none. */
-  const attachedCount = () =>
-    descriptorsOf(host.pid).filter((fd) => {
-      try {
-        if (!readlinkSync(`/proc/${host.pid}/fd/${fd}`).includes('bpf_link')) return false
-        return !/^link_type:\s+iter$/m.test(readFileSync(`/proc/${host.pid}/fdinfo/${fd}`, 'utf8'))
-      } catch {
-        return false // closed meanwhile
-      }
-    }).length
   test('the old rules stay, no hook of the new ones is left, and hook and reason are told', async () => {
-    const attached = attachedCount()
+    const attached = hooksCount(host.pid)
     writeFileSync(policy, RULES('new', MORE))
     // Memory is read every ten seconds, for which a descriptor is needed: not while there are few.
     const samplesCount = () => feed.all(({ kind }) => kind === 'sample').length
@@ -79,7 +70,7 @@ describe('rules whose hooks cannot be attached', { skip }, () => {
     const line = await host.waitForLog('reload failed: the old policies stay in force')
     await allowMore()
     assert.match(String(line.err), /^cannot attach on_\w+ \(tp_btf\/\w+\): .*Too many open files/)
-    assert.equal(attachedCount(), attached)
+    assert.equal(hooksCount(host.pid), attached)
     const told = await feed.find(
       'the record of it',
       ({ agentChange }) =>
@@ -94,10 +85,10 @@ describe('rules whose hooks cannot be attached', { skip }, () => {
   })
 
   test('the same rules come into force when the hooks can be attached', async () => {
-    const attached = attachedCount()
+    const attached = hooksCount(host.pid)
     host.signal('SIGHUP')
     await host.waitForLog('policies reloaded')
-    assert.equal(attachedCount(), attached + NEW_HOOKS_COUNT)
+    assert.equal(hooksCount(host.pid), attached + NEW_HOOKS_COUNT)
     const before = count('old')
     await date()
     await feed.find('the new rule', ({ alert }) => alert?.rule === 'new')

@@ -146,7 +146,10 @@ const bodies = {
     },
     { requiredKeys: ['ip', 'port', 'proto', 'family', 'repeatsCount'] },
   ),
-  syscall: record({ name: text, nr: u32, abi: one(ABIS), reason: one(SYSCALL_REASONS) }),
+  syscall: record(
+    { name: text, nr: u32, abi: one(ABIS), reason: one(SYSCALL_REASONS), result: time },
+    { requiredKeys: ['name', 'nr', 'abi', 'reason'] },
+  ),
   sample: record(
     { memoryCurrentBytes: u64, memoryPeakBytes: u64, memoryLimitBytes: u64, memoryInactiveFileBytes: u64 },
     { requiredKeys: ['memoryCurrentBytes', 'memoryPeakBytes', 'memoryInactiveFileBytes'] },

@@ -1,9 +1,21 @@
 /** What descriptors a process has, and how many more it may have: only ever of a process that the test started. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { runOk, waitFor } from './process.js'
 
 export function descriptorsOf(pid: number): number[] {
   return readdirSync(`/proc/${pid}/fd`).map(Number)
+}
+
+/** Programs that a process has attached: descriptors too. Iterators, which an agent makes when it first reads by them, are none. */
+export function hooksCount(pid: number): number {
+  return descriptorsOf(pid).filter((fd) => {
+    try {
+      if (!readlinkSync(`/proc/${pid}/fd/${fd}`).includes('bpf_link')) return false
+      return !/^link_type:\s+iter$/m.test(readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8'))
+    } catch {
+      return false // closed meanwhile
+    }
+  }).length
 }
 
 /** Leaves it room for so many more descriptors than it has; returns the way back. Needs prlimit. */

@@ -60,7 +60,13 @@ function identityOf(number: number, container: Partial<ContainerRef>): Identity 
   const ref: ContainerRef = { ...HOST, state: 'container', id: `id-${number}`, name: `c${number}`, ...container }
   return {
     ...{ ref, confirmed: true, rootCgroupId: cgroupOf(number), rootLevel: 1, cgroupPath: `/c${number}` },
-    ...{ initPid: undefined, initStartTicks: undefined, privileged: ref.privileged, mounts: NO_MOUNTS },
+    ...{
+      initPid: undefined,
+      initStartTicks: undefined,
+      sharesHostPids: undefined,
+      privileged: ref.privileged,
+      mounts: NO_MOUNTS,
+    },
     ...{ createdMs: undefined, ownerUid: undefined },
   }
 }

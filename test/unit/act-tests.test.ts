@@ -64,8 +64,8 @@ test('every system call of every act is done by name in a test', () => {
 })
 
 test('every kind of enum hg_kind is reported by a program and asserted in its test', () => {
-  const programs = join(findPackageRoot(), 'bpf/programs')
-  const reporting = readdirSync(programs).map((name) => readFileSync(join(programs, name), 'utf8'))
+  const folders = ['bpf/lib', 'bpf/programs'].map((folder) => join(findPackageRoot(), folder))
+  const reporting = folders.flatMap((dir) => readdirSync(dir).map((name) => readFileSync(join(dir, name), 'utf8')))
   for (const [name, [file, names]] of Object.entries(TEST_OF_KIND)) {
     assert.ok(
       reporting.some((text) => new RegExp(`\\bHG_KIND_${name}\\b`).test(text)),

@@ -198,6 +198,6 @@ describe('batches', () => {
     const sizes = [
       ...[EvExec, EvFork, EvExit, EvConnect, EvSocket, EvSyscall, EvOom, EvCgroup, EvTask, EvMemory, EvPacket],
     ].map((type) => type.SIZE_BYTES)
-    assert.deepEqual(sizes, [224, 112, 104, 120, 192, 96, 104, 112, 184, 120, 136])
+    assert.deepEqual(sizes, [224, 112, 104, 120, 192, 104, 104, 112, 184, 120, 136])
   })
 })

@@ -12,6 +12,7 @@ const CONFIRMED: Identity = {
   cgroupPath: '/test/c1',
   initPid: undefined,
   initStartTicks: undefined,
+  sharesHostPids: undefined,
   privileged: undefined,
   mounts: [],
   createdMs: undefined,

@@ -7,7 +7,7 @@ import { HOST } from '../../src/record/model.js'
 import { BREAKER_DEFAULTS, CircuitBreaker } from '../../src/respond/breaker.js'
 import { type ActFilter, KernelPolicy } from '../../src/respond/kernel-policy.js'
 import type { Accounts } from '../../src/respond/lower-said.js'
-import { ABIS, decodeMapSyscallsIgnored } from '../../src/sensor/generated/abi.js'
+import { ABIS, decodeMapCallsAtEnd, decodeMapSyscallsIgnored } from '../../src/sensor/generated/abi.js'
 import { ALL_REFUSALS } from '../../src/sensor/refusals.js'
 import type { Sensor } from '../../src/sensor/sensor.js'
 
@@ -24,6 +24,9 @@ rules:
 `
 /** Without an entry in these a hook that has found the profile takes an act for one that nobody wants. */
 const FILTERS = ['place_prefixes', 'end_nodes']
+
+/** They hold no entries of a profile's own. */
+const OF_ALL_PROFILES = ['budgets', 'calls_at_end']
 
 const FILTER: ActFilter = {
   places: { classes: 1, prefixes: ['/etc', '/etc/'].map((path) => ({ path: Buffer.from(path), classes: 1 })) },
@@ -51,7 +54,7 @@ function makeKernel({ refuses = '', policy = POLICY, accounts }: Partial<KernelO
     refusals: ALL_REFUSALS,
     update(map: string, key: Uint8Array) {
       if (map === refuses) throw new Error('full')
-      if (map !== 'budgets') entries.add(nameOf(map, key))
+      if (!OF_ALL_PROFILES.includes(map)) entries.add(nameOf(map, key))
     },
     delete(map: string, key: Uint8Array) {
       removed.push(map)
@@ -91,7 +94,7 @@ test('a profile that is given up goes before its tables, and these go later, the
   assert.equal(removed.length, tablesCount)
 })
 
-test('system calls that no rule of an installed profile is about are ignored, when nobody asks for first uses', () => {
+test('system calls that rules of installed profiles are about are looked at, and others ignored when nobody asks for first uses', () => {
   const [PTRACE, MOUNT] = [101, 165] // of x86-64
   const rules = (name: string, call: string) =>
     `policy: ${name}\ncontainers: { name: "${name}" }\nrules: [{ rule: r, syscall: { deny: [${call}] } }]\n`
@@ -102,20 +105,32 @@ test('system calls that no rule of an installed profile is about are ignored, wh
   const [a, b] = ['a', 'b'].map((name) => program.profileFor({ ...HOST, state: 'container', id: name, name }))
   assert.ok(a !== undefined && b !== undefined)
   let ignored: readonly bigint[] = []
+  let ended: readonly bigint[] = []
   let rulesCount = 0
   const sensor = {
     refusals: ALL_REFUSALS,
     update(map: string, _key: Uint8Array, value: Uint8Array) {
       if (map === 'syscall_rules') {
         rulesCount++
-        assert.ok(!isIgnored(rulesCount <= ABIS ? PTRACE : MOUNT), 'looked at before its rule is there')
+        const call = rulesCount > ABIS && rulesCount <= 2 * ABIS ? MOUNT : PTRACE
+        assert.ok(!isIgnored(call) && isEnded(call), 'looked at before its rule is there')
       }
       if (map === 'syscalls_ignored') ignored = decodeMapSyscallsIgnored(value).calls
+      if (map === 'calls_at_end') ended = decodeMapCallsAtEnd(value).calls
     },
     delete: () => true,
   } as unknown as Sensor
-  const isIgnored = (nr: number) => ((ignored[Math.floor(nr / 64)] ?? 0n) & (1n << BigInt(nr % 64))) !== 0n
-  const told = () => [PTRACE, MOUNT, 0].map((nr) => !isIgnored(nr))
+  const isIn = (words: readonly bigint[], nr: number) => ((words[nr >> 6] ?? 0n) & (1n << BigInt(nr & 63))) !== 0n
+  const isIgnored = (nr: number) => isIn(ignored, nr)
+  const isEnded = (nr: number) => isIn(ended, nr)
+  const told = () => {
+    const calls = [PTRACE, MOUNT, 0].map((nr) => isEnded(nr))
+    assert.deepEqual(
+      calls,
+      [PTRACE, MOUNT, 0].map((nr) => !isIgnored(nr)),
+    )
+    return calls
+  }
   const kernel = new KernelPolicy(sensor, new CircuitBreaker({ ...BREAKER_DEFAULTS, nowMs: () => 0 }, () => {}))
   kernel.ignoresCalls = true
   kernel.install(program, a, FILTER)

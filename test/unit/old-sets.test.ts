@@ -19,6 +19,7 @@ function makePolicies() {
     install() {},
     refillBudgets() {},
     hooksOf: () => [],
+    callHooksOf: () => [],
     retire: () => removals.push('retire'),
     sweep: () => removals.push('sweep'),
   } as unknown as KernelPolicy

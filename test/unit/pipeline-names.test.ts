@@ -20,7 +20,13 @@ function pipelineOf(state: 'host' | 'container') {
   const records: RecordDraft[] = []
   const identity: Identity = {
     ...{ ref: { ...HOST, state, id: 'c' }, confirmed: true, rootCgroupId: 1n, rootLevel: 1, cgroupPath: '/c' },
-    ...{ initPid: undefined, initStartTicks: undefined, privileged: false, mounts: NO_MOUNTS },
+    ...{
+      initPid: undefined,
+      initStartTicks: undefined,
+      sharesHostPids: undefined,
+      privileged: false,
+      mounts: NO_MOUNTS,
+    },
     ...{ createdMs: undefined, ownerUid: undefined },
   }
   const set = PolicySet.of(1, { policies: [] })

@@ -5,8 +5,15 @@ import { kindsOfActs } from '../../src/agent/rules/acts.js'
 import { compileProgram } from '../../src/match/program.js'
 import { loadPolicies } from '../../src/policy/load.js'
 import { FILE_ACCESS } from '../../src/policy/model.js'
+import { HOST_SYSCALLS } from '../../src/policy/syscalls.js'
 import { HOST } from '../../src/record/model.js'
-import { type LoweredProfile, type LowerOptions, lowerProfile } from '../../src/respond/lower.js'
+import {
+  LOWERED_RULES_MAX_COUNT,
+  type LoweredProfile,
+  type LowerOptions,
+  lowerProfile,
+} from '../../src/respond/lower.js'
+import { hooksOfCalls } from '../../src/respond/lower-syscall.js'
 import { actBit } from '../../src/sensor/call-recipes.js'
 import { SaidKind, SaidWhat, Want } from '../../src/sensor/generated/abi.js'
 import { ALL_REFUSALS } from '../../src/sensor/refusals.js'
@@ -410,6 +417,50 @@ test('an allow list of calls puts every other call outside, of every ABI', () =>
   assert.equal(native?.outside[0], (1n << 64n) - 1n - 3n)
   assert.equal(native?.outside[7], (1n << 64n) - 1n)
   assert.equal(ia32?.outside[0], (1n << 64n) - 1n)
+})
+
+test('calls are judged at their end, but for those of a rule that kills and those that do not end where they began', () => {
+  const tables = (rules: string, isBlock = true) => lower(rules, { isBlockPolicy: () => isBlock }).syscalls
+  const callsIn = (words: readonly bigint[] = []) =>
+    HOST_SYSCALLS.table(0).filter(
+      (name, nr) => name !== '' && ((words[nr >> 6] ?? 0n) & (1n << BigInt(nr & 63))) !== 0n,
+    )
+  const tells = rule('tells', 'syscall: { deny: [ptrace, execve, clone3, exit_group, reboot] }')
+  const kills = rule('kills', 'syscall: { deny: [mount, ptrace] }', 'action: kill')
+  const [both] = tables(tells + kills)
+  assert.deepEqual(callsIn(both?.outside).sort(), ['clone3', 'execve', 'exit_group', 'mount', 'ptrace', 'reboot'])
+  assert.deepEqual(callsIn(both?.atEnd), ['reboot'])
+  assert.deepEqual(callsIn(both?.killMask).sort(), ['mount', 'ptrace'])
+  const [tried] = tables(kills, false)
+  assert.deepEqual(callsIn(tried?.atEnd), [], 'where a rule sees a call does not change with the mode')
+  assert.deepEqual(hooksOfCalls(tables(tells)), ['on_sys_enter', 'on_sys_exit'])
+  assert.deepEqual(hooksOfCalls(tables(kills)), ['on_sys_enter'])
+  assert.deepEqual(hooksOfCalls(tables(rule('one', 'syscall: { deny: [bpf] }'))), ['on_sys_exit'])
+  assert.deepEqual(hooksOfCalls(tables(rule('one', 'syscall: { deny: [bpf] }')), true), ['on_sys_enter'])
+  assert.deepEqual(hooksOfCalls(tables(rule('none', 'exec: { deny: [nc] }')), true), [])
+})
+
+test('the kernel reports the calls of rules for which it has no bit, and kills for none of them', () => {
+  const calls = HOST_SYSCALLS.table(0)
+    .filter((name) => name !== '')
+    .slice(0, LOWERED_RULES_MAX_COUNT + 2)
+  const rules = calls.map((call) => rule(call, `syscall: { deny: [${call}] }`, 'action: kill')).join('')
+  const { syscalls, notLowered } = lower(rules)
+  const [native] = syscalls
+  const isIn = (words: readonly bigint[] = [], call: string) => {
+    const nr = HOST_SYSCALLS.number(call) ?? assert.fail(call)
+    return ((words[nr >> 6] ?? 0n) & (1n << BigInt(nr & 63))) !== 0n
+  }
+  assert.equal(notLowered.length, 2)
+  assert.deepEqual(
+    calls.filter((call) => !isIn(native?.outside, call)),
+    [],
+  )
+  assert.equal(calls.filter((call) => !isIn(native?.killMask, call)).length, 2)
+  assert.deepEqual(
+    calls.filter((call) => isIn(native?.atEnd, call)),
+    [],
+  )
 })
 
 test('user space is woken at once for what a kill that is left to it needs, and for nothing else', () => {

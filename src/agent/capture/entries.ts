@@ -17,7 +17,7 @@ export interface CapturedIdentity {
   kinds: readonly string[]
 }
 
-const IDENTITY: Required<Omit<Identity, 'ref' | 'mounts'>> = {
+const IDENTITY: Required<Omit<Identity, 'ref' | 'mounts' | 'sharesHostPids'>> = {
   confirmed: false,
   rootCgroupId: 0n,
   rootLevel: 0,
@@ -75,6 +75,7 @@ export function parseIdentity(json: unknown): CapturedIdentity {
       mounts: fields.has('mounts') ? fields.objects('mounts').map((mount) => readLike(mount, MOUNT)) : [],
       initPid: fields.has('initPid') ? facts.initPid : undefined,
       initStartTicks: fields.has('initStartTicks') ? facts.initStartTicks : undefined,
+      sharesHostPids: undefined,
       privileged: fields.has('privileged') ? facts.privileged : undefined,
       createdMs: fields.has('createdMs') ? facts.createdMs : undefined,
       ownerUid: fields.has('ownerUid') ? facts.ownerUid : undefined,

@@ -231,6 +231,7 @@ export class Drafts {
       nr: event.nr,
       abi: ABI_NAMES[event.abi] ?? 'native',
       reason: event.flags & SyscallFlag.OUTSIDE ? 'outside_allowed' : 'first_use',
+      ...(event.flags & SyscallFlag.RETURNED ? { result: event.result } : {}),
     }
     return draft
   }

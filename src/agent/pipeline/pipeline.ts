@@ -245,7 +245,7 @@ export class Pipeline implements EventHandler {
         header.phase === Phase.SETUP,
         this.#hits,
       )
-    this.#finish(header, draft, identity, set, 'sys_enter', SYSCALL_TYPE)
+    this.#finish(header, draft, identity, set, hookOfSyscall(event.flags), SYSCALL_TYPE)
   }
 
   call(event: EvCall, header: EvHeader): void {
@@ -439,4 +439,10 @@ export class Pipeline implements EventHandler {
       if (isFirstMatch) break
     }
   }
+}
+
+/** The hook that told of a system call by its name. */
+function hookOfSyscall(flags: number): string {
+  if (flags & SyscallFlag.ENDED_THREAD) return 'sched_process_exit'
+  return flags & SyscallFlag.RETURNED ? 'sys_exit' : 'sys_enter'
 }

@@ -215,6 +215,7 @@ function identityOf(ref: ContainerRef): Identity {
     cgroupPath: '/test',
     initPid: undefined,
     initStartTicks: undefined,
+    sharesHostPids: undefined,
     privileged: ref.privileged,
     mounts: NO_MOUNTS,
     createdMs: undefined,

@@ -17,6 +17,7 @@ import { type ContainerRef, HOST } from '../../record/model.js'
 import type { KernelPolicy } from '../../respond/kernel-policy.js'
 import { type EndWants, EVERY_END, lowerEnds } from '../../respond/lower-end.js'
 import { EVERY_PLACE, lowerPlaces } from '../../respond/lower-place.js'
+import { ENTRY_HOOK } from '../../respond/lower-syscall.js'
 import { actsOfKinds, actsOfRules } from '../../respond/rule-acts.js'
 import type { HookChange } from '../../sensor/attachments.js'
 import { CgroupState, Want } from '../../sensor/generated/abi.js'
@@ -202,10 +203,16 @@ export class Policies {
   apply(identity: Identity): boolean {
     if (!identity.confirmed) return false
     this.#install(this.#current, identity.ref)
-    this.#options.sensor.prepareHooks(this.#hooksFor(this.#current, this.#options.table.containers())).commit()
+    this.followContainers()
     const isNew = this.#options.sensor.addContainer(identity.rootCgroupId)
     this.#writeCgroups(identity)
     return isNew
+  }
+
+  /** What the containers that there are need of hooks on demand is attached, or it throws; what they need no more is released. */
+  followContainers(): void {
+    const { sensor, table } = this.#options
+    sensor.prepareHooks(this.#hooksFor(this.#current, table.containers())).commit()
   }
 
   /** Nobody vouches for it: observed with everything, acted on by nothing. */
@@ -291,7 +298,7 @@ export class Policies {
   /** Hooks on demand, for a set whose profiles are installed. */
   #hooksFor(set: PolicySet, containers: readonly Identity[]): Set<string> {
     const hooks = new Set<string>()
-    if (this.#wantsSyscalls(set, containers)) hooks.add('on_sys_enter')
+    for (const identity of containers) for (const hook of this.#callHooksOf(set, identity)) hooks.add(hook)
     for (const hook of this.#options.sensor.hooksOfActs(this.#actsOf(set))) hooks.add(hook)
     if (this.#wantsNames(set.conditions.kinds) && this.#options.sensor.whyNoNames === '')
       for (const hook of NAME_PROGRAMS) hooks.add(hook)
@@ -314,9 +321,17 @@ export class Policies {
     }
   }
 
-  #wantsSyscalls(set: PolicySet, containers: readonly Identity[]): boolean {
-    if (this.#options.activity.has('syscall')) return containers.length > 0
-    return containers.some((identity) => hasSyscallRule(set, identity.ref))
+  #callHooksOf(set: PolicySet, identity: Identity): readonly string[] {
+    if (this.#options.activity.has('syscall')) return [ENTRY_HOOK]
+    return this.#options.kernel.callHooksOf(set.profileFor(identity.ref).id, this.#isJudgedAtEntry(identity))
+  }
+
+  /**
+   * First uses are told at the entry of calls, and then the calls that rules are about are too. And a reboot of the host itself has no end:
+   * one that comes from the host's own PID namespace.
+   */
+  #isJudgedAtEntry({ sharesHostPids }: Identity): boolean {
+    return this.#options.activity.has('syscall') || sharesHostPids === true
   }
 
   #writeCgroups(identity: Identity): void {
@@ -327,6 +342,7 @@ export class Policies {
     let want = Want.PROCESS | Want.CONNECT
     if (activity.has('syscall')) want |= Want.SYSCALL_FIRST
     if (hasSyscallRule(this.#current, identity.ref)) want |= Want.SYSCALL_RULES
+    if (this.#isJudgedAtEntry(identity)) want |= Want.SYSCALLS_AT_ENTRY
     if (this.#current.conditions.readsEnvironment) want |= Want.ENV
     if (this.#wantsNames(this.#current.conditions.kindsFor(identity.ref))) want |= Want.NAMES
     const asked = this.#current.actsFor(identity.ref)

@@ -2222,6 +2222,7 @@ export interface Syscall {
   nr: number
   abi: number
   reason: number
+  result?: bigint
 }
 
 export function encodeSyscall(m: Syscall, w: Writer = protobuf.Writer.create()): Writer {
@@ -2240,6 +2241,10 @@ export function encodeSyscall(m: Syscall, w: Writer = protobuf.Writer.create()):
   if (m.reason !== 0) {
     w.uint32(32)
     w.uint32(m.reason)
+  }
+  if (m.result !== undefined) {
+    w.uint32(40)
+    writeSint64(w, m.result)
   }
   return w
 }
@@ -2265,6 +2270,10 @@ export function decodeSyscall(r: Reader, end: number = r.len): Syscall {
         break
       case 4:
         if (wire === 0) m.reason = r.uint32()
+        else r.skipType(wire)
+        break
+      case 5:
+        if (wire === 0) m.result = readSint64(r)
         else r.skipType(wire)
         break
       default:

@@ -1,7 +1,7 @@
 // Generated from the BTF of dist/bpf/hullguard.bpf.o (bpf/abi.h) by scripts/generate-abi.mjs. Do not edit.
 
 /** Changes with every layout or number below: captures carry it. */
-export const ABI_HASH = 'f35f05c5aded6026'
+export const ABI_HASH = '41fc76fa81120383'
 export const ABI_VERSION = 1
 export const PATH_MAX_BYTES = 4096
 export const ARGS_MAX_BYTES = 32768
@@ -22,6 +22,7 @@ export const CAPABILITIES_MAX = 64
 export const USER_RANGES = 16
 export const SAID_MAX = 64
 export const RECIPES_MAX = 2048
+export const AT_ENDS = 2
 
 export const Access = {
   READ: 1,
@@ -83,6 +84,12 @@ export const Action = {
   DENIED_KILL_PENDING: 5,
 } as const
 export type Action = (typeof Action)[keyof typeof Action]
+
+export const AtEnd = {
+  ACTS: 0,
+  RULES: 1,
+} as const
+export type AtEnd = (typeof AtEnd)[keyof typeof AtEnd]
 
 export const CallFlag = {
   HAS_RESULT: 1,
@@ -311,6 +318,8 @@ export type SocketRole = (typeof SocketRole)[keyof typeof SocketRole]
 export const SyscallFlag = {
   FIRST: 1,
   OUTSIDE: 2,
+  RETURNED: 4,
+  ENDED_THREAD: 8,
 } as const
 export type SyscallFlag = (typeof SyscallFlag)[keyof typeof SyscallFlag]
 
@@ -321,6 +330,7 @@ export const Want = {
   SYSCALL_RULES: 8,
   ENV: 256,
   NAMES: 512,
+  SYSCALLS_AT_ENTRY: 1024,
 } as const
 export type Want = (typeof Want)[keyof typeof Want]
 
@@ -1130,18 +1140,30 @@ export class EvSocket extends EvHeader {
 }
 
 export class EvSyscall extends EvHeader {
-  static override readonly SIZE_BYTES: number = 96
+  static override readonly SIZE_BYTES: number = 104
 
-  get nr(): number {
+  get result(): bigint {
+    return this.view.getBigInt64(this.at + 88, true)
+  }
+
+  get resultLow(): number {
     return this.view.getUint32(this.at + 88, true)
   }
 
+  get resultHigh(): number {
+    return this.view.getUint32(this.at + 92, true)
+  }
+
+  get nr(): number {
+    return this.view.getUint32(this.at + 96, true)
+  }
+
   get abi(): number {
-    return this.view.getUint16(this.at + 92, true)
+    return this.view.getUint16(this.at + 100, true)
   }
 
   get flags(): number {
-    return this.view.getUint16(this.at + 94, true)
+    return this.view.getUint16(this.at + 102, true)
   }
 }
 
@@ -1248,6 +1270,34 @@ export class EvTask extends EvHeader {
 
 function writeBytes(view: DataView, at: number, value: Uint8Array, countBytes: number): void {
   new Uint8Array(view.buffer, view.byteOffset + at, countBytes).set(value.subarray(0, countBytes))
+}
+
+export interface MapCallsAtEnd {
+  calls: readonly bigint[]
+}
+
+export const MAP_CALLS_AT_END_BYTES = 64
+
+function writeMapCallsAtEnd(view: DataView, at: number, value: MapCallsAtEnd): void {
+  value.calls.slice(0, 8).forEach((entry, index) => {
+    view.setBigUint64(at + 0 + index * 8, entry, true)
+  })
+}
+
+export function encodeMapCallsAtEnd(value: MapCallsAtEnd): Uint8Array {
+  const bytes = new Uint8Array(64)
+  writeMapCallsAtEnd(new DataView(bytes.buffer), 0, value)
+  return bytes
+}
+
+function readMapCallsAtEnd(view: DataView, at: number): MapCallsAtEnd {
+  return {
+    calls: Array.from({ length: 8 }, (_, index) => view.getBigUint64(at + 0 + index * 8, true)),
+  }
+}
+
+export function decodeMapCallsAtEnd(bytes: Uint8Array): MapCallsAtEnd {
+  return readMapCallsAtEnd(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
 }
 
 export interface MapCapabilityRules {
@@ -2010,9 +2060,10 @@ export function decodeMapSyscallKey(bytes: Uint8Array): MapSyscallKey {
 export interface MapSyscallRules {
   outside: readonly bigint[]
   killMask: readonly bigint[]
+  atEnd: readonly bigint[]
 }
 
-export const MAP_SYSCALL_RULES_BYTES = 128
+export const MAP_SYSCALL_RULES_BYTES = 192
 
 function writeMapSyscallRules(view: DataView, at: number, value: MapSyscallRules): void {
   value.outside.slice(0, 8).forEach((entry, index) => {
@@ -2021,10 +2072,13 @@ function writeMapSyscallRules(view: DataView, at: number, value: MapSyscallRules
   value.killMask.slice(0, 8).forEach((entry, index) => {
     view.setBigUint64(at + 64 + index * 8, entry, true)
   })
+  value.atEnd.slice(0, 8).forEach((entry, index) => {
+    view.setBigUint64(at + 128 + index * 8, entry, true)
+  })
 }
 
 export function encodeMapSyscallRules(value: MapSyscallRules): Uint8Array {
-  const bytes = new Uint8Array(128)
+  const bytes = new Uint8Array(192)
   writeMapSyscallRules(new DataView(bytes.buffer), 0, value)
   return bytes
 }
@@ -2033,6 +2087,7 @@ function readMapSyscallRules(view: DataView, at: number): MapSyscallRules {
   return {
     outside: Array.from({ length: 8 }, (_, index) => view.getBigUint64(at + 0 + index * 8, true)),
     killMask: Array.from({ length: 8 }, (_, index) => view.getBigUint64(at + 64 + index * 8, true)),
+    atEnd: Array.from({ length: 8 }, (_, index) => view.getBigUint64(at + 128 + index * 8, true)),
   }
 }
 
@@ -2138,11 +2193,12 @@ export const EVENT_LAYOUT: Readonly<Record<string, string>> = {
   ev_oom: '104 comm@88+16',
   ev_packet: '136 remote_address@88+16 cookie@104+8 offset_bytes@112+4 payload_bytes@116+4 data_bytes@120+4 local_port@124+2 remote_port@126+2 proto@128+1 family@129+1 direction@130+1 flags@131+1',
   ev_socket: '192 local_address@88+16 remote_address@104+16 cookie@120+8 duration_ns@128+8 sent_bytes@136+8 received_bytes@144+8 repeats_sent_bytes@152+8 repeats_received_bytes@160+8 netns@168+4 repeats_count@172+4 local_port@176+2 remote_port@178+2 error@180+2 family@182+1 role@183+1 backlog@184+4 flags@188+4',
-  ev_syscall: '96 nr@88+4 abi@92+2 flags@94+2',
+  ev_syscall: '104 result@88+8 nr@96+4 abi@100+2 flags@102+2',
   ev_task: '184 parent_start_ns@88+8 parent_pid@96+4 file_bytes@100+4 inode@104+8 flags@112+4 cap_permitted@120+8 cap_effective@128+8 cap_inheritable@136+8 loginuid@144+4 tty@148+4 vpid@152+4 vpgid@156+4 sid@160+4 comm@168+16',
   hg_access: 'HG_ACCESS_READ=1 HG_ACCESS_WRITE=2 HG_ACCESS_CREATE=4',
   hg_act: 'HG_ACT_NONE=0 HG_ACT_OPEN=1 HG_ACT_UNLINK=2 HG_ACT_RENAME=3 HG_ACT_LINK=4 HG_ACT_SYMLINK=5 HG_ACT_CHMOD=6 HG_ACT_CHOWN=7 HG_ACT_MKDIR=8 HG_ACT_RMDIR=9 HG_ACT_TRUNCATE=10 HG_ACT_SIGNAL=11 HG_ACT_SETUID=12 HG_ACT_SETGID=13 HG_ACT_CAPSET=14 HG_ACT_PTRACE=15 HG_ACT_SETNS=16 HG_ACT_UNSHARE=17 HG_ACT_MOUNT=18 HG_ACT_UMOUNT=19 HG_ACT_PIVOT_ROOT=20 HG_ACT_CHROOT=21 HG_ACT_BPF=22 HG_ACT_MODULE=23 HG_ACT_MEMFD=24 HG_ACT_MMAP=25 HG_ACT_MPROTECT=26 HG_ACT_PRCTL=27 HG_ACT_USERFAULTFD=28 HG_ACT_SOCKET=29 HG_ACT_BIND=30 HG_ACT_LISTEN=31 HG_ACT_ACCEPT=32 HG_ACT_SEND=33 HG_ACT_RECV=34 HG_ACT_DUP=35 HG_ACT_IPC=36 HG_ACT_UNIX_CONNECT=37 HG_ACT_CAPABLE=38 HG_ACT_MAX=39',
   hg_action: 'HG_ACTION_NONE=0 HG_ACTION_DENIED=1 HG_ACTION_KILLED=2 HG_ACTION_FAILED=3 HG_ACTION_SPARED=4 HG_ACTION_DENIED_KILL_PENDING=5',
+  hg_at_end: 'HG_AT_END_ACTS=0 HG_AT_END_RULES=1',
   hg_call_flag: 'HG_CALL_HAS_RESULT=1 HG_CALL_UPPER_LAYER=2 HG_CALL_MEMFD=4 HG_CALL_PATH_TRUNCATED=8 HG_CALL_PATH_UNRESOLVED=16 HG_CALL_IO_URING=32 HG_CALL_DECISION=64 HG_CALL_CREATED=128 HG_CALL_USER_MEMORY=256 HG_CALL_DELETED=512',
   hg_cgroup_state: 'HG_CGROUP_PENDING=0 HG_CGROUP_CONTAINER=1',
   hg_direction: 'HG_DIRECTION_OUT=0 HG_DIRECTION_IN=1',
@@ -2164,6 +2220,6 @@ export const EVENT_LAYOUT: Readonly<Record<string, string>> = {
   hg_said_what: 'HG_SAID_TARGET=0 HG_SAID_SOURCE=1 HG_SAID_FSTYPE=2 HG_SAID_EXE=3 HG_SAID_USER=4 HG_SAID_GROUP=5 HG_SAID_WHATS=8',
   hg_socket_flag: 'HG_SOCKET_ESTABLISHED=1 HG_SOCKET_CLOSED_HERE=2 HG_SOCKET_CLOSED_THERE=4',
   hg_socket_role: 'HG_SOCKET_NONE=0 HG_SOCKET_LISTENER=1 HG_SOCKET_OUT=2 HG_SOCKET_IN=3 HG_SOCKET_DATAGRAM=4 HG_SOCKET_OTHER=5',
-  hg_syscall_flag: 'HG_SYSCALL_FIRST=1 HG_SYSCALL_OUTSIDE=2',
-  hg_want: 'HG_WANT_PROCESS=1 HG_WANT_CONNECT=2 HG_WANT_SYSCALL_FIRST=4 HG_WANT_SYSCALL_RULES=8 HG_WANT_ENV=256 HG_WANT_NAMES=512',
+  hg_syscall_flag: 'HG_SYSCALL_FIRST=1 HG_SYSCALL_OUTSIDE=2 HG_SYSCALL_RETURNED=4 HG_SYSCALL_ENDED_THREAD=8',
+  hg_want: 'HG_WANT_PROCESS=1 HG_WANT_CONNECT=2 HG_WANT_SYSCALL_FIRST=4 HG_WANT_SYSCALL_RULES=8 HG_WANT_ENV=256 HG_WANT_NAMES=512 HG_WANT_SYSCALLS_AT_ENTRY=1024',
 }

@@ -7,7 +7,7 @@
  *   exit CODE | die SIGNAL | threads COUNT CODE | last-thread LEADER-CODE CODE
  *   connect IP PORT | udp-connect IP PORT | send IP PORT COUNT | thread-connect IP PORT
  *   setuid UID | userns | clone-userns CODE | enter PATH (of a user namespace)
- *   syscall NR | int80 NR | alloc MIB | spawn STEP… (a child does the rest, this one waits)
+ *   reboot (of a PID namespace of its own) | syscall NR | int80 NR | alloc MIB | spawn STEP… (a child does the rest, this one waits)
  *   exec PATH ARGV0 ARG… | thread-exec PATH ARGV0 ARG… | memfd-exec FILE ARGV0 ARG… | fill-exec PATH COUNT BYTES
  *   clone-into DIR PATH ARGV0 ARG…
  */
@@ -15,6 +15,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/reboot.h>
 #include <linux/sched.h>
 #include <pthread.h>
 #include <sched.h>
@@ -110,6 +111,23 @@ static void fork_once(int code)
 }
 
 /* The child is in a user namespace of its own from its first moment on. */
+/* The child is the first process of a PID namespace: a reboot there ends that namespace and nothing else. */
+static void reboot_pid_namespace(void)
+{
+	struct clone_args args = {.flags = CLONE_NEWPID, .exit_signal = SIGCHLD};
+	pid_t child = syscall(SYS_clone3, &args, sizeof(args));
+
+	need(child >= 0, "clone3");
+	if (child == 0) {
+		if (getpid() != 1)
+			_exit(98);
+		syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, LINUX_REBOOT_CMD_RESTART, 0);
+		_exit(97);
+	}
+	printf("child %d\n", child);
+	need(waitpid(child, NULL, 0) == child, "waitpid");
+}
+
 static void clone_userns(int code)
 {
 	struct clone_args args = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
@@ -396,6 +414,8 @@ static int run_one(char **w)
 		return need(unshare(CLONE_NEWUSER) == 0, "unshare"), 1;
 	if (is(w[0], "clone-userns"))
 		return clone_userns(atoi(w[1])), 2;
+	if (is(w[0], "reboot"))
+		return reboot_pid_namespace(), 1;
 	if (is(w[0], "enter"))
 		return enter_userns(w[1]), 2;
 	if (is(w[0], "exit"))

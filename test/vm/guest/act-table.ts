@@ -74,6 +74,8 @@ export const ACT_SCRIPT = [
   '/bin/cat /tmp/fatal/file; echo "fatal $?"',
   '/bin/cat /tmp/spent/file; echo "spent $?"',
   '(echo 0 > /proc/self/oom_score_adj)',
+  'ionice -c 3 true',
+  `unshare -pf sh -c "[ \\$\\$ = 1 ] && reboot -f"`, // of a PID namespace
   'exit 7',
 ].join('; ')
 
@@ -109,7 +111,19 @@ export const ACTS: readonly ActRow[] = [
     event: 'syscall',
     act: 'first use of a syscall',
     hook: 'tp_btf/sys_enter',
-    isEvent: ({ kind }) => kind === 'syscall',
+    isEvent: ({ kind, text }) => kind === 'syscall' && text === 'first',
+  },
+  {
+    ...call,
+    event: 'syscall',
+    act: 'a syscall that a rule is about',
+    isEvent: ({ kind, text }) => kind === 'syscall' && text === 'returned',
+  },
+  {
+    event: 'syscall',
+    act: 'a reboot that ends its caller',
+    hook: 'tp_btf/sched_process_exit',
+    isEvent: ({ kind, text }) => kind === 'syscall' && text === 'ended',
   },
   ...DENIED_ACTS.map(
     ({ kind, act, name, hook }): ActRow => ({

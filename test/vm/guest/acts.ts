@@ -30,6 +30,7 @@ import {
   EvPacket,
   ExecFlag,
   Rung,
+  SyscallFlag,
   Want,
 } from '../../../src/sensor/generated/abi.js'
 import { callOpens, tryOpenFunctions, tryRungs } from '../../../src/sensor/ladder.js'
@@ -57,6 +58,8 @@ rules:
   - rule: no id
     exec: { deny: [id] }
     action: deny
+  - rule: no priorities and no reboots
+    syscall: { deny: [ioprio_set, reboot] }
   - rule: no port 81
     connect: { deny: ["*:81"] }
     action: deny
@@ -111,6 +114,12 @@ const note = (kind: string, rest: Partial<Seen>) =>
     ...rest,
   })
 
+function whenTold(flags: number): string {
+  if (flags & SyscallFlag.FIRST) return 'first'
+  if (flags & SyscallFlag.RETURNED) return 'returned'
+  return flags & SyscallFlag.ENDED_THREAD ? 'ended' : 'begun'
+}
+
 const handler: EventHandler = {
   exec: (event) => {
     const start = event.at + EvExec.SIZE_BYTES
@@ -134,7 +143,7 @@ const handler: EventHandler = {
       text: `${event.direction} ${event.remotePort} ${decodeText(event.bytes, start, start + event.dataBytes)}`,
     })
   },
-  syscall: (event) => note('syscall', { code: event.nr }),
+  syscall: (event) => note('syscall', { code: event.nr, text: whenTold(event.flags) }),
   call: (event) => {
     if (event.act === Act.OPEN && rowPids.indexOf(event.pid) === CALL_ROWS.length) opens.push(openSeen(event))
     note('call', {
@@ -221,7 +230,7 @@ async function main(): Promise<void> {
   kernelPolicy.install(program, profile)
   const refusesExec = process.env.GUEST_EXPECTS === 'lsm'
   check('an exec can be refused where bpf is among the LSMs, and only there', sensor.refusals.exec === refusesExec)
-  const want = Want.PROCESS | Want.CONNECT | Want.SYSCALL_FIRST | Want.NAMES
+  const want = Want.PROCESS | Want.CONNECT | Want.SYSCALL_FIRST | Want.SYSCALL_RULES | Want.NAMES
   const acts = ALL_ACTS
   sensor.setActs({ wanted: acts })
   const entry = {
