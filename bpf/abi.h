@@ -726,15 +726,16 @@ struct map_syscall_rules {
 	__u64 at_end[HG_SYSCALL_WORDS];	   /* … that are judged when they end: none with kill */
 };
 
-/* Whose calls: key of `calls_at_end`. */
+/* Whose calls: key of `calls_at_end`. Of rules all ABIs together, which is asked of every call of the host, and then each. */
 enum hg_at_end {
 	HG_AT_END_ACTS = 0, /* those that are acts somebody wants: `recipes` has them */
 	HG_AT_END_RULES =
 		1, /* those that a rule in force is about and that are judged at their end: `syscall_rules` has them */
+	HG_AT_END_RULES_OF = 2, /* … of the ABI 0, and behind it those of the others */
 };
-#define HG_AT_ENDS 2
+#define HG_AT_ENDS (HG_AT_END_RULES_OF + HG_ABIS)
 
-/* Value of `calls_at_end`. Bit set: calls of this number, of whichever ABI, are looked at when they end. */
+/* Value of `calls_at_end`. Bit set: calls of this number are looked at when they end. */
 struct map_calls_at_end {
 	__u64 calls[HG_SYSCALL_WORDS];
 };

@@ -175,7 +175,7 @@ static __noinline long call__end_by_name(struct pt_regs *regs, long result)
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task_btf();
 	__u32 nr = syscall__nr(regs), abi = syscall__abi(task, &nr);
 
-	if (nr < HG_SYSCALLS_MAX)
+	if (syscall__is_looked_at(HG_AT_END_RULES_OF + abi, nr))
 		syscall__judge(task, nr, abi, SYSCALL_END, result);
 	return 0;
 }

@@ -328,7 +328,8 @@ static __always_inline void process__end_in_call(struct task_struct *task)
 	if (!syscall__is_looked_at(HG_AT_END_RULES, syscall__number(regs)) || syscall__is_over(regs))
 		return;
 	abi = syscall__abi(task, &nr);
-	if (nr == (abi == SYSCALL_IA32 ? NR_REBOOT_32 : NR_REBOOT))
+	if (nr == (abi == SYSCALL_IA32 ? NR_REBOOT_32 : NR_REBOOT) &&
+	    syscall__is_looked_at(HG_AT_END_RULES_OF + abi, nr))
 		syscall__judge(task, nr, abi, SYSCALL_THREAD_END, 0);
 }
 

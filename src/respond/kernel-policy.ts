@@ -182,14 +182,20 @@ export class KernelPolicy {
     const isChange = tables === undefined ? this.#calls.delete(profileId) : this.#calls.set(profileId, tables).size > 0
     if (!isChange) return
     const ignored = Array.from({ length: ABIS * SYSCALL_WORDS }, () => (1n << 64n) - 1n)
-    const ended = Array.from({ length: SYSCALL_WORDS }, () => 0n)
+    const ended = Array.from({ length: AtEnd.RULES_OF - AtEnd.RULES + ABIS }, () =>
+      Array.from({ length: SYSCALL_WORDS }, () => 0n),
+    )
     for (const { abi, outside, atEnd } of [...this.#calls.values()].flat())
       for (let word = 0; word < SYSCALL_WORDS; word++) {
         const at = abi * SYSCALL_WORDS + word
         ignored[at] = (ignored[at] ?? 0n) & ~(outside[word] ?? 0n)
-        ended[word] = (ended[word] ?? 0n) | (atEnd[word] ?? 0n)
+        for (const key of [AtEnd.RULES, AtEnd.RULES_OF + abi]) {
+          const calls = ended[key - AtEnd.RULES] ?? []
+          calls[word] = (calls[word] ?? 0n) | (atEnd[word] ?? 0n)
+        }
       }
-    this.#sensor.update('calls_at_end', encodeU32(AtEnd.RULES), encodeMapCallsAtEnd({ calls: ended }))
+    for (const [index, calls] of ended.entries())
+      this.#sensor.update('calls_at_end', encodeU32(AtEnd.RULES + index), encodeMapCallsAtEnd({ calls }))
     if (this.ignoresCalls)
       this.#sensor.update('syscalls_ignored', encodeU32(0), encodeMapSyscallsIgnored({ calls: ignored }))
   }

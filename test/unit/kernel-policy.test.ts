@@ -7,7 +7,7 @@ import { HOST } from '../../src/record/model.js'
 import { BREAKER_DEFAULTS, CircuitBreaker } from '../../src/respond/breaker.js'
 import { type ActFilter, KernelPolicy } from '../../src/respond/kernel-policy.js'
 import type { Accounts } from '../../src/respond/lower-said.js'
-import { ABIS, decodeMapCallsAtEnd, decodeMapSyscallsIgnored } from '../../src/sensor/generated/abi.js'
+import { ABIS, AtEnd, decodeMapCallsAtEnd, decodeMapSyscallsIgnored } from '../../src/sensor/generated/abi.js'
 import { ALL_REFUSALS } from '../../src/sensor/refusals.js'
 import type { Sensor } from '../../src/sensor/sensor.js'
 
@@ -109,14 +109,14 @@ test('system calls that rules of installed profiles are about are looked at, and
   let rulesCount = 0
   const sensor = {
     refusals: ALL_REFUSALS,
-    update(map: string, _key: Uint8Array, value: Uint8Array) {
+    update(map: string, key: Uint8Array, value: Uint8Array) {
       if (map === 'syscall_rules') {
         rulesCount++
         const call = rulesCount > ABIS && rulesCount <= 2 * ABIS ? MOUNT : PTRACE
         assert.ok(!isIgnored(call) && isEnded(call), 'looked at before its rule is there')
       }
       if (map === 'syscalls_ignored') ignored = decodeMapSyscallsIgnored(value).calls
-      if (map === 'calls_at_end') ended = decodeMapCallsAtEnd(value).calls
+      if (map === 'calls_at_end' && key[0] === AtEnd.RULES_OF) ended = decodeMapCallsAtEnd(value).calls
     },
     delete: () => true,
   } as unknown as Sensor
