@@ -1,10 +1,11 @@
 /**
  * Question: how long from the act to the process gone?
  *
- * A parent in a runc container forks; the child notes the time and executes a forbidden program; the parent notes the time when
- * waitpid() returns. Two rules: one that the kernel answers, and one with a glob in the middle, which stays in user space and
- * kills through a pidfd. Each idle and with every core busy. The same with a program that is not forbidden and returns at once
- * tells how much of it is exec and exit themselves. Asserted before timing: the records' outcomes and hooks; and for every
+ * A parent in a runc container forks; the child notes the time and does what it is killed for; the parent notes the time when
+ * waitpid() returns. Acts: the exec of a forbidden program and a forbidden system call, for which the kernel side kills; the exec of
+ * a program and the open of a file that rules with a glob in the middle are about, which stay in user space and kill through a pidfd.
+ * Each idle and with every core busy. The same acts where nobody kills, after which the child ends at once, tell how much of it is the
+ * act, the end of a process and the waking of its parent. Asserted before timing: the records' outcomes and hooks; and for every
  * single act that SIGKILL ended it.
  */
 import assert from 'node:assert/strict'
@@ -31,6 +32,23 @@ const SPIN_S = 120
 const KERNEL = '/forbidden/kernel'
 const USER = '/forbidden/user/tool'
 
+/** The acts, as the producer does them, and who answers. */
+const ACTS_OF = {
+  none: [
+    ['exec', '/bench/true'],
+    ['call', '-'],
+    ['open', '/bench/true'],
+  ],
+  kernel: [
+    ['exec', KERNEL],
+    ['call', '-'],
+  ],
+  'user space': [
+    ['exec', USER],
+    ['open', USER],
+  ],
+} as const
+
 const POLICY = `policy: bench-kill
 containers: { name: "hullguard-test-*" }
 mode: block
@@ -38,8 +56,14 @@ rules:
   - rule: answered in the kernel
     exec: { deny: [${KERNEL}] }
     action: kill
+  - rule: a call, answered in the kernel
+    syscall: { deny: [getpriority] }
+    action: kill
   - rule: answered in user space
     exec: { deny: ["/forbidden/*/tool"] }
+    action: kill
+  - rule: an open, answered in user space
+    file: { deny: [{ path: "/forbidden/*/tool", access: [read] }] }
     action: kill
 `
 
@@ -52,14 +76,16 @@ export async function run(emit: Emit, { isQuick }: BenchOptions): Promise<void> 
     const agent = await BenchAgent.start(stage.dir, args)
     defer(() => agent.stop())
     const { inContainer } = stage
-    await inContainer.do(`kill 5 ${KERNEL} ${PAUSE_US}`)
-    await inContainer.do(`kill 5 ${USER} ${PAUSE_US}`)
+    for (const killer of ['kernel', 'user space'] as const)
+      for (const [act, what] of ACTS_OF[killer]) await inContainer.do(`kill 5 ${act} ${what} ${PAUSE_US}`)
     await assertOutcomes(agent)
     const acts = isQuick ? QUICK_ACTS : ACTS
     const measure = async (load: string) => {
-      emitLatencies(emit, 'none, returns at once', load, await inContainer.do(`live ${acts} /bench/true ${PAUSE_US}`))
-      emitLatencies(emit, 'kernel', load, await inContainer.do(`kill ${acts} ${KERNEL} ${PAUSE_US}`))
-      emitLatencies(emit, 'user space', load, await inContainer.do(`kill ${acts} ${USER} ${PAUSE_US}`))
+      for (const [killer, kinds] of Object.entries(ACTS_OF))
+        for (const [act, what] of kinds) {
+          const command = `${killer === 'none' ? 'live' : 'kill'} ${acts} ${act} ${what} ${PAUSE_US}`
+          emitLatencies(emit, killer, act, load, await inContainer.do(command))
+        }
     }
     await measure('idle')
     const spinners = Array.from({ length: availableParallelism() }, () => Producer.onHost(stage.producerPath))
@@ -74,7 +100,9 @@ export async function run(emit: Emit, { isQuick }: BenchOptions): Promise<void> 
 async function assertOutcomes(agent: BenchAgent): Promise<void> {
   for (const [rule, outcome, hook] of [
     ['answered in the kernel', 'killed_before_effect', 'sched_process_exec'],
+    ['a call, answered in the kernel', 'killed_after_effect', 'sys_enter'],
     ['answered in user space', 'killed_after_effect', 'pidfd'],
+    ['an open, answered in user space', 'killed_after_effect', 'pidfd'],
   ] as const) {
     const actions = await waitFor(`the actions of \`${rule}\``, async () => {
       const found = (await agent.records()).filter(
@@ -86,12 +114,12 @@ async function assertOutcomes(agent: BenchAgent): Promise<void> {
   }
 }
 
-function emitLatencies(emit: Emit, subject: string, load: string, latenciesNs: readonly number[]): void {
+function emitLatencies(emit: Emit, subject: string, act: string, load: string, latenciesNs: readonly number[]): void {
   const row = (metric: string, valueNs: number) =>
     emit({
       case: name,
       subject,
-      param: `load=${load}`,
+      param: `act=${act},load=${load}`,
       metric,
       value: Number((valueNs / 1000).toFixed(1)),
       unit: 'us',

@@ -4,7 +4,7 @@
  * `hullguard run` with its defaults and one idle container: after a pause resident set, CPU time over 20 s, and the events that
  * it handled in them (containers of others on the same machine are watched, too). Then the CPU time that 2,000 forks with an exec
  * each take until they are delivered, four times. Then a producer in the container forks, executes and connects as fast as it can
- * for 20 s: the highest resident set, and the CPU time an event took. The pages of the ring are mapped into the agent and count in its resident set; they are also given apart, as are the
+ * for 20 s: the highest resident set, and the CPU time an event took. Then the forks four times again: the agent has been working. The pages of the ring are mapped into the agent and count in its resident set; they are also given apart, as are the
  * kernel's own figures for BPF maps and programs (memlock in fdinfo).
  */
 import assert from 'node:assert/strict'
@@ -25,7 +25,7 @@ const QUICK_MS = 2_000
 const SAMPLE_MS = 200
 /** As fork, exec of a program that ends at once, exit. */
 const FORKS = 2_000
-/** In the first V8 compiles the agent's code; the last tells what an agent costs that has been running. */
+/** Before the load, while V8 compiles the agent's code, and after it. */
 const FORK_ROUNDS = 4
 const QUICK_FORKS = 200
 /** All that came is worked off and delivered by then. */
@@ -71,13 +71,15 @@ export async function run(emit: Emit, { isQuick }: BenchOptions): Promise<void> 
     row('kernel', 'load=any', 'bpf_programs', bpf.programs / MIB, 'MiB')
 
     const forks = isQuick ? QUICK_FORKS : FORKS
-    for (let round = 1; round <= FORK_ROUNDS; round++) {
-      const forksStart = cpuSeconds(agent.pid)
-      await stage.inContainer.do(`exec ${forks}`)
-      await sleep(STILL_MS)
-      row('agent', `forks=${forks},round=${round}`, 'cpu', cpuSeconds(agent.pid) - forksStart, 's')
+    const measureForks = async (when: string) => {
+      for (let round = 1; round <= FORK_ROUNDS; round++) {
+        const forksStart = cpuSeconds(agent.pid)
+        await stage.inContainer.do(`exec ${forks}`)
+        await sleep(STILL_MS)
+        row('agent', `forks=${forks},when=${when},round=${round}`, 'cpu', cpuSeconds(agent.pid) - forksStart, 's')
+      }
     }
-
+    await measureForks('started')
     const seen = await agent.counter('sensor_events_total')
     assert.ok(seen - seenBefore - handled >= 3 * forks * FORK_ROUNDS, 'a fork, an exec and an exit each')
     const loadStart = processes.map(([, pid]) => cpuSeconds(pid))
@@ -108,6 +110,7 @@ export async function run(emit: Emit, { isQuick }: BenchOptions): Promise<void> 
       const peak = highest[index]
       if (peak !== undefined) emitResident(row, subject, 'load=forks and connects', peak, samples)
     }
+    await measureForks('working')
   })
 }
 

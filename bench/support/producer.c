@@ -9,8 +9,9 @@
 //   getppid N        N system calls that do nothing                                       -> total ns
 //   listen           accepts and resets connections in a child for as long as this lives  -> port
 //   mix N C          N times: one fork+exec, then C connects to a closed port             -> total ns
-//   kill N PATH US   N times: fork, execve(PATH), which must be killed; US between        -> N latencies in ns, act to waitpid
-//   live N PATH US   the same with a program that must end well
+//   kill N ACT PATH US   N times: fork, and an act of the child that it must be killed for (exec or open of PATH, or call: one of
+//                    getpriority); US between                                                -> N latencies in ns, act to waitpid
+//   live N ACT PATH US   the same, where nobody kills and the child ends well at once
 //   spin S           computes for S seconds                                               -> 0
 //   opens N E P Q    N times open (read) and close P, but Q each E-th time                -> total ns, opens of Q
 //   paced R S P      for S seconds, R times a second open (read) and close P              -> total ns, opens done
@@ -37,6 +38,8 @@
 #include <unistd.h>
 
 #define CLOSED_PORT 9 /* discard: nothing listens there in a container of ours */
+
+#define NEVER_KILLED_S 10
 
 static char true_path[4096];
 
@@ -159,14 +162,29 @@ static int do_mix(long count, long connects)
 	return 0;
 }
 
-static int do_kill(long count, char *path, long pause_us, int is_killed)
+/* Where nobody kills it ends at once; else it waits for that. */
+static void act_in_child(const char *act, char *path, int is_killed)
 {
-	long long *act = mmap(NULL, sizeof(*act), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	char *const arguments[] = {path, NULL};
 	char *const environment[] = {NULL};
+
+	if (!strcmp(act, "exec"))
+		execve(path, arguments, environment);
+	else if (!strcmp(act, "open"))
+		open(path, O_RDONLY | O_CLOEXEC);
+	else
+		syscall(is_killed ? SYS_getpriority : SYS_getpgid, 0, 0);
+	if (is_killed)
+		sleep(NEVER_KILLED_S);
+	_exit(strcmp(act, "exec") && !is_killed ? 0 : 127);
+}
+
+static int do_kill(long count, const char *act, char *path, long pause_us, int is_killed)
+{
+	long long *start = mmap(NULL, sizeof(*start), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	long long *latencies = calloc(count > 0 ? count : 1, sizeof(*latencies));
 
-	if (act == MAP_FAILED || !latencies)
+	if (start == MAP_FAILED || !latencies)
 		return fail("memory");
 	for (long i = 0; i < count; i++) {
 		pid_t pid = fork();
@@ -174,24 +192,23 @@ static int do_kill(long count, char *path, long pause_us, int is_killed)
 		int status;
 
 		if (pid == 0) {
-			*act = now_ns();
-			execve(path, arguments, environment);
-			_exit(127);
+			*start = now_ns();
+			act_in_child(act, path, is_killed);
 		}
 		if (pid < 0 || waitpid(pid, &status, 0) != pid)
 			return fail("fork");
 		end = now_ns();
 		if (status != (is_killed ? SIGKILL : 0)) {
-			printf("error %s ended with status %d\n", path, status);
+			printf("error %s of %s ended with status %d\n", act, path, status);
 			return 1;
 		}
-		latencies[i] = end - *act;
+		latencies[i] = end - *start;
 		usleep(pause_us);
 	}
 	for (long i = 0; i < count; i++)
 		printf("%lld%c", latencies[i], i + 1 < count ? ' ' : '\n');
 	free(latencies);
-	munmap(act, sizeof(*act));
+	munmap(start, sizeof(*start));
 	return 0;
 }
 
@@ -408,10 +425,8 @@ static int do_command(int count, char **words)
 		return do_listen();
 	if (count == 3 && !strcmp(words[0], "mix"))
 		return do_mix(first, atol(words[2]));
-	if (count == 4 && !strcmp(words[0], "kill"))
-		return do_kill(first, words[2], atol(words[3]), 1);
-	if (count == 4 && !strcmp(words[0], "live"))
-		return do_kill(first, words[2], atol(words[3]), 0);
+	if (count == 5 && (!strcmp(words[0], "kill") || !strcmp(words[0], "live")))
+		return do_kill(first, words[2], words[3], atol(words[4]), words[0][0] == 'k');
 	if (count == 2 && !strcmp(words[0], "spin"))
 		return do_spin(first);
 	if (count == 5 && !strcmp(words[0], "opens"))

@@ -165,19 +165,21 @@ function overhead(figures) {
 }
 
 const KILLERS = [
-  ['nobody: it returns at once', 'none, returns at once'],
-  ['the kernel (sched_process_exec)', 'kernel'],
-  ['user space (pidfd)', 'user space'],
+  ['nobody', 'none', ['exec', 'call', 'open']],
+  ['the kernel', 'kernel', ['exec', 'call']],
+  ['user space (pidfd)', 'user space', ['exec', 'open']],
 ]
 
 function kill(figures) {
   const rows = ['idle', 'all cores busy'].flatMap((load) =>
-    KILLERS.map(([title, subject]) => {
-      const cells = ['p50', 'p99', 'max'].map((metric) => figures.value(subject, `load=${load}`, metric))
-      return row([title, load], cells.map(inMilliseconds))
-    }),
+    KILLERS.flatMap(([title, subject, acts]) =>
+      acts.map((act) => {
+        const cells = ['p50', 'p99', 'max'].map((metric) => figures.value(subject, `act=${act},load=${load}`, metric))
+        return row([title, act, load], cells.map(inMilliseconds))
+      }),
+    ),
   )
-  return table([['killed by', 'load', 'p50', 'p99', 'max'], ...rows])
+  return table([['killed by', 'act', 'load', 'p50', 'p99', 'max'], ...rows])
 }
 
 function saturation(figures) {
@@ -203,6 +205,11 @@ function sustained(figures) {
   return table([['', 'pace', 'events made', 'handled', 'lost', 'made a second'], ...rows])
 }
 
+/** CPU for 2,000 forks of each round. */
+export function forkRounds(figures, when) {
+  return [1, 2, 3, 4].map((round) => figures.value('agent', `forks=2000,when=${when},round=${round}`, 'cpu'))
+}
+
 function memory(figures) {
   const [idle, busy] = ['load=idle', 'load=forks and connects']
   const mib = withUnit('MiB')
@@ -219,14 +226,19 @@ function memory(figures) {
     row(['collector, resident'], resident('collector', 'rss')),
     row(['agent, CPU'], [share('agent'), ofAgent ?? NOT_RECORDED]),
     row(['events it handled meanwhile'], [from([figures.value('agent', idle, 'events')], count) ?? NOT_RECORDED, '']),
-    row(
-      ['agent, CPU for 2,000 forks, four times'],
-      [
-        [1, 2, 3, 4]
-          .map((round) => withUnit('s')(figures.value('agent', `forks=2000,round=${round}`, 'cpu')))
-          .join(', '),
-        '',
-      ],
+    ...[
+      ['started', 'agent that was just started, CPU for 2,000 forks, four times'],
+      ['working', 'agent that has had the load, CPU for 2,000 forks, four times'],
+    ].map(([when, title]) =>
+      row(
+        [title],
+        [
+          forkRounds(figures, when)
+            .map((value) => withUnit('s')(value))
+            .join(', '),
+          '',
+        ],
+      ),
     ),
     row(['collector, CPU'], [share('collector'), ofCollector ?? NOT_RECORDED]),
   ])

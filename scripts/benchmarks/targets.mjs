@@ -13,6 +13,7 @@ import {
   withUnit,
 } from './format.mjs'
 import { paramsOf } from './results.mjs'
+import { forkRounds } from './sections.mjs'
 
 /**
  * 'met', 'missed', 'undecided' or 'not recorded'. `atMost`, `below` or `atLeast` is the target; `low` and `high` enclose the value
@@ -26,6 +27,11 @@ export function judge({ value, low = value, high = value, atMost, below, atLeast
   }
   if (holds(low) && holds(high)) return 'met'
   return holds(low) || holds(high) ? 'undecided' : 'missed'
+}
+
+const median = (values) => {
+  const sorted = values.toSorted((a, b) => a - b)
+  return (sorted[Math.floor((sorted.length - 1) / 2)] + sorted[Math.floor(sorted.length / 2)]) / 2
 }
 
 /** Of figures in the hundreds: 500.4 is more than 500. */
@@ -146,7 +152,7 @@ function killTargets(kill) {
     ['user space', 'user space', 10],
   ].flatMap(([who, subject, limitMs]) =>
     ['idle', 'all cores busy'].map((load) => {
-      const ns = from([kill.value(subject, `load=${load}`, 'p99')], (us) => us * 1e3)
+      const ns = from([kill.value(subject, `act=exec,load=${load}`, 'p99')], (us) => us * 1e3)
       return target(`kill from ${who}, ${load}`, `p99 < ${limitMs} ms`, { below: limitMs * 1e6 }, ns, time)
     }),
   )
@@ -186,12 +192,12 @@ function memoryTargets(memory) {
     target('ring, BPF maps and programs', '≤ 16 MiB', { atMost: 16 }, all, mib),
     target('agent CPU, idle', '≤ 0.3 %', { atMost: 0.3 }, memory.value('agent', 'load=idle', 'cpu'), withUnit('%')),
     target(
-      'agent CPU, 2,000 forks',
+      'agent CPU, 2,000 forks, median of four times after the load',
       '≤ 0.12 s',
       { atMost: 0.12 },
-      memory.value('agent', 'forks=2000,round=4', 'cpu'),
+      from(forkRounds(memory, 'working'), (...rounds) => median(rounds)),
       (value) =>
-        `${withUnit('s')(value)} (${withUnit('s')(memory.value('agent', 'forks=2000,round=1', 'cpu'))} the first time)`,
+        `${withUnit('s')(value)} (${withUnit('s')(forkRounds(memory, 'started')[0])} the first time after the start)`,
     ),
   ]
 }

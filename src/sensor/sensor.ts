@@ -27,7 +27,7 @@ import { hookOf, isNetworkHook, NAME_PROGRAMS } from './rungs.js'
 const SLAB_BYTES = 256 * 1024
 const SLAB_COUNT = 8
 /** A wake-up costs as much as many events. What user space has to act on, and a ring that fills, do not wait. */
-const BATCH_DELAY_MS = 50
+const BATCH_DELAY_MS = 100
 /** How often a congested downstream is asked again. */
 const CONGESTION_POLL_MS = 10
 const BPF_NOEXIST = 1
