@@ -17,7 +17,7 @@ import { setUpStage } from '../support/stage.js'
 
 export const name = 'memory'
 
-/** The start itself is over, and what V8 collects once after it, some half a minute later, with all its threads. */
+/** The start itself is over, and what it left is collected. */
 const SETTLE_MS = 60_000
 const IDLE_MS = 20_000
 const LOAD_MS = 20_000

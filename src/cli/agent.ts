@@ -4,9 +4,9 @@ import { HullguardError } from '../telemetry/errors.js'
 import { withMetrics } from '../telemetry/metrics-server.js'
 import { AGENT_OPTIONS, prepareAgent, reloadOnHangup } from './agent-options.js'
 import type { CommandSpec } from './command.js'
+import { tuneHeap } from './heap.js'
 import { makeLog } from './logging.js'
 import { untilStopSignal } from './signals.js'
-import { boundYoungGeneration } from './young-generation.js'
 
 export const agentCommand: CommandSpec = {
   name: 'agent',
@@ -16,7 +16,7 @@ export const agentCommand: CommandSpec = {
     const collectors = settings.list('collector')
     if (collectors.length === 0)
       throw new HullguardError('usage', '--collector HOST:PORT is needed (or use `hullguard run`)')
-    boundYoungGeneration()
+    tuneHeap()
     const start = await prepareAgent(settings)
     if (start === undefined) return 1
     const stopSignal = untilStopSignal()

@@ -7,9 +7,9 @@ import { withMetrics } from '../telemetry/metrics-server.js'
 import { AGENT_OPTIONS, prepareAgent, reloadOnHangup } from './agent-options.js'
 import { CollectorChild } from './collector-child.js'
 import type { CommandSpec } from './command.js'
+import { tuneHeap } from './heap.js'
 import { makeLog } from './logging.js'
 import { untilStopSignal } from './signals.js'
-import { boundYoungGeneration } from './young-generation.js'
 
 export const runCommand: CommandSpec = {
   name: 'run',
@@ -17,7 +17,7 @@ export const runCommand: CommandSpec = {
   options: [...AGENT_OPTIONS, 'retain-size', 'retain-days'],
   own: [{ flags: '--listen <HOST:PORT>', help: 'let other hosts connect to this collector too' }],
   async run(settings, { own }) {
-    boundYoungGeneration()
+    tuneHeap()
     const start = await prepareAgent(settings)
     if (start === undefined) return 1
     const stopSignal = untilStopSignal()
