@@ -15,11 +15,9 @@
 #define NR_IO_URING_ENTER 426 /* of every ABI */
 #define PF_IO_WORKER 0x10     /* include/linux/sched.h: a thread of io_uring, of the process that it works for */
 #define ENOSYS 38
-#define NR_REBOOT_32 88 /* of both 32-bit ABIs */
 #if defined(__TARGET_ARCH_arm64)
 #define NR_REBOOT 142
-#else
-#define NR_REBOOT 169 /* of x32 too */
+#define NR_REBOOT_32 88
 #endif
 
 /* 1 is the 32-bit ABI of the machine; x86-64 and arm64 have one each. */
@@ -78,6 +76,17 @@ static __always_inline bool syscall__is_over(const struct pt_regs *regs)
 	return regs->syscallno < 0 || regs->regs[0] != regs->orig_x0;
 #else
 	return (long)regs->ax != -ENOSYS;
+#endif
+}
+
+/* Did seccomp stop the call with a signal? It puts the registers back as they were (syscall_rollback()), and on x86 the number of the call
+ * then stands where the result would. On arm64 the first argument does, which many a result equals. */
+static __always_inline bool syscall__is_rolled_back(const struct pt_regs *regs, long result)
+{
+#if defined(__TARGET_ARCH_x86)
+	return result == (long)regs->orig_ax;
+#else
+	return false;
 #endif
 }
 

@@ -50,9 +50,9 @@ static __always_inline bool syscall__is_ignored(__u32 abi, __u32 nr)
 }
 
 /* Tells of the call that the task is in, if it is one that its container's rules are about, or the first of its kind. `nr`: without the
- * x32 marker, below HG_SYSCALLS_MAX. `result`: at its end. */
+ * x32 marker, below HG_SYSCALLS_MAX. `result`: at its end; `is_rolled_back`: there was no call, and so no result. */
 static __always_inline void syscall__judge(struct task_struct *task, __u32 nr, __u32 abi, enum syscall_when when,
-					   long result)
+					   long result, bool is_rolled_back)
 {
 	struct map_syscall_rules *rules;
 	struct map_syscall_key key = {};
@@ -92,7 +92,7 @@ static __always_inline void syscall__judge(struct task_struct *task, __u32 nr, _
 	event.header.rung = HG_RUNG_SYSCALL;
 	event.nr = nr;
 	event.abi = abi;
-	if (when == SYSCALL_END) {
+	if (when == SYSCALL_END && !is_rolled_back) {
 		event.flags |= HG_SYSCALL_RETURNED;
 		event.result = result;
 	}

@@ -176,7 +176,7 @@ static __noinline long call__end_by_name(struct pt_regs *regs, long result)
 	__u32 nr = syscall__nr(regs), abi = syscall__abi(task, &nr);
 
 	if (syscall__is_looked_at(HG_AT_END_RULES_OF + abi, nr))
-		syscall__judge(task, nr, abi, SYSCALL_END, result);
+		syscall__judge(task, nr, abi, SYSCALL_END, result, syscall__is_rolled_back(regs, result));
 	return 0;
 }
 

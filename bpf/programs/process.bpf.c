@@ -319,7 +319,9 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	return 0;
 }
 
-/* A thread that asked for a reboot and ends in that very call: in a PID namespace of its own it never returns (reboot_pid_ns()). */
+/* A thread that ends in a call which would have been judged at its end: in a PID namespace of its own reboot(2) never returns
+ * (reboot_pid_ns()), nor does a call that an oops ends. On arm64 what tells that a call is carried out holds of some that have returned:
+ * there the reboot alone. */
 static __always_inline void process__end_in_call(struct task_struct *task)
 {
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
@@ -328,9 +330,12 @@ static __always_inline void process__end_in_call(struct task_struct *task)
 	if (!syscall__is_looked_at(HG_AT_END_RULES, syscall__number(regs)) || syscall__is_over(regs))
 		return;
 	abi = syscall__abi(task, &nr);
-	if (nr == (abi == SYSCALL_IA32 ? NR_REBOOT_32 : NR_REBOOT) &&
-	    syscall__is_looked_at(HG_AT_END_RULES_OF + abi, nr))
-		syscall__judge(task, nr, abi, SYSCALL_THREAD_END, 0);
+#if defined(__TARGET_ARCH_arm64)
+	if (nr != (abi == SYSCALL_AARCH32 ? NR_REBOOT_32 : NR_REBOOT))
+		return;
+#endif
+	if (syscall__is_looked_at(HG_AT_END_RULES_OF + abi, nr))
+		syscall__judge(task, nr, abi, SYSCALL_THREAD_END, 0, false);
 }
 
 SEC("tp_btf/sched_process_exit")

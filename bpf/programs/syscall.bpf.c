@@ -15,6 +15,6 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 	__u32 nr = id, abi = syscall__abi(task, &nr);
 
 	if (nr < HG_SYSCALLS_MAX && !syscall__is_ignored(abi, nr))
-		syscall__judge(task, nr, abi, SYSCALL_ENTRY, 0);
+		syscall__judge(task, nr, abi, SYSCALL_ENTRY, 0, false);
 	return 0;
 }

@@ -153,7 +153,7 @@ function killTargets(kill) {
   ].flatMap(([who, subject, limitMs]) =>
     ['idle', 'all cores busy'].map((load) => {
       const p99Ns = (killer) => from([kill.value(killer, `act=exec,load=${load}`, 'p99')], (us) => us * 1e3)
-      const write = (ns) => `${time(ns)} (nobody kills: ${time(p99Ns('none'))})`
+      const write = (ns) => (ns === undefined ? time(ns) : `${time(ns)} (nobody kills: ${time(p99Ns('none'))})`)
       return target(`kill from ${who}, ${load}`, `p99 < ${limitMs} ms`, { below: limitMs * 1e6 }, p99Ns(subject), write)
     }),
   )

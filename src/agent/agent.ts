@@ -373,7 +373,7 @@ class Agent implements RunningAgent {
       placement.placeAll(identity)
       if (this.#isStarted) this.#containerChanged('update', identity)
     })
-    table.on('initKnown', (identity) => placement.placeAll(identity)) // and with it whose PID namespace it is in
+    table.on('namespaceKnown', (identity) => placement.placeAll(identity))
     table.on('removed', (identity) => {
       if (identity.ref.state !== 'container') return
       this.#memory?.forget(identity.ref.id)

@@ -67,7 +67,7 @@ export class Placement {
     clearTimeout(this.#hooksTimer)
   }
 
-  /** Hooks that none of the other containers needs are released; many containers may go at once. */
+  /** Hooks at system calls that none of the other containers needs are released; many containers may go at once. */
   containerGone(): void {
     if (this.#isStopped) return
     this.#hooksTimer ??= setTimeout(() => {

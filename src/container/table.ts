@@ -55,8 +55,8 @@ export interface ContainerTableEvents {
   resolved: [identity: Identity]
   /** Name, image or labels of a container are now others, or its confirmation was withdrawn. */
   changed: [identity: Identity]
-  /** The init of a container that was told before. */
-  initKnown: [identity: Identity]
+  /** Of a container that was told before: whether its init is in the host's PID namespace. */
+  namespaceKnown: [identity: Identity]
   /** A container's own cgroup is gone. Lookups still answer for a while. */
   removed: [identity: Identity]
   /** A cgroup has got the identity of the one around it. */
@@ -327,9 +327,8 @@ export class ContainerTable extends EventEmitter<ContainerTableEvents> {
     const { rootCgroupId, confirmed, ref } = entry.identity
     if (confirmed && rootCgroupId === entry.id) {
       // The runtime process spoke for it when it made the cgroup; its state file adds the init process.
-      if (entry.identity.initPid !== undefined) return
-      this.#setInit(entry.identity, facts.initPid ?? facts.pid, facts.initStartTicks)
-      this.emit('initKnown', entry.identity)
+      if (entry.identity.initPid === undefined)
+        this.#setInit(entry.identity, facts.initPid ?? facts.pid, facts.initStartTicks)
       return
     }
     if (entry.pending === undefined && ref !== PENDING && !confirmed) this.#counters.add('container_late_total')
@@ -337,12 +336,12 @@ export class ContainerTable extends EventEmitter<ContainerTableEvents> {
       rootCgroupId === entry.id ? entry.identity : new IdentityCell(PENDING, entry.id, entry.level, entry.path)
     const outer = this.#parentOf(entry)?.identity
     own.ref = refOf(facts, outer?.confirmed === true ? [...outer.ref.outerIds, outer.ref.id] : [])
-    own.confirmed = true
     own.privileged = facts.privileged
     own.mounts = facts.mounts ?? NO_MOUNTS
     own.createdMs = facts.createdMs
     own.ownerUid = facts.ownerUid
     this.#setInit(own, facts.initPid ?? facts.pid, facts.initStartTicks)
+    own.confirmed = true
     if (facts.runtime === 'docker') this.#docker.bound(own)
     this.#pending.delete(entry)
     const replaced = entry.identity
@@ -374,7 +373,10 @@ export class ContainerTable extends EventEmitter<ContainerTableEvents> {
     if (pid === undefined || pid === 0) return
     cell.initPid = pid
     cell.initStartTicks = startTicks ?? processStartTicks(this.#procRoot, pid)
-    cell.sharesHostPids = isInHostPidNamespace(this.#procRoot, pid)
+    const sharesHostPids = isInHostPidNamespace(this.#procRoot, pid)
+    if (sharesHostPids === undefined || sharesHostPids === cell.sharesHostPids) return
+    cell.sharesHostPids = sharesHostPids
+    if (cell.confirmed) this.emit('namespaceKnown', cell)
   }
 
   #settle(entry: Entry, ref: typeof HOST): void {

@@ -22,9 +22,14 @@ export function visible(text: string): string {
 
 /** In backticks, visible, cut to a readable length. */
 export function quoted(text: string): string {
-  const points = [...text.slice(0, 4 * QUOTED_MAX_COUNT)]
-  const cut = points.length > QUOTED_MAX_COUNT || text.length > 4 * QUOTED_MAX_COUNT
-  return `\`${visible(points.slice(0, QUOTED_MAX_COUNT).join(''))}${cut ? '…' : ''}\``
+  return `\`${shortened(text, QUOTED_MAX_COUNT)}\``
+}
+
+/** Visible, and no more than `maxCount` of its code points. */
+export function shortened(text: string, maxCount: number): string {
+  const points = [...text.slice(0, 4 * maxCount)]
+  const isCut = points.length > maxCount || text.length > 4 * maxCount
+  return `${visible(points.slice(0, maxCount).join(''))}${isCut ? '…' : ''}`
 }
 
 /** Columns that one visible code point takes on a terminal: East Asian wide and emoji 2, combining marks 0. */

@@ -15,7 +15,7 @@ import {
 } from 'yaml'
 import type { DiagnosticSink } from './diagnostics.js'
 import { SourceText } from './source-text.js'
-import { visible } from './visible-text.js'
+import { shortened, visible } from './visible-text.js'
 
 /** A policy of a thousand rules is about 200 KiB; a file beyond this is not a policy, and parsing it would hold the agent up. */
 export const POLICY_FILE_MAX_BYTES = 1024 * 1024
@@ -27,6 +27,8 @@ const NESTING_MAX_COUNT = 64
 const ALIASES_MAX_COUNT = 100
 /** The densest sensible policy of 1 MiB has about 250,000 lexemes; the library takes some 5 µs for each. */
 const LEXEMES_MAX_COUNT = 400_000
+/** What the library says may hold a piece of the file as long as the file. */
+const MESSAGE_MAX_COUNT = 200
 
 export type PolicyDocument = Document.Parsed<ParsedNode>
 
@@ -90,7 +92,7 @@ export function parseYaml(source: SourceText, sink: DiagnosticSink): PolicyDocum
       if (!isEmpty(document)) documents.push(document)
     }
   } catch (error) {
-    const reason = error instanceof RangeError ? 'it nests too deeply' : visible(String(error)).slice(0, 200)
+    const reason = error instanceof RangeError ? 'it nests too deeply' : shortened(String(error), MESSAGE_MAX_COUNT)
     sink.error('policy_yaml', source.span(0, 0), `the file cannot be read as YAML: ${reason}`)
   }
   return documents
@@ -149,7 +151,7 @@ function reportYaml(document: PolicyDocument, source: SourceText, sink: Diagnost
 
 function report(error: YAMLParseError, document: PolicyDocument, source: SourceText, sink: DiagnosticSink): void {
   const [start, end] = error.code === 'MISSING_CHAR' ? openingOf(document, error.pos) : error.pos
-  const message = visible(error.message.split('\n')[0] ?? '').replace(/[.:]$/, '')
+  const message = shortened(error.message.split('\n')[0] ?? '', MESSAGE_MAX_COUNT).replace(/[.:]$/, '')
   const at = source.text.charAt(start)
   const help = at === '*' ? 'an entry that begins with `*` must stand in quotes: "*:80"' : undefined
   sink.error('policy_yaml', source.span(start, end), message.charAt(0).toLowerCase() + message.slice(1), help)

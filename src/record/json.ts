@@ -34,7 +34,7 @@ export function recordToJson(record: HullguardRecord): JsonObject {
   const { listen, accept, close, dns, tls, http } = record
   const bodies = { exec, fork, exit, connect, syscall, sample, oom, containerChange, agentChange, gap }
   Object.assign(json, snake(bodies), snake({ listen, accept, close, dns, tls, http }))
-  if (syscall?.result !== undefined) json.syscall = { ...(snake(syscall) as object), res: resultName(syscall.result) }
+  if (syscall?.result !== undefined) Object.assign(json.syscall as object, { res: resultName(syscall.result) })
   if (call !== undefined) json[call.act] = callToJson(call)
   // An alert's own fields stand at the top, beside the event's object.
   if (alert !== undefined) Object.assign(json, snake(alert))

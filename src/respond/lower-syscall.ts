@@ -11,10 +11,10 @@ import type { Action } from '../record/model.js'
 const TABLE_CALLS = FOREIGN_FIRST
 const WORD_BITS = 64
 
-/** They do not end where they began: in another program, in another process or in none; what a handler's return ends is another call. */
+/** They do not end where they began: in another program, in another process, in none, or as no call (the returns from handlers). */
 const ENTRY_CALLS: ReadonlySet<string> = new Set([
   ...['execve', 'execveat', 'exit', 'exit_group'],
-  ...['fork', 'vfork', 'clone', 'clone3', 'sigreturn', 'rt_sigreturn'],
+  ...['fork', 'vfork', 'clone', 'clone3', 'sigreturn', 'rt_sigreturn', 'uprobe', 'uretprobe'],
 ])
 
 export const ENTRY_HOOK = 'on_sys_enter'

@@ -174,14 +174,6 @@ export class Sensor {
     return used === '' || asked === '' ? '' : (used ?? '')
   }
 
-  /** The syscall tracepoint costs every syscall of the host: it is attached only while something asks for it. */
-  setSyscallsWanted(isWanted: boolean): void {
-    const wanted = new Set(this.#hooks.onDemand)
-    if (isWanted) wanted.add('on_sys_enter')
-    else wanted.delete('on_sys_enter')
-    this.#hooks.prepare(wanted).commit()
-  }
-
   /**
    * The acts that are reported: `wanted` of any container (each says in its entry which of them), and those of the host and
    * of cgroups that are not decided yet. Hooks are attached for all of them, or it throws and everything is as before; those that are

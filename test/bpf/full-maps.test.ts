@@ -114,7 +114,7 @@ describe('full maps', { skip }, () => {
 
   test('syscalls: a container whose calls find no room is not told of them, and counted', async () => {
     const PROFILE = 7
-    sensor.sensor.setSyscallsWanted(true)
+    sensor.sensor.prepareHooks(new Set(['on_sys_enter'])).commit()
     const cgroup = sensor.makeContainer({ want: Want.PROCESS | Want.SYSCALL_FIRST, profile: PROFILE })
     const noCalls = new Uint8Array((ABIS * SYSCALLS_MAX) / 8)
     assert.ok(fill('syscalls_seen', (index) => encodeU64(UNUSED_ID + BigInt(index)), noCalls) > 1_000)

@@ -28,6 +28,7 @@ const SYSCALL_FIELDS_COUNT = 22
 const GETSID = 124
 const GETPID_IA32 = 20
 const CLONE = 56
+const EXECVE = 59
 const EXIT_GROUP = 231
 const REBOOT = 169
 const EINVAL = 22n
@@ -177,12 +178,12 @@ describe('syscalls', { skip }, () => {
 
   test('a call that does not end where it began is told when it begins', async () => {
     const cgroup = sensor.makeContainer({ profile: denying('exit_group', 'clone', 'execve'), want: Want.SYSCALL_RULES })
-    await runIn(cgroup, 'fork', 0)
+    await runIn(cgroup, 'fork', 0, 'exec', program, 'y')
     const calls = await toldOf(cgroup)
     // the parent's call alone, though its child comes back from it too; and two processes that exit
     assert.deepEqual(
       calls.map(([nr, abi, flags, result]) => `${nr} ${abi} ${flags} ${result}`).sort(),
-      [CLONE, EXIT_GROUP, EXIT_GROUP].map((nr) => `${nr} ${NATIVE} ${SyscallFlag.OUTSIDE} 0`).sort(),
+      [CLONE, EXECVE, EXIT_GROUP, EXIT_GROUP].map((nr) => `${nr} ${NATIVE} ${SyscallFlag.OUTSIDE} 0`).sort(),
     )
   })
 

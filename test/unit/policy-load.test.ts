@@ -159,6 +159,13 @@ test('an anchor may be used again, and an alias that means nothing says that it 
   )
 })
 
+test('what YAML says of a quote that is closed far away holds no more of the file than can be read', () => {
+  const result = load(['a.yaml', `policy: [a\nb: 'x' } '${'long '.repeat(300)}'\n`])
+  assert.ok(result.errorCount > 0)
+  assert.ok(result.diagnostics.some(({ message }) => message.endsWith('…')))
+  for (const { message } of result.diagnostics) assert.ok(message.length <= 201, message)
+})
+
 test('diagnostics name the policy and rule they stand in', () => {
   const result = load(['a.yaml', 'policy: p\ncontainers: all\nrules:\n  - rule: r\n    exec: { deny: a/b }\n'])
   assert.deepEqual(

@@ -110,7 +110,6 @@ static void fork_once(int code)
 	need(waitpid(child, NULL, 0) == child, "wait");
 }
 
-/* The child is in a user namespace of its own from its first moment on. */
 /* The child is the first process of a PID namespace: a reboot there ends that namespace and nothing else. */
 static void reboot_pid_namespace(void)
 {
@@ -128,6 +127,7 @@ static void reboot_pid_namespace(void)
 	need(waitpid(child, NULL, 0) == child, "waitpid");
 }
 
+/* The child is in a user namespace of its own from its first moment on. */
 static void clone_userns(int code)
 {
 	struct clone_args args = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
