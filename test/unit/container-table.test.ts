@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import type { Identity } from '../../src/container/identity.js'
@@ -56,11 +56,18 @@ function dockerKnows(id: string, name: string, hostConfig: object = {}): void {
   writeFileSync(join(at, 'hostconfig.json'), JSON.stringify(hostConfig))
 }
 
-function runcKnows(id: string, path: string): void {
+function runcKnows(id: string, path: string, more: object = {}): void {
   const at = join(dir, 'run/runc', id)
   mkdirSync(at, { recursive: true })
   const [mount, key] = [table.hierarchy.hostRoots.at(-1) ?? '', table.hierarchy.controller]
-  writeFileSync(join(at, 'state.json'), JSON.stringify({ id, cgroup_paths: { [key]: mount + path } }))
+  writeFileSync(join(at, 'state.json'), JSON.stringify({ id, cgroup_paths: { [key]: mount + path }, ...more }))
+}
+
+/** A process of the made-up host, in the host's PID namespace or another. */
+function makeProcess(pid: number, isInHostNamespace: boolean): void {
+  const at = join(dir, 'proc', String(pid), 'ns')
+  mkdirSync(at, { recursive: true })
+  symlinkSync(isInHostNamespace ? 'pid:[4026531836]' : 'pid:[4026532999]', join(at, 'pid'))
 }
 
 describe('the table', () => {
@@ -132,6 +139,24 @@ describe('the table', () => {
     assert.deepEqual([identity?.ref.name, identity?.ref.image, identity?.ref.runtime], ['c1', '', 'runc'])
     assert.equal(table.lookup(below.id), identity)
     assert.deepEqual(identity === undefined ? [] : table.cgroupsOf(identity), [id, below.id])
+  })
+
+  test('whether a container shares the host’s PID namespace is told of one that was known before its init, and of no other', async () => {
+    const told: [string, boolean | undefined][] = []
+    table.on('namespaceKnown', ({ ref, sharesHostPids }) => told.push([ref.name, sharesHostPids]))
+    makeProcess(4711, true)
+    makeProcess(4712, false)
+    dockerKnows(ID, 'web')
+    const { identity } = create(`/docker/${ID}`)
+    assert.deepEqual([identity?.confirmed, identity?.sharesHostPids], [true, undefined])
+    runcKnows(ID, `/docker/${ID}`, { init_process_pid: 4711, init_process_start: 7 })
+    await waitFor('the init', () => identity?.initPid === 4711)
+    assert.equal(identity?.sharesHostPids, true)
+    const { id } = create('/mine/own')
+    runcKnows('own', '/mine/own', { init_process_pid: 4712, init_process_start: 7 })
+    await waitFor('the other container', () => stateOf(id) === 'container')
+    assert.equal(table.lookup(id)?.sharesHostPids, false)
+    assert.deepEqual(told, [['web', true]])
   })
 
   test('a claim that comes after the decision still makes it a container, and is counted', async () => {
