@@ -176,6 +176,17 @@ describe('syscalls', { skip }, () => {
     )
   })
 
+  test('a call that seccomp refuses is told with the error that it got; one that it ends the process for has no result', async () => {
+    const cgroup = sensor.makeContainer({ profile: denying('getsid'), want: Want.SYSCALL_RULES })
+    await runIn(cgroup, 'seccomp', GETSID, 22, 'syscall', GETSID)
+    const killed = await runIn(cgroup, 'seccomp', GETSID, 0, 'syscall', GETSID)
+    assert.equal(killed.signal, 'SIGSYS')
+    assert.deepEqual(await toldOf(cgroup), [
+      [GETSID, NATIVE, AT_END, -EINVAL],
+      [GETSID, NATIVE, SyscallFlag.OUTSIDE, 0n],
+    ])
+  })
+
   test('a call that does not end where it began is told when it begins', async () => {
     const cgroup = sensor.makeContainer({ profile: denying('exit_group', 'clone', 'execve'), want: Want.SYSCALL_RULES })
     await runIn(cgroup, 'fork', 0, 'exec', program, 'y')

@@ -7,6 +7,7 @@
  *   exit CODE | die SIGNAL | threads COUNT CODE | last-thread LEADER-CODE CODE
  *   connect IP PORT | udp-connect IP PORT | send IP PORT COUNT | thread-connect IP PORT
  *   setuid UID | userns | clone-userns CODE | enter PATH (of a user namespace)
+ *   seccomp NR ERRNO (0: the call ends the process)
  *   reboot (of a PID namespace of its own) | syscall NR | int80 NR | alloc MIB | spawn STEP… (a child does the rest, this one waits)
  *   exec PATH ARGV0 ARG… | thread-exec PATH ARGV0 ARG… | memfd-exec FILE ARGV0 ARG… | fill-exec PATH COUNT BYTES
  *   clone-into DIR PATH ARGV0 ARG…
@@ -15,11 +16,14 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/reboot.h>
 #include <linux/sched.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,6 +112,20 @@ static void fork_once(int code)
 	if (child == 0)
 		_exit(code);
 	need(waitpid(child, NULL, 0) == child, "wait");
+}
+
+static void refuse_call(int nr, int error)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, error ? SECCOMP_RET_ERRNO | error : SECCOMP_RET_KILL_PROCESS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), filter};
+
+	need(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "no_new_privs");
+	need(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0, "seccomp");
 }
 
 /* The child is the first process of a PID namespace: a reboot there ends that namespace and nothing else. */
@@ -414,6 +432,8 @@ static int run_one(char **w)
 		return need(unshare(CLONE_NEWUSER) == 0, "unshare"), 1;
 	if (is(w[0], "clone-userns"))
 		return clone_userns(atoi(w[1])), 2;
+	if (is(w[0], "seccomp"))
+		return refuse_call(atoi(w[1]), atoi(w[2])), 3;
 	if (is(w[0], "reboot"))
 		return reboot_pid_namespace(), 1;
 	if (is(w[0], "enter"))
