@@ -740,8 +740,8 @@ struct map_calls_at_end {
 	__u64 calls[HG_SYSCALL_WORDS];
 };
 
-/* Value of `syscalls_ignored`, for the entry of calls. Bit set: no rule in force is violated by the call or judged at its entry, and
- * nobody asks for first uses; by ABI. */
+/* Value of `syscalls_ignored`, for the entry of calls. Bit set: no rule in force can be violated by the call, and nobody asks for first
+ * uses; by ABI. */
 struct map_syscalls_ignored {
 	__u64 calls[HG_ABIS * HG_SYSCALL_WORDS];
 };

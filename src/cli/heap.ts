@@ -8,7 +8,7 @@
  * is asked at each growth (NewSpace::Grow, v8/src/heap/new-spaces.cc): it is what is left to the bound. It is set after each
  * collection, since the halves of an idle process shrink.
  *
- * The start leaves some 15 MiB (the code and texts of rules that were read, types of the kernel). V8 collects them when the heap has
+ * The start leaves as much as it needed (the code and texts of rules that were read, types of the kernel). V8 collects them when the heap has
  * grown by as much again, which in an agent with little to do may be never.
  */
 import { PerformanceObserver } from 'node:perf_hooks'

@@ -112,7 +112,7 @@ function hooksOf(rule: Rule, refuses: Refusals): string {
     case 'connect':
       return 'cgroup/connect'
     case 'syscall':
-      return hooksOfCalls(lowerSyscalls([{ rule, action: rule.action, isLeft: false }]))
+      return hooksOfCalls(lowerSyscalls([{ rule, isKernelKill: rule.action === 'kill' }]))
         .map((program) => hookOf(program).replace('tp_btf/', ''))
         .join(', ')
     case 'file':

@@ -5,7 +5,6 @@
  */
 import type { SyscallRule } from '../policy/model.js'
 import { ABI_NAMES, ABI_NATIVE, type Abi, FOREIGN_FIRST, HOST_SYSCALLS, nativeSyscall } from '../policy/syscalls.js'
-import type { Action } from '../record/model.js'
 
 /** A call with a higher number (x32 has some) is in no table: the kernel reports it, user space judges. */
 const TABLE_CALLS = FOREIGN_FIRST
@@ -33,15 +32,13 @@ export interface SyscallTable {
 
 export interface SyscallCandidate {
   readonly rule: SyscallRule
-  /** In force. */
-  readonly action: Action
-  /** Not lowered: its calls are reported, and user space judges them. */
-  readonly isLeft: boolean
+  /** The kernel ends the process. Of the other rules it reports the calls, and user space judges them. */
+  readonly isKernelKill: boolean
 }
 
 export function lowerSyscalls(rules: readonly SyscallCandidate[]): SyscallTable[] {
   if (rules.length === 0) return []
-  const deadly = rules.filter(({ action, isLeft }) => action === 'kill' && !isLeft)
+  const deadly = rules.filter(({ isKernelKill }) => isKernelKill)
   return ABI_NAMES.map((_, abi) => {
     const names = HOST_SYSCALLS.table(abi as Abi)
     const isOutside = (nr: number) => rules.some(({ rule }) => violates(rule, nr, abi))

@@ -158,10 +158,10 @@ export function lowerProfile(program: Program, profile: Profile, options: LowerO
     ...said.mapsFor(bitOf),
     capabilities: lowerCapabilities(ofKind<CapabilityRule>(kept, 'capability'), bitOf),
     syscalls: lowerSyscalls([
-      ...ofKind<SyscallRule>(kept, 'syscall').map((candidate) => ({ ...candidate, isLeft: false })),
+      ...ofKind<SyscallRule>(kept, 'syscall').map(({ rule, action }) => ({ rule, isKernelKill: action === 'kill' })),
       ...notLowered.flatMap(({ rule: id }) => {
         const rule = program.rules[id]
-        return rule?.kind === 'syscall' ? [{ rule, action: rule.action, isLeft: true }] : []
+        return rule?.kind === 'syscall' ? [{ rule, isKernelKill: false }] : []
       }),
     ]),
     notLowered: notLowered.sort((a, b) => a.rule - b.rule),
