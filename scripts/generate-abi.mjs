@@ -1,7 +1,7 @@
 // dist/bpf/hullguard.bpf.o's BTF -> src/sensor/generated/abi.ts: offsets, views of events, encoders of map contents, enums.
 // The compiled object is asked, not the header, so the decoder follows what the compiler laid out. `--check` fails when the
 // committed file differs; `--object FILE` asks another object than this machine's: the layout is the same on all architectures.
-// Numeric #defines (HG_*) come from bpf/abi.h's text: BTF has none.
+// Numeric #defines (HG_*) come from the text of bpf/abi/: BTF has none.
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -184,7 +184,9 @@ function enumeration(type) {
   return `export const ${name} = {\n${entries}\n} as const\nexport type ${name} = (typeof ${name})[keyof typeof ${name}]`
 }
 
-const header = readFileSync(new URL('bpf/abi.h', root), 'utf8')
+const header = ['numbers', 'events', 'maps']
+  .map((part) => readFileSync(new URL(`bpf/abi/${part}.h`, root), 'utf8'))
+  .join('\n')
 const defines = [...header.matchAll(/^#define (HG_[A-Z0-9_]+)[ \t]+(\d+)\b/gm)].map(
   ([, name, value]) => `export const ${name.slice(3)} = ${value}`,
 )

@@ -78,7 +78,7 @@ const addon = {
   title: 'native addon (node-gyp)',
   stamp: 'dist/.stamps/addon',
   outputs: ['dist/native/hullguard_native.node'],
-  key: () => hashOf(filesUnder(['binding.gyp', 'native', 'bpf/abi.h']), target),
+  key: () => hashOf(filesUnder(['binding.gyp', 'native', 'bpf/abi.h', 'bpf/abi']), target),
   run() {
     const built = buildAddon({ folder: root })
     if (!existsSync(built))

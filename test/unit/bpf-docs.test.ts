@@ -8,7 +8,7 @@ const root = new URL('../../../', import.meta.url)
 const read = (path: string) => readFileSync(new URL(path, root), 'utf8')
 const filesOf = (folder: string) => readdirSync(new URL(folder, root)).map((name) => `${folder}/${name}`)
 
-const files = ['bpf/abi.h', ...filesOf('bpf/lib'), ...filesOf('bpf/programs')]
+const files = ['bpf/abi.h', ...filesOf('bpf/abi'), ...filesOf('bpf/lib'), ...filesOf('bpf/programs')]
 const source = files.map(read).join('\n')
 
 /** The maps whose room is taken entry by entry: any of them can be full. */
