@@ -76,7 +76,9 @@ export class Placement {
       try {
         policies.followContainers()
       } catch (error) {
-        records.degraded(`hooks that no container needs may stay attached: ${messageOf(error)}`)
+        records.degraded(
+          `the hooks at system calls are those of the containers that there were before: ${messageOf(error)}`,
+        )
       }
     }, HOOKS_DELAY_MS).unref()
   }

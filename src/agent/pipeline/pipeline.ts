@@ -59,6 +59,8 @@ import type { EventTap, PipelineOptions } from './options.js'
 /** One profile can hold at most this many rules of one kind that hit at once before a larger buffer is made. */
 const HITS_FIRST_COUNT = 256
 const IPPROTO_TCP = 6
+/** Where the kernel ends a process for a system call; at the end of one it only tells. */
+const SYSCALL_ACTING_HOOK = 'sys_enter'
 
 export class Pipeline implements EventHandler {
   readonly #options: PipelineOptions
@@ -245,7 +247,7 @@ export class Pipeline implements EventHandler {
         header.phase === Phase.SETUP,
         this.#hits,
       )
-    this.#finish(header, draft, identity, set, hookOfSyscall(event.flags), SYSCALL_TYPE)
+    this.#finish(header, draft, identity, set, SYSCALL_ACTING_HOOK, SYSCALL_TYPE)
   }
 
   call(event: EvCall, header: EvHeader): void {
@@ -439,10 +441,4 @@ export class Pipeline implements EventHandler {
       if (isFirstMatch) break
     }
   }
-}
-
-/** The hook that told of a system call by its name. */
-function hookOfSyscall(flags: number): string {
-  if (flags & SyscallFlag.ENDED_THREAD) return 'sched_process_exit'
-  return flags & SyscallFlag.RETURNED ? 'sys_exit' : 'sys_enter'
 }
