@@ -6,7 +6,8 @@
  *
  * Node's own flag for it (--max-semi-space-size) counts at the start of the process alone. The factor by which V8 grows a half
  * is asked at each growth (NewSpace::Grow, v8/src/heap/new-spaces.cc): it is what is left to the bound. It is set after each
- * collection, since the halves of an idle process shrink.
+ * collection, since the halves of an idle process shrink; not before the turn of the event loop is over, so that a turn with several
+ * collections may go beyond the bound.
  *
  * The start leaves as much as it needed (the code and texts of rules that were read, types of the kernel). V8 collects them when the heap has
  * grown by as much again, which in an agent with little to do may be never.
@@ -18,7 +19,7 @@ import { runInNewContext } from 'node:vm'
 const MIB = 1024 * 1024
 /** Of a half; V8 begins with 1 MiB. */
 const HALF_MAX_BYTES = 4 * MIB
-const FIRST_GROWTH = 4
+const FIRST_GROWTH = 2
 const NO_GROWTH = 1
 /** An agent with many containers and rules watches by then. */
 const COLLECT_AFTER_MS = 10_000

@@ -11,8 +11,9 @@ const work = (begin: string) => `
   import { boundYoungGeneration, youngBytes } from ${JSON.stringify(MODULE.href)}
   ${begin}
   let kept = []
-  for (let turn = 0; turn < 300; turn++) {
-    for (let index = 0; index < 10_000; index++) kept.push({ index, pair: [index, turn] })
+  for (let turn = 0; turn < 1_500; turn++) {
+    // little enough that no turn has two collections
+    for (let index = 0; index < 2_000; index++) kept.push({ index, pair: [index, turn] })
     if (kept.length > 60_000) kept = kept.slice(30_000)
     await new Promise((resolve) => setImmediate(resolve))
   }
