@@ -2,9 +2,20 @@
  * 64-bit varints as bigint over protobufjs's Writer and Reader, and the bounds checks of nested messages. The generated
  * code (generated/wire.ts) is built on these. Values keep all 64 bits; a length that leaves its message is refused.
  */
-import type protobuf from 'protobufjs/minimal.js'
+import protobuf from 'protobufjs/minimal.js'
 
 export const EMPTY = new Uint8Array(0)
+
+/**
+ * One of each class that comes and goes stays alive. V8 forgets the hidden class of objects that are gone, and with it all code that
+ * it had compiled for them. An agent that rests between two bursts has none left, and each burst would begin with slow code and end
+ * with compiling it again.
+ */
+export const KEPT_ALIVE: readonly unknown[] = [
+  new protobuf.util.LongBits(0xffffffff, 0xffffffff),
+  protobuf.Reader.create(EMPTY),
+  protobuf.Reader.create(Buffer.alloc(0)),
+]
 
 // One shared cell moves 64 bits between two 32-bit halves and a bigint without arithmetic on bigints (little-endian hosts).
 const halves = new Uint32Array(2)

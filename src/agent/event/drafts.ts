@@ -96,6 +96,8 @@ export class Drafts {
   readonly #tracker: ProcessTracker
   readonly #users: NameSource
   readonly #utcNs: (bootNs: bigint) => bigint
+  /** The last of each kind of event: V8 keeps the code for it while one is alive (KEPT_ALIVE, record/wire-primitives.ts). */
+  readonly #newest: Draft[] = []
 
   constructor(tracker: ProcessTracker, users: NameSource, utcNs: (bootNs: bigint) => bigint) {
     this.#tracker = tracker
@@ -274,7 +276,9 @@ export class Drafts {
     const { bootNs } = event
     // The network hooks cannot read a task's phase: it is that of its last exec or fork.
     const phase = OF_NETWORK_HOOKS.has(kind) ? entry.phase : phaseOf(event)
-    return new Draft(kind, bootNs, this.#utcNs(bootNs), container, this.#processRef(event, entry, phase))
+    const draft = new Draft(kind, bootNs, this.#utcNs(bootNs), container, this.#processRef(event, entry, phase))
+    this.#newest[event.kind] = draft
+    return draft
   }
 
   /** The one of the process's last record, while all that it says still holds. */

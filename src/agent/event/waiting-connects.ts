@@ -31,6 +31,8 @@ export class WaitingConnects {
   readonly #counts = new IdIndex<number>()
   #oldest: WaitingConnect | undefined
   #newest: WaitingConnect | undefined
+  /** The last that came, gone or not: V8 keeps the code for them while one is alive (KEPT_ALIVE, record/wire-primitives.ts). */
+  readonly #last: WaitingConnect[] = []
 
   get count(): number {
     return this.#bySocket.size
@@ -54,6 +56,7 @@ export class WaitingConnects {
     this.#bySocket.set(cookieLow, cookieHigh, connect)
     const { pid } = draft.process
     this.#counts.set(pid, 0, (this.#counts.get(pid, 0) ?? 0) + 1)
+    this.#last[0] = connect
     connect.before = this.#newest
     if (this.#newest === undefined) this.#oldest = connect
     else this.#newest.after = connect
