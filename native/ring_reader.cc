@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstring>
@@ -27,6 +28,8 @@ constexpr uint32_t kLengthMask = ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BI
 // The counter moves before its event is in the ring, so a drain that the counter made urgent may come too early: the wake-up
 // by the event itself is urgent too.
 constexpr int kUrgentWakeups = 2;
+// A killed process has given its memory back by then, on a host with a CPU for it; the breaker and the alert can wait so long.
+constexpr std::chrono::milliseconds kKilledDelay{5};
 
 uint32_t Stride(uint32_t length_bytes) { return (length_bytes + kRecordHeaderBytes + 7) & ~7U; }
 
@@ -78,7 +81,7 @@ void RingReader::Unmap() {
 }
 
 Status RingReader::Start(RingSource bulk, RingSource critical, uint8_t* pool, uint32_t slab_bytes, uint32_t slab_count,
-                         uint32_t batch_delay_ms, const uint64_t* urgent_count, HandOff hand_off) {
+                         uint32_t batch_delay_ms, WakeCounts counts, HandOff hand_off) {
   Status status = bulk_.Map(bulk.fd, bulk.ring_bytes);
   if (status.ok()) status = critical_.Map(critical.fd, critical.ring_bytes);
   if (!status.ok()) {
@@ -88,7 +91,7 @@ Status RingReader::Start(RingSource bulk, RingSource critical, uint8_t* pool, ui
   pool_ = pool;
   slab_bytes_ = slab_bytes;
   batch_delay_ms_ = batch_delay_ms;
-  urgent_count_ = urgent_count;
+  counts_ = counts;
   hand_off_ = std::move(hand_off);
   free_slabs_.clear();
   is_handed_out_.assign(slab_count, false);
@@ -226,7 +229,7 @@ bool RingReader::Drain() {
 }
 
 bool RingReader::IsUrgent() {
-  const uint64_t urgent = LoadAcquire(urgent_count_);
+  const uint64_t urgent = LoadAcquire(counts_.urgent);
   if (urgent != urgent_seen_) {
     urgent_seen_ = urgent;
     urgent_wakeups_left_ = kUrgentWakeups;
@@ -234,12 +237,20 @@ bool RingReader::IsUrgent() {
   return urgent_wakeups_left_ > 0 || is_nudged_ || is_stopping_;
 }
 
+bool RingReader::HasKilled() {
+  const uint64_t killed = LoadAcquire(counts_.killed);
+  const bool has = killed != killed_seen_;
+  killed_seen_ = killed;
+  return has;
+}
+
 // Each ring wakes for its own first event, so the wait goes on until its time is up, whatever wakes it that is not urgent.
 void RingReader::WaitForCompany() {
   using Clock = std::chrono::steady_clock;
-  const auto end = Clock::now() + std::chrono::milliseconds(batch_delay_ms_);
+  auto end = Clock::now() + std::chrono::milliseconds(batch_delay_ms_);
   epoll_event events[3];
   while (!IsUrgent()) {
+    if (HasKilled()) end = std::min(end, Clock::now() + kKilledDelay);
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now()).count();
     if (left <= 0) return;
     (void)epoll_wait(epoll_.get(), events, 3, static_cast<int>(left));

@@ -7,8 +7,8 @@
 //   slab:  | u32 length, u32 page offset | event … pad to 8 | next record … |
 //
 // Bounded: with no free slab the records stay in the ring, and the kernel side counts what then finds no room.
-// Batching: after the wake-up for the first record in an empty ring it waits batch_delay_ms for more, and ends the wait when
-// the urgent counter moves, which the kernel side follows by a forced wake-up.
+// Batching: after the wake-up for the first record in an empty ring it waits batch_delay_ms for more. It ends the wait when the
+// urgent counter moves, and kKilledDelayMs after the killed counter does; the kernel side follows both by a forced wake-up.
 #pragma once
 
 #include <sys/types.h>
@@ -57,6 +57,12 @@ class MappedRing {
   size_t page_bytes_ = 0;
 };
 
+// Counters of the kernel side, live.
+struct WakeCounts {
+  const uint64_t* urgent = nullptr;
+  const uint64_t* killed = nullptr;
+};
+
 struct RingSource {
   int fd;
   uint32_t ring_bytes;
@@ -72,9 +78,9 @@ class RingReader {
   RingReader& operator=(const RingReader&) = delete;
   ~RingReader() { Stop(); }
 
-  // Thread: JavaScript. `pool` and `urgent_count` outlive Stop().
+  // Thread: JavaScript. `pool` and what `counts` names outlive Stop().
   Status Start(RingSource bulk, RingSource critical, uint8_t* pool, uint32_t slab_bytes, uint32_t slab_count,
-               uint32_t batch_delay_ms, const uint64_t* urgent_count, HandOff hand_off);
+               uint32_t batch_delay_ms, WakeCounts counts, HandOff hand_off);
   // Thread: JavaScript. The reader's own, while it runs.
   pid_t thread_id() const { return thread_id_; }
   // Thread: JavaScript. False for a slab that is not handed out.
@@ -93,6 +99,8 @@ class RingReader {
   void Run();
   // Has an event come that user space has to act on, or has JavaScript asked?
   bool IsUrgent();
+  // Has the kernel side killed a process since the last call?
+  bool HasKilled();
   void WaitForCompany();
   // Drains all that is committed; false when it has to wait for a slab.
   bool Drain();
@@ -105,8 +113,9 @@ class RingReader {
   uint8_t* pool_ = nullptr;
   uint32_t slab_bytes_ = 0;
   uint32_t batch_delay_ms_ = 0;
-  const uint64_t* urgent_count_ = nullptr;
+  WakeCounts counts_;
   uint64_t urgent_seen_ = 0;     // thread: reader
+  uint64_t killed_seen_ = 0;     // thread: reader
   int urgent_wakeups_left_ = 0;  // thread: reader
   HandOff hand_off_;
 

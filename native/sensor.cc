@@ -301,8 +301,9 @@ void Sensor::JsStart(const Napi::CallbackInfo& info) {
         .ThrowAsJavaScriptException();
     return;
   }
-  const uint64_t* urgent = nullptr;
-  const Status found = object_.FindCounter("urgent_events_count", &urgent);
+  WakeCounts counts;
+  Status found = object_.FindCounter("urgent_events_count", &counts.urgent);
+  if (found.ok()) found = object_.FindCounter("killed_events_count", &counts.killed);
   if (!found.ok()) {
     ThrowStatus(env, found, "");
     return;
@@ -313,7 +314,7 @@ void Sensor::JsStart(const Napi::CallbackInfo& info) {
   const Status status = reader_.Start(
       {bpf_map__fd(map), bpf_map__max_entries(map)}, {bpf_map__fd(critical), bpf_map__max_entries(critical)},
       static_cast<uint8_t*>(pool.Data()), slab_bytes, static_cast<uint32_t>(slab_count),
-      info[4].As<Napi::Number>().Uint32Value(), urgent, [this](uint32_t slab, uint32_t size_bytes) {
+      info[4].As<Napi::Number>().Uint32Value(), counts, [this](uint32_t slab, uint32_t size_bytes) {
         // Bounded by the number of slabs, so the queue needs no bound of its own.
         const uint64_t packed = static_cast<uint64_t>(slab) << 32 | size_bytes;
         return on_slab_.NonBlockingCall(

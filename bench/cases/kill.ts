@@ -5,13 +5,16 @@
  * waitpid() returns. Acts: the exec of a forbidden program and a forbidden system call, for which the kernel side kills; the exec of
  * a program and the open of a file that rules with a glob in the middle are about, which stay in user space and kill through a pidfd.
  * Each idle and with every core busy. The same acts where nobody kills, after which the child ends at once, tell how much of it is the
- * act, the end of a process and the waking of its parent. Asserted before timing: the records' outcomes and hooks; and for every
- * single act that SIGKILL ended it.
+ * act, the end of a process and the waking of its parent. Beside it, from the agent's own records, by the kernel's clock: from the
+ * hook that told the act to the one that tells the end of the process, between which it runs no further code of its own when the
+ * kernel kills. Asserted before timing: the records' outcomes and hooks; and for every single act that SIGKILL ended it, and that
+ * its records are there.
  */
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import type { EventKind, HullguardRecord } from '../../src/record/model.js'
 import { waitFor } from '../../test/support/process.js'
 import { BenchAgent } from '../support/agent.js'
 import { withCleanup } from '../support/cleanup.js'
@@ -49,6 +52,9 @@ const ACTS_OF = {
   ],
 } as const
 
+/** What tells an act, where it is told. */
+const KIND_OF = { exec: 'exec', call: 'syscall', open: 'open' } as const
+
 const POLICY = `policy: bench-kill
 containers: { name: "hullguard-test-*" }
 mode: block
@@ -84,7 +90,14 @@ export async function run(emit: Emit, { isQuick }: BenchOptions): Promise<void> 
       for (const [killer, kinds] of Object.entries(ACTS_OF))
         for (const [act, what] of kinds) {
           const command = `${killer === 'none' ? 'live' : 'kill'} ${acts} ${act} ${what} ${PAUSE_US}`
-          emitLatencies(emit, killer, act, load, await inContainer.do(command))
+          const { length: recordsBefore } = await agent.records()
+          emitLatencies(emit, { killer, act, load, clock: 'waitpid' }, await inContainer.do(command))
+          if (killer === 'none') continue
+          const ends = await waitFor('the records of acts and ends', async () => {
+            const found = actToEndNs((await agent.records()).slice(recordsBefore), KIND_OF[act])
+            return found.length >= acts ? found : undefined
+          })
+          emitLatencies(emit, { killer, act, load, clock: 'kernel' }, ends)
         }
     }
     await measure('idle')
@@ -114,12 +127,34 @@ async function assertOutcomes(agent: BenchAgent): Promise<void> {
   }
 }
 
-function emitLatencies(emit: Emit, subject: string, act: string, load: string, latenciesNs: readonly number[]): void {
+/** By the kernel's clock, of each process that did such an act. */
+function actToEndNs(records: readonly HullguardRecord[], kind: EventKind): number[] {
+  const actNs = new Map<string, bigint>()
+  const found: number[] = []
+  for (const record of records) {
+    if (record.process === undefined) continue
+    const key = `${record.process.pid} ${record.process.startNs}`
+    if (record.kind === kind && !actNs.has(key)) actNs.set(key, record.bootNs)
+    const from = actNs.get(key)
+    if (record.kind === 'exit' && from !== undefined) found.push(Number(record.bootNs - from))
+  }
+  return found
+}
+
+interface Measured {
+  killer: string
+  act: string
+  load: string
+  /** From the call to its parent's return from waitpid(), or from hook to hook. */
+  clock: 'waitpid' | 'kernel'
+}
+
+function emitLatencies(emit: Emit, { killer, act, load, clock }: Measured, latenciesNs: readonly number[]): void {
   const row = (metric: string, valueNs: number) =>
     emit({
       case: name,
-      subject,
-      param: `act=${act},load=${load}`,
+      subject: killer,
+      param: `act=${act},load=${load},clock=${clock}`,
       metric,
       value: Number((valueNs / 1000).toFixed(1)),
       unit: 'us',

@@ -90,19 +90,29 @@ static __always_inline void emit__header(struct ev_header *header, enum hg_kind 
 	header->violated = 0;
 }
 
-/* Events that want user space at once, mapped by the reader: it batches unless this has moved. */
+/* Both are mapped by the reader, which batches unless one has moved. */
 __u64 urgent_events_count = 0;
+__u64 killed_events_count = 0;
 
-/* The reader sleeps a little after each wake-up to batch; `urgent` (user space has to act) wakes it at once, and so does a
- * ring that fills. Otherwise the kernel wakes only for the first event in an empty ring. */
-static __always_inline __u64 emit__wake_flags(__u64 waiting_bytes, __u32 wake_bytes, bool urgent, __u32 size_bytes)
+enum emit_haste {
+	EMIT_BATCHED,
+	EMIT_SOON,   /* the process was killed here: user space at once would only take the CPU that it needs to end */
+	EMIT_URGENT, /* user space has to act */
+};
+
+/* The reader sleeps a little after each wake-up to batch, and a ring that fills wakes it at once. Else the kernel wakes only
+ * for the first event in an empty ring. */
+static __always_inline __u64 emit__wake_flags(__u64 waiting_bytes, __u32 wake_bytes, enum emit_haste haste,
+					      __u32 size_bytes)
 {
 	/* Once at each quarter of the ring, not for every event beyond the first. */
-	if (urgent || (waiting_bytes + size_bytes) / wake_bytes != waiting_bytes / wake_bytes) {
+	if (haste == EMIT_URGENT || (waiting_bytes + size_bytes) / wake_bytes != waiting_bytes / wake_bytes)
 		__sync_fetch_and_add(&urgent_events_count, 1);
-		return BPF_RB_FORCE_WAKEUP;
-	}
-	return 0;
+	else if (haste == EMIT_SOON)
+		__sync_fetch_and_add(&killed_events_count, 1);
+	else
+		return 0;
+	return BPF_RB_FORCE_WAKEUP;
 }
 
 #define CRITICAL_KINDS                                                                                                 \
@@ -123,17 +133,17 @@ static __always_inline void emit__output(struct ev_header *header, __u32 size_by
 	__u32 profile = header->profile;
 	__u16 kind = header->kind;
 	__u8 action = header->action;
+	enum emit_haste haste = action == HG_ACTION_KILLED ? EMIT_SOON : urgent ? EMIT_URGENT : EMIT_BATCHED;
 	long error;
 
 	if (emit__is_critical(header)) {
 		waiting_bytes = bpf_ringbuf_query(&critical, BPF_RB_AVAIL_DATA);
-		error = bpf_ringbuf_output(
-			&critical, header, size_bytes,
-			emit__wake_flags(waiting_bytes, cfg_critical_wake_bytes, urgent, size_bytes));
+		error = bpf_ringbuf_output(&critical, header, size_bytes,
+					   emit__wake_flags(waiting_bytes, cfg_critical_wake_bytes, haste, size_bytes));
 	} else {
 		waiting_bytes = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
 		error = bpf_ringbuf_output(&events, header, size_bytes,
-					   emit__wake_flags(waiting_bytes, cfg_wake_bytes, urgent, size_bytes));
+					   emit__wake_flags(waiting_bytes, cfg_wake_bytes, haste, size_bytes));
 	}
 	if (error == 0)
 		return;

@@ -92,7 +92,8 @@ static __always_inline void packet__write(struct __sk_buff *skb, const struct ev
 		slot->data_bytes = 0;
 		slot->header.size_bytes = sizeof(*event);
 	}
-	bpf_ringbuf_submit(slot, emit__wake_flags(waiting_bytes, cfg_wake_bytes, urgent, sizeof(*event) + room_bytes));
+	bpf_ringbuf_submit(slot, emit__wake_flags(waiting_bytes, cfg_wake_bytes, urgent ? EMIT_URGENT : EMIT_BATCHED,
+						  sizeof(*event) + room_bytes));
 }
 
 /* `at`: of the first of event->data_bytes bytes. The rest of the event is filled here. Global, so that the verifier walks it once and not

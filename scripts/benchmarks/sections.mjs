@@ -174,12 +174,22 @@ function kill(figures) {
   const rows = ['idle', 'all cores busy'].flatMap((load) =>
     KILLERS.flatMap(([title, subject, acts]) =>
       acts.map((act) => {
-        const cells = ['p50', 'p99', 'max'].map((metric) => figures.value(subject, `act=${act},load=${load}`, metric))
-        return row([title, act, load], cells.map(inMilliseconds))
+        const cells = ['kernel', 'waitpid'].flatMap((clock) =>
+          ['p50', 'p99', 'max'].map((metric) =>
+            figures.value(subject, `act=${act},load=${load},clock=${clock}`, metric),
+          ),
+        )
+        return row(
+          [title, act, load],
+          cells.map((us) => (us === undefined ? '' : inMilliseconds(us))),
+        )
       }),
     ),
   )
-  return table([['killed by', 'act', 'load', 'p50', 'p99', 'max'], ...rows])
+  const spans = ['to its end', 'to waitpid'].flatMap((span) =>
+    ['p50', 'p99', 'max'].map((metric) => `${span}, ${metric}`),
+  )
+  return table([['killed by', 'act', 'load', ...spans], ...rows])
 }
 
 function saturation(figures) {

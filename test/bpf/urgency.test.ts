@@ -7,6 +7,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { actBit } from '../../src/sensor/call-recipes.js'
+import { Action } from '../../src/sensor/generated/abi.js'
 import { compileCalls, sys } from '../support/call-acts.js'
 import { makeTempDir, removeDir, requires, waitFor } from '../support/process.js'
 import { type AnyEvent, installPolicy, type TestCgroup, TestSensor } from '../support/sensor.js'
@@ -119,6 +120,12 @@ describe('events that wake user space at once', { skip }, () => {
       isMeant: (entry) => entry.name === 'fork' && entry.event.capGained !== 0n,
     },
   ]
+  test('a kill by the kernel itself is told soon', async () => {
+    const steps = ['exec', calls, 'calls']
+    const isMeant = ({ name, event }: AnyEvent) => name === 'exec' && event.action === Action.KILLED
+    assert.equal(await isUrgent(`exec: { deny: [${calls}] }`, 'kill', steps, isMeant), true)
+  })
+
   for (const { title, rule, steps, isMeant } of cases)
     test(title, async () => {
       assert.equal(await isUrgent(rule(), 'kill', steps(), isMeant), true, 'a kill')
