@@ -1,6 +1,6 @@
 /**
- * `npm run bench [-- --only CASE[,…]] [--json FILE] [--result FILE] [--quick]`: runs the cases one after the other, each in a
- * process of its own, and prints what they measured. --json writes the rows; --result writes rows and machine facts, the form
+ * `npm run bench [-- --only CASE[,…]] [--json FILE] [--result FILE] [--quick]`: runs the cases one after the other, each (and each of
+ * its PARTS) in a process of its own, and prints what they measured. --json writes the rows; --result writes rows and machine facts, the form
  * kept in bench/results/, which is all that docs may quote. Nothing is timed in tests.
  *
  * Exit codes: 0 done, 1 a case failed, 2 usage, 3 no case could run here.
@@ -9,7 +9,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { CASES } from './support/case-names.js'
+import { CASES, PARTS } from './support/case-names.js'
 import { describeMachine, type Machine, machineFacts } from './support/machine.js'
 import { type BenchOptions, CannotRun, type Emit, type Row } from './support/row.js'
 import { toTable } from './support/table.js'
@@ -62,8 +62,22 @@ interface Outcome {
 
 let running: ChildProcess | undefined
 
-function runInChild(name: Case, isQuick: boolean): Promise<Outcome> {
-  const child = fork(fileURLToPath(import.meta.url), ['--case', name, ...(isQuick ? ['--quick'] : [])])
+/** All parts of a case, until one fails or cannot run. */
+async function runParts(name: Case, isQuick: boolean): Promise<Outcome> {
+  const all: Outcome = { rows: [], skipped: undefined, failed: undefined }
+  for (const part of PARTS[name] ?? [undefined]) {
+    const { rows, skipped, failed } = await runInChild(name, isQuick, part)
+    all.rows.push(...rows)
+    all.skipped = skipped
+    all.failed = failed
+    if (failed !== undefined || skipped !== undefined || isInterrupted) break
+  }
+  return all
+}
+
+function runInChild(name: Case, isQuick: boolean, part: string | undefined): Promise<Outcome> {
+  const chosen = part === undefined ? [] : ['--part', part]
+  const child = fork(fileURLToPath(import.meta.url), ['--case', name, ...chosen, ...(isQuick ? ['--quick'] : [])])
   running = child
   const outcome: Outcome = { rows: [], skipped: undefined, failed: undefined }
   child.on('message', (message: Message) => {
@@ -88,6 +102,7 @@ function parse(args: readonly string[]) {
       result: { type: 'string' },
       quick: { type: 'boolean', default: false },
       case: { type: 'string' },
+      part: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   })
@@ -116,7 +131,7 @@ async function runAll(
   for (const name of names) {
     const startedMs = Date.now()
     process.stderr.write(`${name} …\n`)
-    const outcome = await runInChild(name, isQuick)
+    const outcome = await runParts(name, isQuick)
     rows.push(...outcome.rows)
     if (outcome.failed !== undefined) failedCount++
     if (outcome.skipped !== undefined) skippedCount++
@@ -163,7 +178,10 @@ async function main(): Promise<number> {
     console.log(USAGE)
     return 0
   }
-  if (options.case !== undefined && isCase(options.case)) return runCase(options.case, { isQuick: options.quick })
+  if (options.case !== undefined && isCase(options.case)) {
+    const part = options.part === undefined ? {} : { part: options.part }
+    return runCase(options.case, { isQuick: options.quick, ...part })
+  }
   // Ctrl-C reaches the case too, which cleans up; a plain SIGTERM is passed on.
   process.on('SIGINT', () => {
     isInterrupted = true

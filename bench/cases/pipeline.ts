@@ -7,9 +7,9 @@
  * handled and still is divided by the events. With 0 and 1,000 rules that apply to the container and hit nothing;
  * delivering to a collector process, and with the collector down (spool only).
  *
- * An agent runs for weeks: what V8 takes to compile and to learn of types is not counted. It takes some 700,000 events, so an agent
- * of its own handles as many before the first that counts (else that one pays for all that follow), and each has fills before its
- * first. Asserted: nothing lost, and in the store exactly what was made.
+ * An agent runs for weeks: what V8 takes to compile and to learn of types is not counted. It takes some 700,000 events, so each agent
+ * handles as many before the first that counts, and each is in a process of its own (PARTS): a second one in the same process pays
+ * for what V8 learned of the first. Asserted: nothing lost, and in the store exactly what was made.
  */
 import assert from 'node:assert/strict'
 import { mkdtempSync, readdirSync, readFileSync } from 'node:fs'
@@ -30,21 +30,24 @@ import { median } from '../support/statistics.js'
 
 export const name = 'pipeline'
 
-const RULES = [0, 1_000]
 const SEED = 20_250_101
-/** Fills of an agent: not counted, and counted. */
-interface Fills {
-  first: number
-  counted: number
+
+/** So many times a fork, an exec, an exit and `connects` connects that are refused, two events each of about 115 bytes. */
+interface Mix {
+  iterations: number
+  connects: number
 }
 
-const WARM_UP: Fills = { first: 11, counted: 0 }
-const FILLS: Fills = { first: 1, counted: 5 }
-const QUICK_FILLS: Fills = { first: 1, counted: 2 }
-/** An iteration is a fork, an exec, an exit and CONNECTS connects that are refused, two events each: 13 events, about 1.5 kB. */
-const ITERATIONS = 5_000
-const CONNECTS = 5
-const EVENTS_PER_ITERATION = 3 + 2 * CONNECTS
+interface Fills {
+  mix: Mix
+  count: number
+}
+
+const WARM_UP: Fills = { mix: { iterations: 1_000, connects: 60 }, count: 6 }
+const MIX: Mix = { iterations: 5_000, connects: 5 }
+const FIRST: Fills = { mix: MIX, count: 1 }
+const COUNTED: Fills = { mix: MIX, count: 5 }
+const QUICK_COUNTED: Fills = { mix: MIX, count: 2 }
 /** Room for all of a fill within a quarter of the ring: beyond that the kernel side wakes the reader for every event. */
 const RING_BYTES = 64 * 1024 * 1024
 const QUIET_MS = 100
@@ -60,41 +63,41 @@ interface Fill {
   mainUs: number
 }
 
-export async function run(emit: Emit, { isQuick }: BenchOptions): Promise<void> {
+export async function run(emit: Emit, { isQuick, part }: BenchOptions): Promise<void> {
+  const [, rules, delivery] = /^rules=(\d+),delivery=(collector|spool)$/.exec(part ?? '') ?? []
+  if (rules === undefined) throw new Error(`no part \`${part}\``)
   await withCleanup(async (defer) => {
-    const stage = await setUpStage(defer)
-    const fills = isQuick ? QUICK_FILLS : FILLS
     boundYoungGeneration() // as the agent's own process does
-    if (!isQuick) await measure(stage, Math.max(...RULES), 'collector', WARM_UP, defer)
-    for (const rules of RULES)
-      for (const delivery of ['collector', 'spool'] as const) {
-        const results = await measure(stage, rules, delivery, fills, defer)
-        const row = (metric: string, pick: (fill: Fill) => number) =>
-          emit({
-            case: name,
-            subject: 'hullguard',
-            param: `rules=${rules},delivery=${delivery}`,
-            metric,
-            value: Number(median(results.map(pick)).toFixed(3)),
-            unit: 'us',
-            samples: results.length,
-          })
-        row('cpu_per_event', ({ cpuUs, events }) => cpuUs / events)
-        row('main_thread_per_event', ({ mainUs, events }) => mainUs / events)
-        row('other_threads_per_event', ({ cpuUs, mainUs, events }) => (cpuUs - mainUs) / events)
-      }
+    const stage = await setUpStage(defer)
+    const before = isQuick ? [FIRST] : [WARM_UP, FIRST]
+    const counted = isQuick ? QUICK_COUNTED : COUNTED
+    const results = await measure(stage, Number(rules), delivery === 'collector', before, counted, defer)
+    const row = (metric: string, pick: (fill: Fill) => number) =>
+      emit({
+        case: name,
+        subject: 'hullguard',
+        param: `rules=${rules},delivery=${delivery}`,
+        metric,
+        value: Number(median(results.map(pick)).toFixed(3)),
+        unit: 'us',
+        samples: results.length,
+      })
+    row('cpu_per_event', ({ cpuUs, events }) => cpuUs / events)
+    row('main_thread_per_event', ({ mainUs, events }) => mainUs / events)
+    row('other_threads_per_event', ({ cpuUs, mainUs, events }) => (cpuUs - mainUs) / events)
   })
 }
 
 async function measure(
   stage: BenchStage,
   rules: number,
-  delivery: 'collector' | 'spool',
-  { first, counted }: Fills,
+  isCollected: boolean,
+  before: readonly Fills[],
+  counted: Fills,
   defer: (undo: () => unknown) => void,
 ): Promise<Fill[]> {
   const dir = mkdtempSync(join(stage.dir, 'pipeline-'))
-  const collector = delivery === 'collector' ? await spawnCollector(join(dir, 'collector'), '127.0.0.1:0') : undefined
+  const collector = isCollected ? await spawnCollector(join(dir, 'collector'), '127.0.0.1:0') : undefined
   const endChild = async () => collector && endCollector(collector, 'SIGTERM')
   defer(endChild)
   const counters = new Counters()
@@ -117,24 +120,29 @@ async function measure(
   )
   defer(() => producer.end())
   while (collector !== undefined && agent.status.collector === null) await sleep(10)
-  const results: Fill[] = []
-  for (let index = 0; index < first + counted; index++) results.push(await one(producer, counters))
+  const fill = async ({ mix, count }: Fills) => {
+    const results: Fill[] = []
+    for (let index = 0; index < count; index++) results.push(await one(producer, counters, mix))
+    return results
+  }
+  for (const fills of before) await fill(fills)
+  const results = await fill(counted)
   await finish(agent, counters)
   await endChild()
-  if (collector !== undefined) await assertStored(join(dir, 'collector'), stage, results.length)
-  return results.slice(first)
+  if (collector !== undefined) await assertStored(join(dir, 'collector'), stage, [...before, counted])
+  return results
 }
 
-async function one(producer: BlockingProducer, counters: Counters): Promise<Fill> {
+async function one(producer: BlockingProducer, counters: Counters, { iterations, connects }: Mix): Promise<Fill> {
   await quiet(counters)
   const eventsBefore = counters.get('sensor_events_total')
   const cpuBefore = process.cpuUsage()
   const mainBefore = mainThreadUs()
-  producer.do(`mix ${ITERATIONS} ${CONNECTS}`)
+  producer.do(`mix ${iterations} ${connects}`)
   await quiet(counters)
   const { user, system } = process.cpuUsage(cpuBefore)
   const events = counters.get('sensor_events_total') - eventsBefore
-  assert.ok(events >= ITERATIONS * EVENTS_PER_ITERATION, `${events} events handled`)
+  assert.ok(events >= iterations * (3 + 2 * connects), `${events} events handled`)
   return { events, cpuUs: user + system, mainUs: mainThreadUs() - mainBefore }
 }
 
@@ -159,7 +167,7 @@ async function finish(agent: RunningAgent, counters: Counters): Promise<void> {
   assert.equal(counters.get('kernel_events_lost_total'), 0, 'events lost in the ring')
 }
 
-async function assertStored(dataDir: string, { container }: BenchStage, fills: number): Promise<void> {
+async function assertStored(dataDir: string, { container }: BenchStage, fills: readonly Fills[]): Promise<void> {
   const source = openLocal(dataDir)
   const counts = { fork: 0, exec: 0, connect: 0, alert: 0 }
   try {
@@ -173,8 +181,10 @@ async function assertStored(dataDir: string, { container }: BenchStage, fills: n
   } finally {
     source.close()
   }
-  const made = fills * ITERATIONS
-  assert.deepEqual(counts, { fork: made, exec: made, connect: made * CONNECTS, alert: 0 })
+  const made = (of: (mix: Mix) => number) => fills.reduce((sum, { mix, count }) => sum + count * of(mix), 0)
+  const forks = made(({ iterations }) => iterations)
+  const connect = made(({ iterations, connects }) => iterations * connects)
+  assert.deepEqual(counts, { fork: forks, exec: forks, connect, alert: 0 })
 }
 
 /** CPU time of this process's main thread: sum of its user and system time in ns is field 1 of schedstat. */

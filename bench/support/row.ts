@@ -15,6 +15,8 @@ export type Emit = (row: Row) => void
 export interface BenchOptions {
   /** A few samples only: shows that the harness works, its figures mean nothing. */
   isQuick: boolean
+  /** One of the case's PARTS, which is all that is to be measured. */
+  part?: string
 }
 
 /** Why a case cannot run here; the runner skips it and says so. */
