@@ -25,9 +25,9 @@ namespace {
 constexpr uint32_t kRecordHeaderBytes = BPF_RINGBUF_HDR_SZ;
 constexpr uint32_t kLengthMask = ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
 
-// The counter moves before its event is in the ring, so a drain that the counter made urgent may come too early: the wake-up
-// by the event itself is urgent too.
-constexpr int kUrgentWakeups = 2;
+// A counter moves before its event is in the ring, so a drain that the counter hurried may come too early: the wake-up by the event
+// itself is hurried too.
+constexpr int kPromptWakeups = 2;
 // A killed process has given its memory back by then, on a host with a CPU for it; the breaker and the alert can wait so long.
 constexpr std::chrono::milliseconds kKilledDelay{5};
 
@@ -128,9 +128,10 @@ Status RingReader::Start(RingSource bulk, RingSource critical, uint8_t* pool, ui
 }
 
 void RingReader::Nudge() {
-  is_nudged_ = true;
   const uint64_t one = 1;
   (void)!write(nudge_.get(), &one, sizeof(one));  // full counter: it is readable already
+  is_nudged_ =
+      true;  // last, and cleared first: a flag that is left over costs a drain, an eventfd that is left over a busy wait
 }
 
 void RingReader::Stop() {
@@ -232,25 +233,32 @@ bool RingReader::IsUrgent() {
   const uint64_t urgent = LoadAcquire(counts_.urgent);
   if (urgent != urgent_seen_) {
     urgent_seen_ = urgent;
-    urgent_wakeups_left_ = kUrgentWakeups;
+    urgent_wakeups_left_ = kPromptWakeups;
   }
   return urgent_wakeups_left_ > 0 || is_nudged_ || is_stopping_;
 }
 
-bool RingReader::HasKilled() {
+bool RingReader::IsKillWaiting() {
   const uint64_t killed = LoadAcquire(counts_.killed);
-  const bool has = killed != killed_seen_;
-  killed_seen_ = killed;
-  return has;
+  if (killed != killed_seen_) {
+    killed_seen_ = killed;
+    killed_wakeups_left_ = kPromptWakeups;
+  }
+  return killed_wakeups_left_ > 0;
 }
 
-// Each ring wakes for its own first event, so the wait goes on until its time is up, whatever wakes it that is not urgent.
+// Each ring wakes for its own first event, so the wait goes on until its time is up, whatever wakes it that is not urgent. A kill
+// makes that time short, once.
 void RingReader::WaitForCompany() {
   using Clock = std::chrono::steady_clock;
   auto end = Clock::now() + std::chrono::milliseconds(batch_delay_ms_);
+  bool is_short = false;
   epoll_event events[3];
   while (!IsUrgent()) {
-    if (HasKilled()) end = std::min(end, Clock::now() + kKilledDelay);
+    if (!is_short && IsKillWaiting()) {
+      is_short = true;
+      end = std::min(end, Clock::now() + kKilledDelay);
+    }
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now()).count();
     if (left <= 0) return;
     (void)epoll_wait(epoll_.get(), events, 3, static_cast<int>(left));
@@ -265,10 +273,11 @@ void RingReader::Run() {
     wakeups_count_.fetch_add(1, std::memory_order_relaxed);
     WaitForCompany();
     if (urgent_wakeups_left_ > 0) urgent_wakeups_left_--;
+    if (killed_wakeups_left_ > 0) killed_wakeups_left_--;
+    is_nudged_ = false;
     uint64_t ignored = 0;
     (void)!read(nudge_.get(), &ignored, sizeof(ignored));  // EAGAIN when it was the ring
-    is_nudged_ = false;
-    (void)Drain();  // false: Release() nudges when a slab is back
+    (void)Drain();                                         // false: Release() nudges when a slab is back
   }
 }
 

@@ -8,7 +8,7 @@
 //
 // Bounded: with no free slab the records stay in the ring, and the kernel side counts what then finds no room.
 // Batching: after the wake-up for the first record in an empty ring it waits batch_delay_ms for more. It ends the wait when the
-// urgent counter moves, and kKilledDelayMs after the killed counter does; the kernel side follows both by a forced wake-up.
+// urgent counter moves, and kKilledDelay after the killed counter does; the kernel side follows both by a forced wake-up.
 #pragma once
 
 #include <sys/types.h>
@@ -99,8 +99,8 @@ class RingReader {
   void Run();
   // Has an event come that user space has to act on, or has JavaScript asked?
   bool IsUrgent();
-  // Has the kernel side killed a process since the last call?
-  bool HasKilled();
+  // Has the kernel side killed a process, which has to be told soon?
+  bool IsKillWaiting();
   void WaitForCompany();
   // Drains all that is committed; false when it has to wait for a slab.
   bool Drain();
@@ -117,6 +117,7 @@ class RingReader {
   uint64_t urgent_seen_ = 0;     // thread: reader
   uint64_t killed_seen_ = 0;     // thread: reader
   int urgent_wakeups_left_ = 0;  // thread: reader
+  int killed_wakeups_left_ = 0;  // thread: reader
   HandOff hand_off_;
 
   std::mutex slabs_mutex_;

@@ -30,7 +30,7 @@ export function tuneHeap(): void {
   setTimeout(collect, COLLECT_AFTER_MS).unref()
 }
 
-/** Some tens of milliseconds; what optimized code there is has to be compiled anew. */
+/** Some tens of milliseconds; code for classes that no object is left of has to be compiled anew. */
 export function collect(): void {
   setFlagsFromString('--expose-gc')
   const gc = runInNewContext('gc') as () => void

@@ -1,4 +1,4 @@
-/** Without the live count of urgent events the reader would let them wait for company: the start is refused, and says why. */
+/** Without the live counts of urgent events and kills the reader would let them wait for company: the start is refused, and says why. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'

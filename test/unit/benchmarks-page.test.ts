@@ -91,9 +91,10 @@ describe('what the rows say', () => {
     ['sustained', 'steady', 'pace=20000,for=60s', 'events_handled', 1_200_001],
     ['sustained', 'steady', 'pace=20000,for=60s', 'events_lost', 0],
     ['sustained', 'steady', 'pace=20000,for=60s', 'rate', 19_998],
-    ['kill', 'kernel', 'act=exec,load=idle', 'p50', 459.7],
-    ['kill', 'kernel', 'act=exec,load=idle', 'p99', 1_000],
-    ['kill', 'kernel', 'act=exec,load=idle', 'max', 11_214.1],
+    ['kill', 'kernel', 'act=exec,load=idle,clock=kernel', 'p50', 459.7],
+    ['kill', 'kernel', 'act=exec,load=idle,clock=kernel', 'p99', 1_000],
+    ['kill', 'kernel', 'act=exec,load=idle,clock=kernel', 'max', 11_214.1],
+    ['kill', 'none', 'act=exec,load=idle,clock=waitpid', 'p99', 5_000],
     ...overhead('unwatched', 'fork_exec', 1.0105, 0.94, 1.054),
   ]
 
@@ -112,8 +113,11 @@ describe('what the rows say', () => {
     ])
     assert.deepEqual(lines(page, 'Sustained', 'above'), ['| above | not recorded |  |  |  |  |'])
     assert.deepEqual(lines(page, 'Kill', 'the kernel | exec'), [
-      '| the kernel | exec | idle | 0.46 ms | 1.00 ms | 11.21 ms |',
-      '| the kernel | exec | all cores busy | not recorded |  |  |',
+      '| the kernel | exec | idle | 0.46 ms | 1.00 ms | 11.21 ms | not recorded | not recorded | not recorded |',
+      '| the kernel | exec | all cores busy | not recorded |  |  |  |  |  |',
+    ])
+    assert.deepEqual(lines(page, 'Kill', 'nobody | exec | idle'), [
+      '| nobody | exec | idle |  |  |  | not recorded | 5.00 ms | not recorded |',
     ])
     assert.deepEqual(lines(page, 'Overhead', 'standard'), [
       '| standard | fork exec | unwatched | 761 µs | 820 ns | +1.0 % | -6.0 % … +5.4 % |',
@@ -135,7 +139,7 @@ describe('what the rows say', () => {
 
   test('rows that the page leaves out are named', async () => {
     const { generate } = made({
-      made: { date: '2026-01-02', rows: [...rows, ['kill', 'kernel', 'act=exec,load=idle', 'p98', 1]] },
+      made: { date: '2026-01-02', rows: [...rows, ['kill', 'kernel', 'act=exec,load=idle,clock=kernel', 'p98', 1]] },
     })
     assert.match((await generate()).stderr, /not on the page: kill: 1 rows \(p98\)/)
   })
@@ -181,9 +185,10 @@ describe('the targets', () => {
           ['matcher', 'hullguard', 'rules=100', 'ns_per_event', 427],
           ['matcher', 'hullguard', 'rules=10000', 'ns_per_event', 691.9],
           ['matcher', 'hullguard', 'rules=10000', 'bytes_allocated_per_event', 0.4],
-          ['kill', 'kernel', 'act=exec,load=idle', 'p99', 1_000],
-          ['kill', 'user space', 'act=exec,load=idle', 'p99', 9_999],
-          ['kill', 'none', 'act=exec,load=idle', 'p99', 5_000],
+          ['kill', 'kernel', 'act=exec,load=idle,clock=kernel', 'p99', 1_000],
+          ['kill', 'kernel', 'act=exec,load=idle,clock=waitpid', 'p99', 3_000],
+          ['kill', 'user space', 'act=exec,load=idle,clock=kernel', 'p99', 9_999],
+          ['kill', 'none', 'act=exec,load=idle,clock=waitpid', 'p99', 5_000],
           ['delivery', 'hullguard', 'records=10', 'records_per_s', 213_842],
           ['delivery', 'hullguard', 'records=10', 'lost', 1],
           ['delivery', 'hullguard', 'records=10', 'doubled', 0],
@@ -196,8 +201,9 @@ describe('the targets', () => {
       'conditions, against closures by event type, 1,000 rules': /\| 99\.9× \| met \|$/,
       'conditions, 10,000 rules, allocated an event without a hit': /\| 0 bytes \| met \|$/,
       'native policies, 1,000 rules': /\| not recorded \| {2}\|$/,
-      'kill from the kernel, idle': /\| 1\.00 ms \(nobody kills: 5\.00 ms\) \| \*\*missed\*\* \|$/,
-      'kill from user space, idle': /\| 10\.00 ms \(nobody kills: 5\.00 ms\) \| met \|$/,
+      'kill from the kernel, idle':
+        /\| 1\.00 ms \(to waitpid: 3\.00 ms; nobody kills: 5\.00 ms\) \| \*\*missed\*\* \|$/,
+      'kill from user space, idle': /\| 10\.00 ms \(to waitpid: not recorded; nobody kills: 5\.00 ms\) \| met \|$/,
       'kill from user space, all cores busy': /\| not recorded \| {2}\|$/,
       'agent to store, acknowledged': /\| 213,842 records\/s, 1 lost, 0 doubled \| \*\*missed\*\* \|$/,
     }
@@ -239,7 +245,7 @@ describe('the targets', () => {
 })
 
 describe('the result files', () => {
-  const kill = (value: number): Row => ['kill', 'kernel', 'act=exec,load=idle', 'p50', value]
+  const kill = (value: number): Row => ['kill', 'kernel', 'act=exec,load=idle,clock=kernel', 'p50', value]
   const older: Made = { date: '2026-01-02', rows: [kill(1_000), ['memory', 'agent', 'load=idle', 'cpu', 0.25]] }
 
   test('a case is of the newest file that holds it, and its section names file, commit, machine and load', async () => {

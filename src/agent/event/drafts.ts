@@ -20,6 +20,7 @@ import type {
   RecordDraft,
   SyscallBody,
 } from '../../record/model.js'
+import { KIND_NUMBERS } from '../../record/names.js'
 import type {
   AcceptBody,
   CloseBody,
@@ -96,7 +97,7 @@ export class Drafts {
   readonly #tracker: ProcessTracker
   readonly #users: NameSource
   readonly #utcNs: (bootNs: bigint) => bigint
-  /** The last of each kind of event: V8 keeps the code for it while one is alive (KEPT_ALIVE, record/wire-primitives.ts). */
+  /** The last of each kind of record: V8 keeps the code for it while one is alive (KEPT_ALIVE, record/wire-primitives.ts). */
   readonly #newest: Draft[] = []
 
   constructor(tracker: ProcessTracker, users: NameSource, utcNs: (bootNs: bigint) => bigint) {
@@ -277,7 +278,7 @@ export class Drafts {
     // The network hooks cannot read a task's phase: it is that of its last exec or fork.
     const phase = OF_NETWORK_HOOKS.has(kind) ? entry.phase : phaseOf(event)
     const draft = new Draft(kind, bootNs, this.#utcNs(bootNs), container, this.#processRef(event, entry, phase))
-    this.#newest[event.kind] = draft
+    this.#newest[KIND_NUMBERS[kind]] = draft
     return draft
   }
 

@@ -74,6 +74,8 @@ export class WaitingConnects {
     else before.after = after
     if (after === undefined) this.#newest = before
     else after.before = before
+    connect.before = undefined // the last one stays: not all that ended beside it
+    connect.after = undefined
   }
 
   /** Oldest first. The one that was given last may be deleted meanwhile. */
