@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- --only CASE[,…]] [--json FILE] [--result FILE] [--quick]`: runs the cases one after the other, each (and each of
- * its PARTS) in a process of its own, and prints what they measured. --json writes the rows; --result writes rows and machine facts, the form
- * kept in bench/results/, which is all that docs may quote. Nothing is timed in tests.
+ * its PARTS) in a process of its own, and prints what they measured. --json writes the rows; --result writes rows and machine
+ * facts, the form kept in bench/results/, which is all that docs may quote. Nothing is timed in tests.
  *
  * Exit codes: 0 done, 1 a case failed, 2 usage, 3 no case could run here.
  */

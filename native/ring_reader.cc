@@ -127,11 +127,12 @@ Status RingReader::Start(RingSource bulk, RingSource critical, uint8_t* pool, ui
   return Status::Ok();
 }
 
+// The flag is set last here and cleared first by the reader: one that is left over costs a drain, an eventfd that is left readable
+// would make the reader wait busily.
 void RingReader::Nudge() {
   const uint64_t one = 1;
   (void)!write(nudge_.get(), &one, sizeof(one));  // full counter: it is readable already
-  is_nudged_ =
-      true;  // last, and cleared first: a flag that is left over costs a drain, an eventfd that is left over a busy wait
+  is_nudged_ = true;
 }
 
 void RingReader::Stop() {

@@ -98,7 +98,7 @@ export class Drafts {
   readonly #users: NameSource
   readonly #utcNs: (bootNs: bigint) => bigint
   /** The last of each kind of record: V8 keeps the code for it while one is alive (KEPT_ALIVE, record/wire-primitives.ts). */
-  readonly #newest: Draft[] = []
+  readonly #keptAlive: Draft[] = []
 
   constructor(tracker: ProcessTracker, users: NameSource, utcNs: (bootNs: bigint) => bigint) {
     this.#tracker = tracker
@@ -278,7 +278,7 @@ export class Drafts {
     // The network hooks cannot read a task's phase: it is that of its last exec or fork.
     const phase = OF_NETWORK_HOOKS.has(kind) ? entry.phase : phaseOf(event)
     const draft = new Draft(kind, bootNs, this.#utcNs(bootNs), container, this.#processRef(event, entry, phase))
-    this.#newest[KIND_NUMBERS[kind]] = draft
+    this.#keptAlive[KIND_NUMBERS[kind]] = draft
     return draft
   }
 

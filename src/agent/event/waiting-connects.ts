@@ -32,7 +32,7 @@ export class WaitingConnects {
   #oldest: WaitingConnect | undefined
   #newest: WaitingConnect | undefined
   /** The last that came, gone or not: V8 keeps the code for them while one is alive (KEPT_ALIVE, record/wire-primitives.ts). */
-  readonly #last: WaitingConnect[] = []
+  readonly #keptAlive: WaitingConnect[] = []
 
   get count(): number {
     return this.#bySocket.size
@@ -56,7 +56,7 @@ export class WaitingConnects {
     this.#bySocket.set(cookieLow, cookieHigh, connect)
     const { pid } = draft.process
     this.#counts.set(pid, 0, (this.#counts.get(pid, 0) ?? 0) + 1)
-    this.#last[0] = connect
+    this.#keptAlive[0] = connect
     connect.before = this.#newest
     if (this.#newest === undefined) this.#oldest = connect
     else this.#newest.after = connect
@@ -74,7 +74,7 @@ export class WaitingConnects {
     else before.after = after
     if (after === undefined) this.#newest = before
     else after.before = before
-    connect.before = undefined // the last one stays: not all that ended beside it
+    connect.before = undefined // one stays alive, and not with it all that ended beside it
     connect.after = undefined
   }
 
