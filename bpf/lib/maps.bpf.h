@@ -226,13 +226,21 @@ struct {
 	__type(value, struct map_syscalls_ignored);
 } syscalls_ignored SEC(".maps");
 
-/* Containers a policy may still act on in this window; refilled by user space (the circuit breaker). */
+/* Up to how many of its acts (acts_taken) a policy may: written by user space (the circuit breaker, src/respond/allowances.ts). */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, HG_POLICIES_MAX);
 	__type(key, __u32);
 	__type(value, __s64);
 } budgets SEC(".maps");
+
+/* How often a policy acted: a rule's first act in a container. Never falls, and only the hooks write it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, HG_POLICIES_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} acts_taken SEC(".maps");
 
 /* Containers already read in this round of the memory iterator. */
 struct {

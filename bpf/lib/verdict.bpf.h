@@ -117,6 +117,7 @@ static __always_inline bool verdict__budget(const struct map_profile *rules, __u
 	struct map_container *container = bpf_map_lookup_elem(&containers, &root_id);
 	__u32 rule, policy;
 	__s64 *budget;
+	__u64 *taken;
 
 	if (!container || acting == 0)
 		return false;
@@ -133,10 +134,12 @@ static __always_inline bool verdict__budget(const struct map_profile *rules, __u
 			rule += shift;
 	policy = rules->policy[rule & (HG_RULES_PER_PROFILE - 1)];
 	budget = bpf_map_lookup_elem(&budgets, &policy);
-	if (!budget || *budget <= 0)
+	taken = bpf_map_lookup_elem(&acts_taken, &policy);
+	if (!budget || !taken || (__s64)*taken >= *budget)
 		return false;
 	if (take) {
-		__sync_fetch_and_add(budget, -1);
+		if ((__s64)__sync_fetch_and_add(taken, 1) >= *budget) /* another CPU's was the last */
+			return false;
 		__sync_fetch_and_or(&container->acted, acting);
 	}
 	return true;

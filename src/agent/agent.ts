@@ -201,7 +201,7 @@ class Agent implements RunningAgent {
   setMode(mode: Mode): void {
     if (mode === 'block') this.#breaker.rearm()
     this.#sensor?.setControl({ blocking: mode === 'block' ? 1 : 0 })
-    this.#kernel?.refillBudgets()
+    this.#kernel?.allowances.refill()
     if (mode === this.#mode) return
     this.#mode = mode
     this.#followMode()
@@ -308,12 +308,15 @@ class Agent implements RunningAgent {
         confirm: (identity, pid) => table.confirmProcess(identity, pid),
         isBlocking: () => this.#mode === 'block',
         breaker: this.#breaker,
-        onActed: () => kernel.refillBudgets(),
+        onActed: () => kernel.allowances.refill(),
       },
     })
     this.#pipeline = pipeline
     this.#followTable(placement)
-    sensor.start(pipeline, () => this.#housekeeping.onBatchDone())
+    sensor.start(pipeline, () => {
+      kernel.allowances.onBatchDone()
+      this.#housekeeping.onBatchDone()
+    })
     if (table.hierarchy.kind === 'v1')
       records.degraded(
         'connects are not seen: no unified cgroup hierarchy is mounted (mount -t cgroup2 none /sys/fs/cgroup/unified)',
@@ -414,14 +417,14 @@ class Agent implements RunningAgent {
     this.#rules?.expireExceptions()
     this.#placement?.releaseDecided()
     this.#placement?.releaseOverdue()
-    this.#kernel?.refillBudgets()
+    this.#kernel?.allowances.refill()
     if (this.#pipeline?.hasOpenGaps === true && this.#sensor?.isEmpty === true)
       this.#pipeline.flushGaps(this.#clock.nowBootNs())
   }
 
   /** Something has to be looked after within a second. */
   get #hasHousework(): boolean {
-    const isActing = this.#mode === 'block' && this.#kernel?.hasBudgets === true
+    const isActing = this.#mode === 'block' && this.#kernel?.hasAllowances === true
     const hasDeadline = this.#policies?.current.program.validUntilMs !== undefined
     return isActing || hasDeadline || !this.#held.isEmpty || this.#pipeline?.hasOpenGaps === true
   }

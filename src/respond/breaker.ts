@@ -3,7 +3,7 @@
  * policy acted on within a window; one more than the limit trips it, and the policy observes until someone re-arms it
  * (`hullguard mode block`, or a policy reload). Repeats inside one container never count again and never loosen anything.
  *
- * The kernel holds a copy of what is left (`budgets`), so a policy that acts in the kernel is stopped there too.
+ * The kernel holds a copy of what is left (allowances.ts), so a policy that acts in the kernel is stopped there too.
  */
 
 export interface BreakerOptions {

@@ -47,6 +47,7 @@ import {
 } from '../sensor/refusals.js'
 import { encodeU32, encodeU64, type Sensor } from '../sensor/sensor.js'
 import { HullguardError, messageOf } from '../telemetry/errors.js'
+import { Allowances } from './allowances.js'
 import { AskedAccounts } from './asked-accounts.js'
 import type { CircuitBreaker } from './breaker.js'
 import { type LoweredProfile, lowerProfile } from './lower.js'
@@ -79,7 +80,7 @@ interface Written {
 
 export class KernelPolicy {
   readonly #sensor: Sensor
-  readonly #breaker: CircuitBreaker
+  readonly allowances: Allowances
   readonly #accounts: Accounts | undefined
   /** By profile id, in the order of removal reversed. */
   readonly #written = new Map<number, Written[]>()
@@ -89,8 +90,6 @@ export class KernelPolicy {
   readonly #calls = new Map<number, readonly SyscallTable[]>()
   /** What the rules of a profile were lowered by. */
   readonly #asked = new Map<number, AskedAccounts>()
-  /** Policy name -> its slot in `budgets`; a slot is reused when the policy is gone. */
-  readonly #slots = new Map<string, number>()
   /** Called when rules in the kernel go by what names of users and groups stand for no more: they have to be installed anew. */
   onOutdated: (() => void) | undefined
 
@@ -100,7 +99,7 @@ export class KernelPolicy {
   constructor(sensor: Sensor, breaker: CircuitBreaker, accounts?: Accounts) {
     this.#accounts = accounts
     this.#sensor = sensor
-    this.#breaker = breaker
+    this.allowances = new Allowances(sensor, breaker, POLICIES_MAX)
   }
 
   /** Makes the profile's tables, `filter` being what its rules have to see of acts; idempotent per profile id. Throws HullguardError kernel_tables_full when a map is full. */
@@ -130,7 +129,7 @@ export class KernelPolicy {
     this.#written.set(profile.id, written)
     this.#lowered.set(profile.id, lowered)
     if (accounts !== undefined) this.#asked.set(profile.id, accounts)
-    this.refillBudgets() // before a container can get the profile: a new policy's budget starts at nothing
+    this.allowances.refill() // before a container can get the profile: a new policy's starts at nothing
     return lowered
   }
 
@@ -216,28 +215,9 @@ export class KernelPolicy {
   }
 
   /** The kernel acts for some policy, and needs its allowance filled again. */
-  get hasBudgets(): boolean {
+  get hasAllowances(): boolean {
     for (const { deny, kill } of this.#lowered.values()) if ((deny | kill) !== 0n) return true
     return false
-  }
-
-  /** Gives the kernel what the breaker still allows each policy. */
-  refillBudgets(): void {
-    for (const [policy, slot] of this.#slots) {
-      const value = new Uint8Array(8)
-      new DataView(value.buffer).setBigInt64(0, BigInt(this.#breaker.remainingCount(policy)), true)
-      this.#sensor.update('budgets', encodeU32(slot), value)
-    }
-  }
-
-  #slotOf(policy: string): number {
-    let slot = this.#slots.get(policy)
-    if (slot === undefined) {
-      // More policies than slots share the last one: their acts are then limited together, never more loosely.
-      slot = Math.min(this.#slots.size, POLICIES_MAX - 1)
-      this.#slots.set(policy, slot)
-    }
-    return slot
   }
 
   #usersInKernel(wants: readonly UserWant[]): Pick<MapProfile, 'actsByUser' | 'usersCount' | 'users'> {
@@ -292,7 +272,7 @@ export class KernelPolicy {
     const policy = Array.from({ length: RULES_PER_PROFILE }, (_, bit) => {
       const ruleId = lowered.ruleIds[bit]
       const rule = ruleId === undefined ? undefined : program.rules[ruleId]
-      return rule === undefined ? 0 : this.#slotOf(rule.policy)
+      return rule === undefined ? 0 : this.allowances.slotOf(rule.policy)
     })
     const value: MapProfile = {
       execRules: lowered.execRules,

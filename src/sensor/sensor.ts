@@ -34,7 +34,7 @@ const BPF_NOEXIST = 1
 export interface SensorOptions extends LoadOptions {
   /** Root of a unified hierarchy, for the network hooks; undefined: there is none, and connects go unseen. */
   unifiedRoot: string | undefined
-  /** How long the reader waits for company after the first event in an empty ring; urgent events do not wait, kills by the kernel 5 ms. */
+  /** How long the reader waits for company after the first event in an empty ring; urgent events do not wait, the end of a killed process 5 ms. */
   batchDelayMs?: number
   counters: Counters
   /** Downstream is behind: slabs are kept back, so events wait in the ring. */
@@ -328,10 +328,20 @@ export class Sensor {
     return false
   }
 
+  /** How many bytes of events there have been. */
+  get position(): number {
+    const { waitingBytes, bytesCount } = this.#native.stats()
+    return waitingBytes + bytesCount
+  }
+
+  /** Every event before this position has been handled. */
+  isHandled(position: number): boolean {
+    return this.#handledBytes >= position
+  }
+
   /** Nothing waits in the rings, and every slab has been handled. */
   get isEmpty(): boolean {
-    const { waitingBytes, bytesCount } = this.#native.stats()
-    return waitingBytes === 0 && bytesCount === this.#handledBytes
+    return this.isHandled(this.position)
   }
 
   #releaseKept(): void {

@@ -38,6 +38,9 @@ const FILTER: ActFilter = {
   users: [],
 }
 
+/** A sensor of which nothing waits, and a kernel that has not acted. */
+const AT_REST = { lookup: () => true, position: 0, isHandled: () => true }
+
 interface KernelOptions {
   /** The map that is full. */
   refuses: string
@@ -51,6 +54,7 @@ function makeKernel({ refuses = '', policy = POLICY, accounts }: Partial<KernelO
   const removed: string[] = []
   const nameOf = (map: string, key: Uint8Array) => `${map} ${Buffer.from(key).toString('hex')}`
   const sensor = {
+    ...AT_REST,
     refusals: ALL_REFUSALS,
     update(map: string, key: Uint8Array) {
       if (map === refuses) throw new Error('full')
@@ -108,6 +112,7 @@ test('system calls that rules of installed profiles are about are looked at, and
   let ended: readonly bigint[] = []
   let rulesCount = 0
   const sensor = {
+    ...AT_REST,
     refusals: ALL_REFUSALS,
     update(map: string, key: Uint8Array, value: Uint8Array) {
       if (map === 'syscall_rules') {

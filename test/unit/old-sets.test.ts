@@ -17,7 +17,7 @@ function makePolicies() {
   const removals: string[] = []
   const kernel = {
     install() {},
-    refillBudgets() {},
+    allowances: { refill() {} },
     hooksOf: () => [],
     callHooksOf: () => [],
     retire: () => removals.push('retire'),

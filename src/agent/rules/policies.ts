@@ -165,7 +165,7 @@ export class Policies {
       this.#askForActs(old, next)
       undo.push(() => this.#stand(old, older, containers))
       this.#stand(next, old, containers)
-      kernel.refillBudgets()
+      kernel.allowances.refill()
       sensor.setControl({ version: next.version, ...this.#wantsBeyond(next) }) // the one write that puts it in force
     } catch (error) {
       throw takenBack(error, undo)
