@@ -28,7 +28,8 @@ constexpr uint32_t kLengthMask = ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BI
 // A counter moves before its event is in the ring, so a drain that the counter hurried may come too early: the wake-up by the event
 // itself is hurried too.
 constexpr int kPromptWakeups = 2;
-// A killed process has given its memory back by then, on a host with a CPU for it; the breaker and the alert can wait so long.
+// From the end of a killed process: it has given its memory back by then, on a host with a CPU for it; the breaker and the alert can
+// wait so long.
 constexpr std::chrono::milliseconds kKilledDelay{5};
 
 uint32_t Stride(uint32_t length_bytes) { return (length_bytes + kRecordHeaderBytes + 7) & ~7U; }

@@ -99,7 +99,7 @@ class RingReader {
   void Run();
   // Has an event come that user space has to act on, or has JavaScript asked?
   bool IsUrgent();
-  // Has the kernel side killed a process, which has to be told soon?
+  // Has a process ended that was killed, which has to be told soon?
   bool IsKillWaiting();
   void WaitForCompany();
   // Drains all that is committed; false when it has to wait for a slab.

@@ -303,7 +303,7 @@ void Sensor::JsStart(const Napi::CallbackInfo& info) {
   }
   WakeCounts counts;
   Status found = object_.FindCounter("urgent_events_count", &counts.urgent);
-  if (found.ok()) found = object_.FindCounter("killed_events_count", &counts.killed);
+  if (found.ok()) found = object_.FindCounter("killed_exits_count", &counts.killed);
   if (!found.ok()) {
     ThrowStatus(env, found, "");
     return;

@@ -92,11 +92,11 @@ static __always_inline void emit__header(struct ev_header *header, enum hg_kind 
 
 /* Both are mapped by the reader, which batches unless one has moved. */
 __u64 urgent_events_count = 0;
-__u64 killed_events_count = 0;
+__u64 killed_exits_count = 0;
 
 enum emit_haste {
 	EMIT_BATCHED,
-	EMIT_SOON,   /* the process was killed here: user space at once would only take the CPU that it needs to end */
+	EMIT_SOON,   /* the end of a process that was killed */
 	EMIT_URGENT, /* user space has to act */
 };
 
@@ -109,7 +109,7 @@ static __always_inline __u64 emit__wake_flags(__u64 waiting_bytes, __u32 wake_by
 	if (haste == EMIT_URGENT || (waiting_bytes + size_bytes) / wake_bytes != waiting_bytes / wake_bytes)
 		__sync_fetch_and_add(&urgent_events_count, 1);
 	else if (haste == EMIT_SOON)
-		__sync_fetch_and_add(&killed_events_count, 1);
+		__sync_fetch_and_add(&killed_exits_count, 1);
 	else
 		return 0;
 	return BPF_RB_FORCE_WAKEUP;
@@ -127,13 +127,12 @@ static __always_inline bool emit__is_critical(const struct ev_header *header)
 }
 
 /* size_bytes is bounded by the caller for the verifier. A full ring is counted; an action that then goes unreported, twice. */
-static __always_inline void emit__output(struct ev_header *header, __u32 size_bytes, bool urgent)
+static __always_inline void emit__output_in(struct ev_header *header, __u32 size_bytes, enum emit_haste haste)
 {
 	__u64 cgroup_id = header->cgroup_id, waiting_bytes;
 	__u32 profile = header->profile;
 	__u16 kind = header->kind;
 	__u8 action = header->action;
-	enum emit_haste haste = action == HG_ACTION_KILLED ? EMIT_SOON : urgent ? EMIT_URGENT : EMIT_BATCHED;
 	long error;
 
 	if (emit__is_critical(header)) {
@@ -150,6 +149,12 @@ static __always_inline void emit__output(struct ev_header *header, __u32 size_by
 	emit__count_loss(cgroup_id, profile, HG_DROP_RING_FULL, kind);
 	if (action != HG_ACTION_NONE)
 		emit__count_loss(cgroup_id, profile, HG_DROP_UNREPORTED_ACTION, kind);
+}
+
+/* What was killed for is told with the end of the process: to wake the reader here would take the CPU that it needs to end. */
+static __always_inline void emit__output(struct ev_header *header, __u32 size_bytes, bool urgent)
+{
+	emit__output_in(header, size_bytes, urgent && header->action != HG_ACTION_KILLED ? EMIT_URGENT : EMIT_BATCHED);
 }
 
 #endif

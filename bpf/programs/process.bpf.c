@@ -376,6 +376,6 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	event.code = (status >> 8) & 0xff;
 	event.signal = status & 0x7f;
 	event.flags = status & 0x80 ? HG_EXIT_CORE : 0;
-	emit__output(&event.header, sizeof(event), false);
+	emit__output_in(&event.header, sizeof(event), event.signal == SIGKILL ? EMIT_SOON : EMIT_BATCHED);
 	return 0;
 }
