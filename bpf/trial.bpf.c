@@ -3,8 +3,8 @@
  * Which rungs does this kernel give that not every kernel gives? One program a rung on a hook that user space can call at will (it opens a file), each
  * counting its runs: a hook that attaches but never runs (bpf missing from the list of LSMs) is told from one that works.
  * Of the functions that opens come to each run of the agent's own calls counts: a compiler may have put a function's body into some of
- * its callers, and those never come to it. The last ones ask only whether the kernel has a tracepoint of that name, and what it passes:
- * loading tells.
+ * its callers, and those never come to it. The last ones ask only whether the kernel has a tracepoint of that name, and what it passes,
+ * or a function that programs may call: loading tells.
  * Loaded one by one at start (src/sensor/ladder.ts), released before the real object is loaded. Decides and reports nothing.
  */
 #include "lib/kernel_ring.bpf.h"
@@ -99,6 +99,17 @@ int BPF_PROG(trial_ring_overflow)
 SEC("tp_btf/cap_capable")
 int BPF_PROG(trial_cap_capable)
 {
+	return 0;
+}
+
+/* Needs bpf_rdonly_cast(): where the kernel lacks it the program is refused. */
+SEC("tp_btf/sys_exit")
+int BPF_PROG(trial_cast, struct pt_regs *regs)
+{
+	struct task_struct *task = KERNEL_CAST(bpf_get_current_task(), struct task_struct);
+	pid_t pid = task->pid;
+
+	barrier_var(pid);
 	return 0;
 }
 

@@ -46,8 +46,20 @@ struct map_user_range {
 	__u32 reserved;
 };
 
+/* Value of `filters`, and part of that of `profiles`. */
+struct map_filter {
+	__u64 acts_by_user;  /* bit per enum hg_act: reported of the users alone of whom map_profile.users says so */
+	__u32 place_classes; /* set of classes: acts on files of others are not reported; 0: all are */
+	__u32 place_prefixes_count; /* entries of `place_prefixes`; 0: acts on every path are reported */
+	__u32 place_elsewhere;	    /* classes that are reported of a path whose top is none of the entries' */
+	__u32 profile;		    /* whose it is */
+	__u64 place_tops
+		[HG_TOP_WORDS]; /* by the first HG_TOP_BYTES of a path (HG_TOP_FACTOR): an entry may be about it */
+};
+
 /* Value of `profiles`, key: profile id. Masks: bit i is kernel rule i of this profile. */
 struct map_profile {
+	struct map_filter filter;
 	__u64 exec_rules; /* rules of kind exec answered here */
 	__u64 exec_allow; /* of those, the ones with an allow list: an uncovered name violates */
 	__u64 connect_rules;
@@ -57,10 +69,8 @@ struct map_profile {
 	__u64 setup;			    /* judged in phase setup too */
 	__u32 policy[HG_RULES_PER_PROFILE]; /* breaker budget of the rule's policy */
 	__u32 urgent; /* enum hg_want: classes with a rule that acts and is left to user space: it is woken at once */
-	__u32 place_classes;	    /* set of classes: acts on files of others are not reported; 0: all are */
-	__u32 place_prefixes_count; /* entries of `place_prefixes`; 0: acts on every path are reported */
-	__u32 users_count;	    /* of `users` */
-	__u64 acts_urgent;	    /* bit per enum hg_act: as `urgent` */
+	__u32 users_count; /* of `users` */
+	__u64 acts_urgent; /* bit per enum hg_act: as `urgent` */
 	__u64 file_rules;
 	__u64 listen_rules;
 	__u64 file_default
@@ -69,7 +79,6 @@ struct map_profile {
 	__u32 file_bases_count;	    /* entries of `file_base` */
 	__u64 acts_by_end;   /* bit per enum hg_act: on sockets of IPv4 and IPv6 reported where `end_nodes` says so */
 	__u64 acts_internet; /* … reported on such sockets only */
-	__u64 acts_by_user;  /* … reported of the users alone of whom `users` says so */
 	struct map_user_range users[HG_USER_RANGES]; /* ascending; the first is from 0 on, the last up to the end */
 };
 

@@ -14,7 +14,11 @@
 #define HG_SYSCALL_WORDS 8	/* HG_SYSCALLS_MAX / 64 */
 #define HG_ABIS 3		/* native, the machine's 32-bit ABI (ia32, aarch32), x32 */
 #define HG_CONNECT_RANGES 32 /* elementary port intervals of one network node; a node with more stays in user space */
-#define HG_RULES_PER_PROFILE 64	    /* one bit of a mask per rule answered in the kernel */
+#define HG_RULES_PER_PROFILE 64	 /* one bit of a mask per rule answered in the kernel */
+#define HG_TOP_BYTES 4		 /* of a path, the slash it begins with and three more */
+#define HG_TOP_FACTOR 1640531527 /* … as a number times this: the highest 8 bits are a bit of map_filter.place_tops */
+#define HG_TOP_WORDS 4
+#define HG_FILTERS 256		    /* a power of two */
 #define HG_POLICIES_MAX 1024	    /* breaker budgets */
 #define HG_PACKET_SMALL_BYTES 512   /* room of an event: most DNS messages … */
 #define HG_PACKET_MEDIUM_BYTES 2048 /* … most client hellos */

@@ -31,12 +31,10 @@
 static __always_inline __u64 descriptor__file(__u32 fd)
 {
 	struct fdtable *table = ((struct task_struct *)bpf_get_current_task_btf())->files->fdt;
-	struct file *file = NULL;
 
 	if (fd >= table->max_fds)
 		return 0;
-	bpf_probe_read_kernel(&file, sizeof(file), &table->fd[fd]);
-	return (__u64)file;
+	return (__u64)KERNEL_READ((struct hlist_head *)&table->fd[fd], first); /* a type that begins with a pointer */
 }
 
 static __always_inline __u8 descriptor__kind(__u32 mode, __u64 magic)
@@ -72,12 +70,12 @@ static __always_inline void descriptor__put_ipv4(__u8 *out, __u32 address)
 /* Both ends of an IPv4 or IPv6 socket; the far one only when it has one. */
 static __always_inline void descriptor__read_ends(struct ev_call *call, const struct sock *sk)
 {
-	call->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
-	call->remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	call->local_port = KERNEL_READ(sk, __sk_common.skc_num);
+	call->remote_port = bpf_ntohs(KERNEL_READ(sk, __sk_common.skc_dport));
 	if (call->family == AF_INET) {
-		descriptor__put_ipv4(call->local, BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr));
+		descriptor__put_ipv4(call->local, KERNEL_READ(sk, __sk_common.skc_rcv_saddr));
 		if (call->remote_port)
-			descriptor__put_ipv4(call->remote, BPF_CORE_READ(sk, __sk_common.skc_daddr));
+			descriptor__put_ipv4(call->remote, KERNEL_READ(sk, __sk_common.skc_daddr));
 		return;
 	}
 	bpf_probe_read_kernel(call->local, 16,
@@ -91,7 +89,7 @@ static __always_inline void descriptor__read_ends(struct ev_call *call, const st
  * is never taken for it. */
 static __always_inline void descriptor__read_target(struct ev_call *call, const struct pid *pid)
 {
-	struct hlist_node *first = BPF_CORE_READ(pid, tasks[PIDTYPE_TGID].first);
+	struct hlist_node *first = KERNEL_READ(pid, tasks[PIDTYPE_TGID].first);
 	struct task_struct *task;
 
 	call->target_pid = task__pid_at(pid, 0);
@@ -99,9 +97,9 @@ static __always_inline void descriptor__read_target(struct ev_call *call, const 
 		return;
 	task = (void *)first - bpf_core_field_offset(struct task_struct, pid_links) -
 	       PIDTYPE_TGID * bpf_core_type_size(struct hlist_node);
-	if (BPF_CORE_READ(task, tgid) != call->target_pid)
+	if (KERNEL_READ(task, tgid) != call->target_pid)
 		return;
-	call->target_start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	call->target_start_ns = KERNEL_READ(task, group_leader, start_boottime);
 	call->target_cgroup_id = task__cgroup_id(task);
 }
 
@@ -109,7 +107,7 @@ static __always_inline void descriptor__read_target(struct ev_call *call, const 
  * these are datagrams) the cgroup in which the other socket was made, on hosts where sockets know one. */
 static __always_inline void descriptor__read_peer(struct ev_call *call, const struct sock *sk)
 {
-	struct pid *pid = BPF_CORE_READ(sk, sk_peer_pid);
+	struct pid *pid = KERNEL_READ(sk, sk_peer_pid);
 	struct sock *peer;
 
 	if (pid)
@@ -117,9 +115,9 @@ static __always_inline void descriptor__read_peer(struct ev_call *call, const st
 	if (call->target_cgroup_id || cfg_use_memory_css || cfg_hierarchy_id ||
 	    !bpf_core_field_exists(struct unix_sock, peer))
 		return;
-	peer = BPF_CORE_READ((struct unix_sock *)sk, peer);
+	peer = KERNEL_READ((struct unix_sock *)sk, peer);
 	if (peer && bpf_core_field_exists(struct sock_cgroup_data, cgroup))
-		call->target_cgroup_id = BPF_CORE_READ(peer, sk_cgrp_data.cgroup, kn, id);
+		call->target_cgroup_id = KERNEL_READ(peer, sk_cgrp_data.cgroup, kn, id);
 }
 
 /* Reads the file at address `file` (not 0) as descriptor `fd`; leaves its address in scratch->file. */
@@ -127,7 +125,7 @@ __noinline int descriptor__read(__u32 slot, __u64 address, __u32 fd)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
 	struct file *file = (struct file *)address;
-	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	struct inode *inode = KERNEL_READ(file, f_inode);
 	struct ev_call *call;
 	struct socket *sock;
 	struct sock *sk;
@@ -138,30 +136,30 @@ __noinline int descriptor__read(__u32 slot, __u64 address, __u32 fd)
 	call = &scratch->call;
 	scratch->file = address;
 	call->fd = fd;
-	call->inode = BPF_CORE_READ(inode, i_ino);
-	call->dev = task__encode_dev(BPF_CORE_READ(inode, i_sb, s_dev));
-	call->mode = BPF_CORE_READ(inode, i_mode);
-	magic = BPF_CORE_READ(inode, i_sb, s_magic);
+	call->inode = KERNEL_READ(inode, i_ino);
+	call->dev = task__encode_dev(KERNEL_READ(inode, i_sb, s_dev));
+	call->mode = KERNEL_READ(inode, i_mode);
+	magic = KERNEL_READ(inode, i_sb, s_magic);
 	call->fd_kind = magic == ANON_INODE_FS_MAGIC ? HG_FD_ANON : descriptor__kind(call->mode, magic);
 	if (call->act == HG_ACT_OPEN && (call->fd_kind == HG_FD_CHAR_DEVICE || call->fd_kind == HG_FD_BLOCK_DEVICE))
-		call->facts[3] = task__encode_dev(BPF_CORE_READ(inode, i_rdev));
+		call->facts[3] = task__encode_dev(KERNEL_READ(inode, i_rdev));
 	if (call->fd_kind == HG_FD_FILE || call->fd_kind == HG_FD_DIRECTORY) {
 		if (task__is_upper_layer(inode))
 			call->flags |= HG_CALL_UPPER_LAYER;
-		if (BPF_CORE_READ(inode, i_nlink) == 0)
-			call->flags |= path__is_memfd(inode, BPF_CORE_READ(file, f_path.dentry)) ? HG_CALL_MEMFD :
-												   HG_CALL_DELETED;
+		if (KERNEL_READ(inode, i_nlink) == 0)
+			call->flags |= path__is_memfd(inode, KERNEL_READ(file, f_path.dentry)) ? HG_CALL_MEMFD :
+												 HG_CALL_DELETED;
 		return 0;
 	}
 	if (call->fd_kind != HG_FD_SOCKET)
 		return 0;
-	sock = BPF_CORE_READ(file, private_data);
-	sk = BPF_CORE_READ(sock, sk);
-	call->socket_type = BPF_CORE_READ(sock, type);
+	sock = KERNEL_READ(file, private_data);
+	sk = KERNEL_READ(sock, sk);
+	call->socket_type = KERNEL_READ(sock, type);
 	if (!sk)
 		return 0;
-	call->family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	call->proto = BPF_CORE_READ(sk, sk_protocol);
+	call->family = KERNEL_READ(sk, __sk_common.skc_family);
+	call->proto = KERNEL_READ(sk, sk_protocol);
 	if (call->family == AF_INET || call->family == AF_INET6)
 		descriptor__read_ends(call, sk);
 	else if (call->family == AF_UNIX)
@@ -174,16 +172,16 @@ __noinline int descriptor__read(__u32 slot, __u64 address, __u32 fd)
 static __always_inline struct unix_address *descriptor__unix_address(const struct scratch *scratch)
 {
 	struct file *file = (struct file *)scratch->file;
-	struct socket *sock = BPF_CORE_READ(file, private_data);
-	struct sock *sk = BPF_CORE_READ(sock, sk), *peer;
+	struct socket *sock = KERNEL_READ(file, private_data);
+	struct sock *sk = KERNEL_READ(sock, sk), *peer;
 	struct unix_address *address = NULL;
 
 	if (scratch->call.act != HG_ACT_UNIX_CONNECT)
-		address = BPF_CORE_READ((struct unix_sock *)sk, addr);
+		address = KERNEL_READ((struct unix_sock *)sk, addr);
 	if (address)
 		return address;
-	peer = BPF_CORE_READ((struct unix_sock *)sk, peer);
-	return peer ? BPF_CORE_READ((struct unix_sock *)peer, addr) : NULL;
+	peer = KERNEL_READ((struct unix_sock *)sk, peer);
+	return peer ? KERNEL_READ((struct unix_sock *)peer, addr) : NULL;
 }
 
 /* Appends that address: a path, or `@` and an abstract name. */
@@ -200,7 +198,7 @@ __noinline int descriptor__append_unix(__u32 slot, __u32 offset)
 	address = descriptor__unix_address(scratch);
 	if (!address)
 		return 0;
-	length = BPF_CORE_READ(address, len) - 2; /* without sun_family */
+	length = KERNEL_READ(address, len) - 2; /* without sun_family */
 	OPAQUE(length);
 	OPAQUE(offset);
 	if (length == 0 || length > 108 || offset > 3 * HG_PATH_MAX_BYTES)
@@ -226,8 +224,8 @@ __noinline int descriptor__append_namespace(__u32 slot, __u32 offset, __u64 name
 	OPAQUE(offset);
 	if (!scratch || !common || offset > 3 * HG_PATH_MAX_BYTES)
 		return 0;
-	bpf_probe_read_kernel_str(type, sizeof(type), BPF_CORE_READ(common, ops, name));
-	length = BPF_SNPRINTF(&scratch->strings[offset], NAME_MAX_BYTES, "%s:[%u]", type, BPF_CORE_READ(common, inum));
+	bpf_probe_read_kernel_str(type, sizeof(type), KERNEL_READ(common, ops, name));
+	length = BPF_SNPRINTF(&scratch->strings[offset], NAME_MAX_BYTES, "%s:[%u]", type, KERNEL_READ(common, inum));
 	return length > 1 && length < NAME_MAX_BYTES ? length - 1 : 0;
 }
 
@@ -238,10 +236,10 @@ static __always_inline bool descriptor__has_place(const struct scratch *scratch,
 {
 	switch (scratch->call.fd_kind) {
 	case HG_FD_SOCKET:
-		return !BPF_CORE_READ(file, private_data);
+		return !KERNEL_READ(file, private_data);
 	case HG_FD_ANON:
 	case HG_FD_NAMESPACE:
-		return dentry == BPF_CORE_READ(file, f_path.mnt, mnt_root);
+		return dentry == KERNEL_READ(file, f_path.mnt, mnt_root);
 	default:
 		return true;
 	}
@@ -260,26 +258,25 @@ __noinline int descriptor__append_path(__u32 slot, __u32 offset)
 	if (!scratch || !scratch->file || offset > 3 * HG_PATH_MAX_BYTES)
 		return 0;
 	file = (struct file *)scratch->file;
-	dentry = BPF_CORE_READ(file, f_path.dentry);
+	dentry = KERNEL_READ(file, f_path.dentry);
 	if (!descriptor__has_place(scratch, file, dentry)) {
 		if (scratch->call.fd_kind == HG_FD_SOCKET)
 			return scratch->call.family == AF_UNIX ? descriptor__append_unix(slot, offset) : 0;
 		if (scratch->call.fd_kind == HG_FD_NAMESPACE)
-			return descriptor__append_namespace(slot, offset,
-							    (__u64)BPF_CORE_READ(file, f_inode, i_private));
+			return descriptor__append_namespace(slot, offset, (__u64)KERNEL_READ(file, f_inode, i_private));
 		OPAQUE(offset);
 		if (offset > 3 * HG_PATH_MAX_BYTES)
 			return 0;
 		length = bpf_probe_read_kernel_str(&scratch->strings[offset], NAME_MAX_BYTES,
-						   BPF_CORE_READ(dentry, d_name.name));
+						   KERNEL_READ(dentry, d_name.name));
 		return length > 1 ? length - 1 : 0;
 	}
-	magic = BPF_CORE_READ(file, f_inode, i_sb, s_magic);
+	magic = KERNEL_READ(file, f_inode, i_sb, s_magic);
 	if (magic == PIPEFS_MAGIC)
 		return 0;
 	start = scratch->walked_file == scratch->file ?
 			scratch->walked_start :
-			path__walk(slot, (__u64)dentry, (__u64)BPF_CORE_READ(file, f_path.mnt));
+			path__walk(slot, (__u64)dentry, (__u64)KERNEL_READ(file, f_path.mnt));
 	if (start & PATH_TRUNCATED)
 		scratch->call.flags |= HG_CALL_PATH_TRUNCATED;
 	return path__append(slot, offset, start);

@@ -79,11 +79,11 @@ static __always_inline void emit__header(struct ev_header *header, enum hg_kind 
 	header->cpu_seq = emit__number();
 	header->boot_ns = bpf_ktime_get_boot_ns();
 	header->cgroup_id = 0;
-	header->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
-	header->pid = BPF_CORE_READ(task, tgid);
-	header->tid = BPF_CORE_READ(task, pid);
-	header->uid = BPF_CORE_READ(task, cred, euid.val);
-	header->gid = BPF_CORE_READ(task, cred, egid.val);
+	header->start_ns = KERNEL_READ(task, group_leader, start_boottime);
+	header->pid = KERNEL_READ(task, tgid);
+	header->tid = KERNEL_READ(task, pid);
+	header->uid = KERNEL_READ(task, cred, euid.val);
+	header->gid = KERNEL_READ(task, cred, egid.val);
 	header->profile = 0;
 	header->rung = HG_RUNG_TRACEPOINT;
 	header->decided = 0;

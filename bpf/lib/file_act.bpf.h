@@ -30,23 +30,21 @@ static __always_inline __u32 file_act__classes(const struct ev_call *call)
 __noinline int file_act__is_wanted_of_fd(__u32 slot, __u32 profile, __u32 fd)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
-	struct map_profile *rules = bpf_map_lookup_elem(&profiles, &profile);
-	struct path path = {};
+	const struct map_filter *filter = filter__of(profile);
 	struct file *file;
 	__u32 wanted, start;
 
-	if (!scratch || !rules)
+	if (!scratch || !filter)
 		return 1;
-	if (!user__is_current_wanted(rules, scratch->call.act))
+	if (!user__is_current_wanted(filter, profile, scratch->call.act))
 		return 0;
 	wanted = file_act__classes(&scratch->call);
-	if (rules->place_classes)
-		wanted &= rules->place_classes;
+	if (filter->place_classes)
+		wanted &= filter->place_classes;
 	file = (struct file *)descriptor__file(fd);
-	if (wanted && file && rules->place_prefixes_count) {
-		bpf_core_read(&path, sizeof(path), &file->f_path);
-		start = path__walk(slot, (__u64)path.dentry, (__u64)path.mnt);
-		wanted = place__wanted_of_walked(scratch, profile, wanted, start);
+	if (wanted && file && filter->place_prefixes_count) {
+		start = path__walk(slot, (__u64)KERNEL_READ(file, f_path.dentry), (__u64)KERNEL_READ(file, f_path.mnt));
+		wanted = place__wanted_of_walked(scratch, filter, profile, wanted, start);
 		scratch->walked_file = (__u64)file;
 		scratch->walked_start = start;
 	}
@@ -57,20 +55,21 @@ __noinline int file_act__is_wanted_of_fd(__u32 slot, __u32 profile, __u32 fd)
 __noinline int file_act__is_wanted(__u32 slot, __u32 profile, __u64 raw, __u64 raw2)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
-	struct map_profile *rules = bpf_map_lookup_elem(&profiles, &profile);
+	const struct map_filter *filter = filter__of(profile);
 	__u32 wanted, found;
 
-	if (!scratch || !rules)
+	if (!scratch || !filter)
 		return 1;
-	if (!user__is_current_wanted(rules, scratch->call.act))
+	if (!user__is_current_wanted(filter, profile, scratch->call.act))
 		return 0;
 	wanted = file_act__classes(&scratch->call);
-	if (rules->place_classes)
-		wanted &= rules->place_classes;
-	if (wanted && rules->place_prefixes_count) {
-		found = place__wanted_of_raw(slot, scratch, profile, wanted, place__read_raw(slot, raw));
+	if (filter->place_classes)
+		wanted &= filter->place_classes;
+	if (wanted && filter->place_prefixes_count) {
+		found = place__wanted_of_raw(slot, scratch, filter, profile, wanted, place__read_raw(slot, raw));
 		if (!found && raw2)
-			found = place__wanted_of_raw(slot, scratch, profile, wanted, place__read_raw(slot, raw2));
+			found = place__wanted_of_raw(slot, scratch, filter, profile, wanted,
+						     place__read_raw(slot, raw2));
 		wanted = found;
 	}
 	return wanted != 0;
@@ -80,30 +79,31 @@ __noinline int file_act__is_wanted(__u32 slot, __u32 profile, __u64 raw, __u64 r
 __noinline int file_act__wanted_of_written(__u32 slot, __u32 profile, __u32 wanted, __u32 offset, __u32 length)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
+	const struct map_filter *filter = filter__of(profile);
 
 	OPAQUE(offset);
-	if (!scratch || !length || offset > HG_PATH_MAX_BYTES)
+	if (!scratch || !filter || !length || offset > HG_PATH_MAX_BYTES)
 		return wanted;
-	return place__wanted_of_text(scratch, profile, wanted, &scratch->strings[offset], length);
+	return place__wanted_of_text(scratch, filter, profile, wanted, &scratch->strings[offset], length);
 }
 
 /* Is the act in scratch->call, an open too, to be reported, with its paths in scratch->strings? */
 __noinline int file_act__is_written_wanted(__u32 slot, __u32 profile)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
-	struct map_profile *rules = bpf_map_lookup_elem(&profiles, &profile);
+	const struct map_filter *filter = filter__of(profile);
 	__u32 wanted, first_bytes;
 	struct ev_call *call;
 
-	if (!scratch || !rules)
+	if (!scratch || !filter)
 		return 1;
 	call = &scratch->call;
 	if (call->header.action == HG_ACTION_SPARED)
 		return 1;
 	wanted = call->act == HG_ACT_OPEN ? open__classes_of_call(scratch) : file_act__classes(call);
-	if (rules->place_classes)
-		wanted &= rules->place_classes;
-	if (!wanted || !rules->place_prefixes_count || (call->flags & HG_CALL_PATH_TRUNCATED))
+	if (filter->place_classes)
+		wanted &= filter->place_classes;
+	if (!wanted || !filter->place_prefixes_count || (call->flags & HG_CALL_PATH_TRUNCATED))
 		return wanted != 0;
 	first_bytes = call->path_bytes;
 	if (file_act__wanted_of_written(slot, profile, wanted, 0, first_bytes))

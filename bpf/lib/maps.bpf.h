@@ -76,6 +76,14 @@ struct {
 	__type(value, struct map_profile);
 } profiles SEC(".maps");
 
+/* Of profiles in force, by the last bits of their ids: filter__of(). */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, HG_FILTERS);
+	__type(key, __u32);
+	__type(value, struct map_filter);
+} filters SEC(".maps");
+
 /* Sizes of the tables of rules: an entry costs memory only when it is there, but each of the possible ones 16 bytes of buckets. All
  * profiles share them, of two programs while one takes over from the other. Full: the new set is refused whole (kernel_tables_full). */
 struct {

@@ -66,32 +66,30 @@ static __always_inline enum hg_open_kind open__kind(__u32 mode)
 __noinline int open__is_wanted(__u32 slot, __u32 profile, __s64 result, __u64 flags, __u64 raw)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
-	struct map_profile *rules = bpf_map_lookup_elem(&profiles, &profile);
+	const struct map_filter *filter = filter__of(profile);
 	struct file *file = NULL;
 	enum hg_open_kind kind = HG_OPEN_FAILED;
-	struct path path = {};
 	__u32 wanted, start, read = 0;
 
-	if (!scratch || !rules)
+	if (!scratch || !filter)
 		return 1;
-	if (!user__is_current_wanted(rules, HG_ACT_OPEN))
+	if (!user__is_current_wanted(filter, profile, HG_ACT_OPEN))
 		return 0;
 	if (result >= 0) {
 		file = (struct file *)descriptor__file(result);
 		if (!file)
 			return 1;
-		kind = open__kind(BPF_CORE_READ(file, f_mode));
+		kind = open__kind(KERNEL_READ(file, f_mode));
 	}
 	wanted = open__classes(kind, flags);
-	if (rules->place_classes)
-		wanted &= rules->place_classes;
-	if (wanted && !file && raw && rules->place_prefixes_count) {
+	if (filter->place_classes)
+		wanted &= filter->place_classes;
+	if (wanted && !file && raw && filter->place_prefixes_count) {
 		read = place__read_raw(slot, raw);
-		wanted = place__wanted_of_raw(slot, scratch, profile, wanted, read);
-	} else if (wanted && file && rules->place_prefixes_count) {
-		bpf_core_read(&path, sizeof(path), &file->f_path);
-		start = path__walk(slot, (__u64)path.dentry, (__u64)path.mnt);
-		wanted = place__wanted_of_walked(scratch, profile, wanted, start);
+		wanted = place__wanted_of_raw(slot, scratch, filter, profile, wanted, read);
+	} else if (wanted && file && filter->place_prefixes_count) {
+		start = path__walk(slot, (__u64)KERNEL_READ(file, f_path.dentry), (__u64)KERNEL_READ(file, f_path.mnt));
+		wanted = place__wanted_of_walked(scratch, filter, profile, wanted, start);
 		scratch->walked_file = (__u64)file;
 		scratch->walked_start = start;
 	}
@@ -109,7 +107,7 @@ static __always_inline __u32 open__classes_of_call(const struct scratch *scratch
 	struct file *file = (struct file *)scratch->file;
 
 	if (file)
-		return open__classes(open__kind(BPF_CORE_READ(file, f_mode)), scratch->call.facts[0]);
+		return open__classes(open__kind(KERNEL_READ(file, f_mode)), scratch->call.facts[0]);
 	if ((scratch->call.flags & HG_CALL_HAS_RESULT) && scratch->call.result < 0)
 		return open__classes(HG_OPEN_FAILED, scratch->call.facts[0]);
 	return OPEN_EVERY_KIND(OPEN_TRAITS);

@@ -64,13 +64,9 @@ struct file_question {
 	__u32 open_flags;
 };
 
+/* What most opens need lies together: from the end of a path to the arguments of its call. */
 struct scratch {
 	char raw[2 * HG_PATH_MAX_BYTES]; /* two strings of a call, as the user gave them */
-	__u64 file;			 /* struct file * that a call is about, 0 none */
-	__u64 walked_file;		 /* struct file * whose path stands in `walk`, 0 when it may be another's */
-	__u32 walked_start;		 /* as path__walk() returned it */
-	struct path_buffer walk;
-	struct walk walk_state;
 	struct canonical canonical;
 	struct map_exec_key key;
 	struct map_exec_prefix_key prefix;
@@ -78,6 +74,11 @@ struct scratch {
 	struct file_question question;
 	__u64 said;		   /* set of what entries say of the act that is judged */
 	char applet[APPLET_BYTES]; /* not terminated */
+	struct path_buffer walk;
+	struct walk walk_state;
+	__u64 walked_file;  /* struct file * whose path stands in `walk`, 0 when it may be another's */
+	__u32 walked_start; /* as path__walk() returned it */
+	__u64 file;	    /* struct file * that a call is about, 0 none */
 	/* Either stands right before its strings. */
 	union {
 		struct ev_call call;
@@ -100,10 +101,10 @@ const volatile __u32 cfg_iterator_scratch = SCRATCH_CPUS_MAX - 1;
 
 static __always_inline bool path__is_memfd(struct inode *inode, struct dentry *dentry)
 {
-	const unsigned char *name = BPF_CORE_READ(dentry, d_name.name);
+	const unsigned char *name = KERNEL_READ(dentry, d_name.name);
 	char start[6] = {};
 
-	if (BPF_CORE_READ(inode, i_nlink) != 0)
+	if (KERNEL_READ(inode, i_nlink) != 0)
 		return false;
 	bpf_probe_read_kernel(start, sizeof(start), name);
 	return start[0] == 'm' && start[1] == 'e' && start[2] == 'm' && start[3] == 'f' && start[4] == 'd' &&
@@ -120,29 +121,31 @@ static __always_inline void path__read_dentry(struct dentry_head *out, const str
 {
 	const __u32 start = bpf_core_field_offset(struct dentry, d_parent);
 
-	if (bpf_core_field_offset(struct dentry, d_name) == start + offsetof(struct dentry_head, hash) &&
+	if (!cfg_can_cast &&
+	    bpf_core_field_offset(struct dentry, d_name) == start + offsetof(struct dentry_head, hash) &&
 	    bpf_core_field_offset(struct qstr, len) == 4 && bpf_core_field_offset(struct qstr, name) == 8) {
 		bpf_probe_read_kernel(out, sizeof(*out), (void *)dentry + start);
 		return;
 	}
-	out->parent = BPF_CORE_READ(dentry, d_parent);
-	out->name_bytes = BPF_CORE_READ(dentry, d_name.len);
-	out->name = BPF_CORE_READ(dentry, d_name.name);
+	out->parent = KERNEL_READ(dentry, d_parent);
+	out->name_bytes = KERNEL_READ(dentry, d_name.len);
+	out->name = KERNEL_READ(dentry, d_name.name);
 }
 
 static __always_inline void path__read_mount(struct mount_head *out, const struct mount *mount)
 {
 	const __u32 start = bpf_core_field_offset(struct mount, mnt_parent);
 
-	if (bpf_core_field_offset(struct mount, mnt_mountpoint) == start + offsetof(struct mount_head, mountpoint) &&
+	if (!cfg_can_cast &&
+	    bpf_core_field_offset(struct mount, mnt_mountpoint) == start + offsetof(struct mount_head, mountpoint) &&
 	    bpf_core_field_offset(struct mount, mnt) == start + offsetof(struct mount_head, root) &&
 	    bpf_core_field_offset(struct vfsmount, mnt_root) == 0) {
 		bpf_probe_read_kernel(out, sizeof(*out), (void *)mount + start);
 		return;
 	}
-	out->parent = BPF_CORE_READ(mount, mnt_parent);
-	out->mountpoint = BPF_CORE_READ(mount, mnt_mountpoint);
-	out->root = BPF_CORE_READ(mount, mnt.mnt_root);
+	out->parent = KERNEL_READ(mount, mnt_parent);
+	out->mountpoint = KERNEL_READ(mount, mnt_mountpoint);
+	out->root = KERNEL_READ(mount, mnt.mnt_root);
 }
 
 static long path__step(__u32 index, void *context)
@@ -190,6 +193,57 @@ static long path__step(__u32 index, void *context)
 	return dentry == head.parent;
 }
 
+#define SHORT_STEPS_MAX 16
+#define SHORT_NAME_MAX_BYTES 24
+
+/*
+ * As many steps as can be made without a call, in registers: of names that are short. Copies whole words, from the end of a name to its front:
+ * what it writes too much lies before the name, where the next one goes. True: the walk has ended.
+ */
+static __always_inline bool path__walk_short(struct scratch *scratch)
+{
+	struct walk *walk = &scratch->walk_state;
+	struct dentry *dentry = (struct dentry *)walk->dentry, *parent;
+	__u32 position = walk->position, length;
+	__u64 end;
+
+#pragma clang loop unroll(disable)
+	for (int step = 0; step < SHORT_STEPS_MAX; step++) {
+		if (dentry == walk->mount_head.root) {
+			if ((__u64)walk->mount_head.parent == walk->mount) {
+				walk->flags |= PATH_ROOTED;
+				walk->position = position;
+				return true;
+			}
+			dentry = walk->mount_head.mountpoint;
+			walk->mount = (__u64)walk->mount_head.parent;
+			path__read_mount(&walk->mount_head, (struct mount *)walk->mount);
+			continue;
+		}
+		parent = KERNEL_READ(dentry, d_parent);
+		length = KERNEL_READ(dentry, d_name.len);
+		OPAQUE(position);
+		if (dentry == parent || length > SHORT_NAME_MAX_BYTES || position > HG_PATH_MAX_BYTES ||
+		    position < SHORT_NAME_MAX_BYTES + 1)
+			break;
+		end = (__u64)KERNEL_READ(dentry, d_name.name) + length;
+		*(__u64 *)&scratch->walk.bytes[position - 8] = KERNEL_READ_8(end - 8);
+		if (length > 8)
+			*(__u64 *)&scratch->walk.bytes[position - 16] = KERNEL_READ_8(end - 16);
+		if (length > 16)
+			*(__u64 *)&scratch->walk.bytes[position - 24] = KERNEL_READ_8(end - 24);
+		position -= length + 1;
+		OPAQUE(position);
+		if (position >= HG_PATH_MAX_BYTES)
+			break;
+		scratch->walk.bytes[position] = '/';
+		dentry = parent;
+	}
+	walk->dentry = (__u64)dentry;
+	walk->position = position;
+	return false;
+}
+
 /* The functions below are global on purpose: the verifier checks each once, by itself, instead of once per path that leads to
  * it. They take the scratch slot and kernel addresses as numbers, because only scalars cross such a call unchecked. */
 
@@ -208,7 +262,8 @@ __noinline int path__walk(__u32 slot, __u64 dentry, __u64 mnt)
 	scratch->walk_state.position = HG_PATH_MAX_BYTES;
 	scratch->walk_state.flags = 0;
 	path__read_mount(&scratch->walk_state.mount_head, (struct mount *)scratch->walk_state.mount);
-	bpf_loop(PATH_STEPS_MAX, path__step, &scratch, 0);
+	if (!cfg_can_cast || !path__walk_short(scratch))
+		bpf_loop(PATH_STEPS_MAX, path__step, &scratch, 0);
 	start = scratch->walk_state.position;
 	if (start == HG_PATH_MAX_BYTES) {
 		start = HG_PATH_MAX_BYTES - 1;

@@ -60,12 +60,27 @@ __noinline int place__read_raw(__u32 slot, __u64 address)
 	return RAW_UNKNOWN;
 }
 
-/* Of `wanted` classes, those that acts on the path in walk.bytes from `start` on are reported for. The key is made in place: its
- * head is written before the path, and what lies behind the path is not looked at. */
-static __always_inline __u32 place__wanted_of_walked(struct scratch *scratch, __u32 profile, __u32 wanted, __u32 start)
+/* Of `wanted` classes, those that acts on the path of the key, of `length` bytes, are reported for. Most paths are elsewhere than all entries,
+ * which the first bytes tell. */
+static __always_inline __u32 place__wanted_of_key(const struct map_filter *filter,
+						  const struct map_place_prefix_key *key, __u32 length, __u32 wanted)
+{
+	__u32 first = *(const __u32 *)key->path, top = (first * HG_TOP_FACTOR) >> 24, *found;
+
+	if (length >= HG_TOP_BYTES && (first & 0xff) == '/' &&
+	    !(filter->place_tops[top >> 6 & (HG_TOP_WORDS - 1)] >> (top & 63) & 1))
+		return wanted & filter->place_elsewhere;
+	found = bpf_map_lookup_elem(&place_prefixes, key);
+	return found ? *found & wanted : 0;
+}
+
+/* The same of acts on the path in walk.bytes from `start` on. The key is made in place: its head is written before the path, and what lies
+ * behind the path is not looked at. */
+static __always_inline __u32 place__wanted_of_walked(struct scratch *scratch, const struct map_filter *filter,
+						     __u32 profile, __u32 wanted, __u32 start)
 {
 	struct map_place_prefix_key *key;
-	__u32 length, *found;
+	__u32 length;
 
 	if ((start & PATH_FLAGS) != PATH_ROOTED)
 		return wanted;
@@ -79,15 +94,14 @@ static __always_inline __u32 place__wanted_of_walked(struct scratch *scratch, __
 	key = (void *)&scratch->walk.bytes[start];
 	key->prefix_bits = (sizeof(key->profile) + length) * 8;
 	key->profile = profile;
-	found = bpf_map_lookup_elem(&place_prefixes, key);
-	return found ? *found & wanted : 0;
+	return place__wanted_of_key(filter, key, length, wanted);
 }
 
 /* The same of acts on the path at `text`, of `length` bytes. */
-static __always_inline __u32 place__wanted_of_text(struct scratch *scratch, __u32 profile, __u32 wanted,
-						   const char *text, __u32 length)
+static __always_inline __u32 place__wanted_of_text(struct scratch *scratch, const struct map_filter *filter,
+						   __u32 profile, __u32 wanted, const char *text, __u32 length)
 {
-	__u32 *found;
+	struct map_place_prefix_key *key = (void *)&scratch->prefix;
 
 	OPAQUE(length);
 	if (length > HG_KEY_PATH_BYTES)
@@ -95,28 +109,26 @@ static __always_inline __u32 place__wanted_of_text(struct scratch *scratch, __u3
 	bpf_probe_read_kernel(scratch->prefix.path, length, text);
 	scratch->prefix.prefix_bits = (sizeof(scratch->prefix.profile) + length) * 8;
 	scratch->prefix.profile = profile;
-	found = bpf_map_lookup_elem(&place_prefixes, &scratch->prefix);
-	return found ? *found & wanted : 0;
+	return place__wanted_of_key(filter, key, length, wanted);
 }
 
 /* The same of an act whose path is the string in scratch->raw, of which `read` says what place__read_raw() said, where that is
  * absolute and canonical and the task's root is the namespace's. Of any other nothing is known before the strings are joined. */
-static __always_inline __u32 place__wanted_of_raw(__u32 slot, struct scratch *scratch, __u32 profile, __u32 wanted,
-						  __u32 read)
+static __always_inline __u32 place__wanted_of_raw(__u32 slot, struct scratch *scratch, const struct map_filter *filter,
+						  __u32 profile, __u32 wanted, __u32 read)
 {
 	struct fs_struct *fs = ((struct task_struct *)bpf_get_current_task_btf())->fs;
-	__u32 length = read >> RAW_BYTES_SHIFT, last = length - 1;
-	struct path root = {};
+	__u32 length = read >> RAW_BYTES_SHIFT, last = length - 1, start;
 
 	if ((read & RAW_ODD) || scratch->raw[0] != '/')
 		return wanted;
 	OPAQUE(last); /* one bound on one register: 6.1 knows no other */
 	if (last < HG_PATH_MAX_BYTES && scratch->raw[last] == '/' && last) /* the path that is told has none there */
 		length = last;
-	bpf_core_read(&root, sizeof(root), &fs->root);
-	if (path__walk(slot, (__u64)root.dentry, (__u64)root.mnt) != ((HG_PATH_MAX_BYTES - 1) | PATH_ROOTED))
+	start = path__walk(slot, (__u64)KERNEL_READ(fs, root.dentry), (__u64)KERNEL_READ(fs, root.mnt));
+	if (start != ((HG_PATH_MAX_BYTES - 1) | PATH_ROOTED))
 		return wanted;
-	return place__wanted_of_text(scratch, profile, wanted, scratch->raw, length);
+	return place__wanted_of_text(scratch, filter, profile, wanted, scratch->raw, length);
 }
 
 #endif

@@ -153,7 +153,7 @@ __noinline int ring__keep_path(__u32 slot, __u64 request, __u32 which, __u64 fil
 	if (!scratch)
 		return -1;
 	length = bpf_probe_read_kernel_str(scratch->raw, HG_PATH_MAX_BYTES,
-					   BPF_CORE_READ((struct filename *)filename, name));
+					   KERNEL_READ((struct filename *)filename, name));
 	if (length < 0)
 		return length;
 	/* Of an empty string 6.1 and 6.12 say 0 and later kernels 1. */
@@ -185,34 +185,34 @@ static __always_inline void ring__read_two(__u32 slot, __u64 address, struct rin
 	if (request->act == HG_ACT_RENAME) {
 		struct io_rename *rename = (struct io_rename *)address;
 
-		request->dirfd = BPF_CORE_READ(rename, old_dfd);
-		request->dirfd2 = BPF_CORE_READ(rename, new_dfd);
-		from = BPF_CORE_READ(rename, oldpath);
-		to = BPF_CORE_READ(rename, newpath);
-		flags = BPF_CORE_READ(rename, flags);
+		request->dirfd = KERNEL_READ(rename, old_dfd);
+		request->dirfd2 = KERNEL_READ(rename, new_dfd);
+		from = KERNEL_READ(rename, oldpath);
+		to = KERNEL_READ(rename, newpath);
+		flags = KERNEL_READ(rename, flags);
 	} else {
 		struct io_link *link = (struct io_link *)address;
 
-		request->dirfd = BPF_CORE_READ(link, old_dfd);
-		request->dirfd2 = BPF_CORE_READ(link, new_dfd);
-		from = BPF_CORE_READ(link, oldpath);
-		to = BPF_CORE_READ(link, newpath);
-		flags = BPF_CORE_READ(link, flags);
+		request->dirfd = KERNEL_READ(link, old_dfd);
+		request->dirfd2 = KERNEL_READ(link, new_dfd);
+		from = KERNEL_READ(link, oldpath);
+		to = KERNEL_READ(link, newpath);
+		flags = KERNEL_READ(link, flags);
 	}
 	if (request->act == HG_ACT_SYMLINK) {
 		/* symlinkat(target, dirfd, path): the path is the second, the target is only text */
-		request->args[0] = (__u64)BPF_CORE_READ(from, uptr);
+		request->args[0] = (__u64)KERNEL_READ(from, uptr);
 		request->args[1] = (__s64)request->dirfd2;
-		request->args[2] = (__u64)BPF_CORE_READ(to, uptr);
+		request->args[2] = (__u64)KERNEL_READ(to, uptr);
 		request->dirfd = request->dirfd2;
 		request->path_bytes = ring__path(slot, request, address, 0, to);
 		request->path2_bytes = ring__path(slot, request, address, 1, from);
 		return;
 	}
 	request->args[0] = (__s64)request->dirfd;
-	request->args[1] = (__u64)BPF_CORE_READ(from, uptr);
+	request->args[1] = (__u64)KERNEL_READ(from, uptr);
 	request->args[2] = (__s64)request->dirfd2;
-	request->args[3] = (__u64)BPF_CORE_READ(to, uptr);
+	request->args[3] = (__u64)KERNEL_READ(to, uptr);
 	request->args[4] = (__u32)flags;
 	request->path_bytes = ring__path(slot, request, address, 0, from);
 	request->path2_bytes = ring__path(slot, request, address, 1, to);
@@ -225,28 +225,28 @@ static __always_inline void ring__read_one(__u32 slot, __u64 address, struct rin
 	if (request->act == HG_ACT_OPEN) {
 		struct io_open *open = (struct io_open *)address;
 
-		request->dirfd = BPF_CORE_READ(open, dfd);
-		filename = BPF_CORE_READ(open, filename);
+		request->dirfd = KERNEL_READ(open, dfd);
+		filename = KERNEL_READ(open, filename);
 		/* io_openat_prep() sets O_LARGEFILE, as the syscalls do behind the arguments that they were given. */
-		request->how[0] = BPF_CORE_READ(open, how.flags) & ~(__u64)O_LARGEFILE;
-		request->how[1] = BPF_CORE_READ(open, how.mode);
-		request->how[2] = BPF_CORE_READ(open, how.resolve);
-		request->is_result_fd = BPF_CORE_READ(open, file_slot) == 0;
+		request->how[0] = KERNEL_READ(open, how.flags) & ~(__u64)O_LARGEFILE;
+		request->how[1] = KERNEL_READ(open, how.mode);
+		request->how[2] = KERNEL_READ(open, how.resolve);
+		request->is_result_fd = KERNEL_READ(open, file_slot) == 0;
 		if (request->opcode == HG_RING_OPENAT) {
 			request->args[2] = request->how[0];
 			request->args[3] = request->how[1];
 		}
 	} else if (request->act == HG_ACT_UNLINK) {
-		request->dirfd = BPF_CORE_READ((struct io_unlink *)address, dfd);
-		filename = BPF_CORE_READ((struct io_unlink *)address, filename);
-		request->args[2] = (__u32)BPF_CORE_READ((struct io_unlink *)address, flags);
+		request->dirfd = KERNEL_READ((struct io_unlink *)address, dfd);
+		filename = KERNEL_READ((struct io_unlink *)address, filename);
+		request->args[2] = (__u32)KERNEL_READ((struct io_unlink *)address, flags);
 	} else {
-		request->dirfd = BPF_CORE_READ((struct io_mkdir *)address, dfd);
-		filename = BPF_CORE_READ((struct io_mkdir *)address, filename);
-		request->args[2] = BPF_CORE_READ((struct io_mkdir *)address, mode);
+		request->dirfd = KERNEL_READ((struct io_mkdir *)address, dfd);
+		filename = KERNEL_READ((struct io_mkdir *)address, filename);
+		request->args[2] = KERNEL_READ((struct io_mkdir *)address, mode);
 	}
 	request->args[0] = (__s64)request->dirfd;
-	request->args[1] = (__u64)BPF_CORE_READ(filename, uptr);
+	request->args[1] = (__u64)KERNEL_READ(filename, uptr);
 	request->path_bytes = ring__path(slot, request, address, 0, filename);
 }
 
@@ -255,34 +255,34 @@ static __always_inline void ring__read_socket(__u64 address, struct ring_request
 	if (request->act == HG_ACT_SOCKET) {
 		struct io_socket *socket = (struct io_socket *)address;
 
-		request->args[0] = (__u32)BPF_CORE_READ(socket, domain);
-		request->args[1] = (__u32)BPF_CORE_READ(socket, type);
-		request->args[2] = (__u32)BPF_CORE_READ(socket, protocol);
-		request->is_result_fd = BPF_CORE_READ(socket, file_slot) == 0;
+		request->args[0] = (__u32)KERNEL_READ(socket, domain);
+		request->args[1] = (__u32)KERNEL_READ(socket, type);
+		request->args[2] = (__u32)KERNEL_READ(socket, protocol);
+		request->is_result_fd = KERNEL_READ(socket, file_slot) == 0;
 		return;
 	}
-	request->fd = BPF_CORE_READ((struct io_kiocb *)address, cqe.fd);
-	if (BPF_CORE_READ((struct io_kiocb *)address, flags) & IOSQE_FIXED_FILE)
+	request->fd = KERNEL_READ((struct io_kiocb *)address, cqe.fd);
+	if (KERNEL_READ((struct io_kiocb *)address, flags) & IOSQE_FIXED_FILE)
 		request->fd = -1;
 	request->args[0] = (__s64)request->fd;
 	if (request->act == HG_ACT_ACCEPT) {
-		request->args[3] = (__u32)BPF_CORE_READ((struct io_accept *)address, flags);
-		request->is_result_fd = BPF_CORE_READ((struct io_accept *)address, file_slot) == 0;
+		request->args[3] = (__u32)KERNEL_READ((struct io_accept *)address, flags);
+		request->is_result_fd = KERNEL_READ((struct io_accept *)address, file_slot) == 0;
 	} else if (request->act == HG_ACT_LISTEN && bpf_core_type_exists(struct io_listen)) {
-		request->args[1] = (__s64)BPF_CORE_READ((struct io_listen *)address, backlog);
+		request->args[1] = (__s64)KERNEL_READ((struct io_listen *)address, backlog);
 	} else if (request->act == HG_ACT_BIND && bpf_core_type_exists(struct io_bind)) {
-		request->args[2] = (__u32)BPF_CORE_READ((struct io_bind *)address, addr_len);
+		request->args[2] = (__u32)KERNEL_READ((struct io_bind *)address, addr_len);
 	} else if (request->act == HG_ACT_TRUNCATE && bpf_core_type_exists(struct io_ftrunc)) {
-		request->args[1] = BPF_CORE_READ((struct io_ftrunc *)address, len);
+		request->args[1] = KERNEL_READ((struct io_ftrunc *)address, len);
 	} else if (request->act == HG_ACT_SEND || request->act == HG_ACT_RECV) {
 		bool is_message = request->opcode == HG_RING_SENDMSG || request->opcode == HG_RING_SENDMSG_ZC ||
 				  request->opcode == HG_RING_RECVMSG;
-		__u32 flags = BPF_CORE_READ((struct io_sr_msg *)address, msg_flags);
+		__u32 flags = KERNEL_READ((struct io_sr_msg *)address, msg_flags);
 
 		if (is_message) {
 			request->args[2] = flags;
 		} else {
-			request->args[2] = (__u32)BPF_CORE_READ((struct io_sr_msg *)address, len);
+			request->args[2] = (__u32)KERNEL_READ((struct io_sr_msg *)address, len);
 			request->args[3] = flags;
 		}
 	}
@@ -292,15 +292,15 @@ static __always_inline void ring__read_socket(__u64 address, struct ring_request
 static __always_inline void ring__read(__u32 slot, __u64 address, struct ring_request *request,
 				       const struct task_struct *task, const struct task_state *state)
 {
-	request->context = (__u64)BPF_CORE_READ((struct io_kiocb *)address, ctx);
-	request->user_data = BPF_CORE_READ((struct io_kiocb *)address, cqe.user_data);
+	request->context = (__u64)KERNEL_READ((struct io_kiocb *)address, ctx);
+	request->user_data = KERNEL_READ((struct io_kiocb *)address, cqe.user_data);
 	request->home = state ? state->home : task__cgroup_id(task);
 	request->phase = state ? state->phase : HG_PHASE_RUN;
-	request->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	request->start_ns = KERNEL_READ(task, group_leader, start_boottime);
 	request->pid = task->tgid;
 	request->tid = task->pid;
-	request->uid = BPF_CORE_READ(task, cred, euid.val);
-	request->gid = BPF_CORE_READ(task, cred, egid.val);
+	request->uid = KERNEL_READ(task, cred, euid.val);
+	request->gid = KERNEL_READ(task, cred, egid.val);
 	request->fd = -1;
 	if (request->act == HG_ACT_RENAME || request->act == HG_ACT_LINK || request->act == HG_ACT_SYMLINK)
 		ring__read_two(slot, address, request);

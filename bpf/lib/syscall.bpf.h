@@ -96,7 +96,7 @@ static __always_inline bool syscall__is_of_ring(const struct task_struct *task, 
 {
 	if ((task->flags & PF_IO_WORKER) || nr == NR_IO_URING_ENTER)
 		return true;
-	return bpf_core_field_exists(task->io_uring) && BPF_CORE_READ(task, io_uring) && syscall__is_over(regs);
+	return bpf_core_field_exists(task->io_uring) && KERNEL_READ(task, io_uring) && syscall__is_over(regs);
 }
 
 static __always_inline void syscall__read_args(const struct pt_regs *regs, __u32 abi, __u64 *args)

@@ -22,19 +22,19 @@ static __always_inline __u64 task__css_set_cgroup_id(struct css_set *set)
 		bpf_probe_read_kernel(&css, sizeof(css),
 				      (void *)set + bpf_core_field_offset(struct css_set, subsys) +
 					      index * sizeof(css));
-		return BPF_CORE_READ(css, cgroup, kn, id);
+		return KERNEL_READ(css, cgroup, kn, id);
 	}
-	return BPF_CORE_READ(set, dfl_cgrp, kn, id);
+	return KERNEL_READ(set, dfl_cgrp, kn, id);
 }
 
 static __always_inline __u64 task__cgroup_id(const struct task_struct *task)
 {
-	return task__css_set_cgroup_id(BPF_CORE_READ(task, cgroups));
+	return task__css_set_cgroup_id(KERNEL_READ(task, cgroups));
 }
 
 static __always_inline __u32 task__mnt_ns(const struct task_struct *task)
 {
-	return BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+	return KERNEL_READ(task, nsproxy, mnt_ns, ns.inum);
 }
 
 static __always_inline struct map_cgroup *task__cgroup_entry(__u64 cgroup_id)
@@ -72,12 +72,12 @@ static __always_inline __u32 task__encode_dev(__u32 dev)
 /* As tty_devnum() of drivers/tty: 0 for a process without a controlling terminal. */
 static __always_inline __u32 task__tty(const struct task_struct *task)
 {
-	struct tty_struct *tty = BPF_CORE_READ(task, signal, tty);
+	struct tty_struct *tty = KERNEL_READ(task, signal, tty);
 
 	if (!tty)
 		return 0;
-	return task__encode_dev(((__u32)BPF_CORE_READ(tty, driver, major) << MKDEV_MINOR_BITS) +
-				BPF_CORE_READ(tty, driver, minor_start) + BPF_CORE_READ(tty, index));
+	return task__encode_dev(((__u32)KERNEL_READ(tty, driver, major) << MKDEV_MINOR_BITS) +
+				KERNEL_READ(tty, driver, minor_start) + KERNEL_READ(tty, index));
 }
 
 /* The number of `pid` at a level of the pid namespaces; 0 where it has none there. */
@@ -85,7 +85,7 @@ static __always_inline __u32 task__pid_at(const struct pid *pid, __u32 level)
 {
 	__u32 nr = 0;
 
-	if (!pid || BPF_CORE_READ(pid, level) < level)
+	if (!pid || KERNEL_READ(pid, level) < level)
 		return 0;
 	bpf_probe_read_kernel(&nr, sizeof(nr),
 			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
@@ -104,30 +104,30 @@ static __always_inline __u64 task__read_caps(const struct cred *cred, __u32 offs
 /* Process id in the task's own pid namespace. */
 static __always_inline __u32 task__vpid(const struct task_struct *task)
 {
-	return task__pid_at(BPF_CORE_READ(task, signal, pids[PIDTYPE_TGID]), BPF_CORE_READ(task, thread_pid, level));
+	return task__pid_at(KERNEL_READ(task, signal, pids[PIDTYPE_TGID]), KERNEL_READ(task, thread_pid, level));
 }
 
 static __always_inline void task__read_facts(struct process_facts *out, const struct task_struct *task)
 {
-	const struct cred *cred = BPF_CORE_READ(task, cred);
-	__u32 level = BPF_CORE_READ(task, thread_pid, level);
+	const struct cred *cred = KERNEL_READ(task, cred);
+	__u32 level = KERNEL_READ(task, thread_pid, level);
 
 	out->cap_permitted = task__read_caps(cred, bpf_core_field_offset(struct cred, cap_permitted));
 	out->cap_effective = task__read_caps(cred, bpf_core_field_offset(struct cred, cap_effective));
 	out->cap_inheritable = task__read_caps(cred, bpf_core_field_offset(struct cred, cap_inheritable));
 	out->loginuid = ~0U;
 	if (bpf_core_field_exists(task->loginuid))
-		out->loginuid = BPF_CORE_READ(task, loginuid.val);
+		out->loginuid = KERNEL_READ(task, loginuid.val);
 	out->tty = task__tty(task);
-	out->vpid = task__pid_at(BPF_CORE_READ(task, signal, pids[PIDTYPE_TGID]), level);
-	out->vpgid = task__pid_at(BPF_CORE_READ(task, signal, pids[PIDTYPE_PGID]), level);
-	out->sid = task__pid_at(BPF_CORE_READ(task, signal, pids[PIDTYPE_SID]), level);
+	out->vpid = task__pid_at(KERNEL_READ(task, signal, pids[PIDTYPE_TGID]), level);
+	out->vpgid = task__pid_at(KERNEL_READ(task, signal, pids[PIDTYPE_PGID]), level);
+	out->sid = task__pid_at(KERNEL_READ(task, signal, pids[PIDTYPE_SID]), level);
 	out->reserved = 0;
 }
 
 static __always_inline __u64 task__permitted(const struct task_struct *task)
 {
-	return task__read_caps(BPF_CORE_READ(task, cred), bpf_core_field_offset(struct cred, cap_permitted));
+	return task__read_caps(KERNEL_READ(task, cred), bpf_core_field_offset(struct cred, cap_permitted));
 }
 
 /*
@@ -151,7 +151,7 @@ static __always_inline bool task__is_upper_layer(const struct inode *inode)
 {
 	void *upper = NULL;
 
-	if (BPF_CORE_READ(inode, i_sb, s_magic) != OVERLAYFS_SUPER_MAGIC)
+	if (KERNEL_READ(inode, i_sb, s_magic) != OVERLAYFS_SUPER_MAGIC)
 		return false;
 	bpf_probe_read_kernel(&upper, sizeof(upper), (void *)inode + bpf_core_type_size(struct inode));
 	return upper != NULL;

@@ -175,9 +175,19 @@ static __noinline long call__end_by_name(struct pt_regs *regs, long result)
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task_btf();
 	__u32 nr = syscall__nr(regs), abi = syscall__abi(task, &nr);
 
-	if (syscall__is_looked_at(HG_AT_END_RULES_OF + abi, nr))
-		syscall__judge(task, nr, abi, SYSCALL_END, result, syscall__is_rolled_back(regs, result));
+	syscall__judge(task, nr, abi, SYSCALL_END, result, syscall__is_rolled_back(regs, result));
 	return 0;
+}
+
+/* Is a rule about this call? The first test knows no ABI, so that most calls are let go without the task. */
+static __always_inline bool call__has_rules(const struct pt_regs *regs, __u32 number)
+{
+	__u32 nr = syscall__nr(regs), abi;
+
+	if (!syscall__is_looked_at(HG_AT_END_RULES, number))
+		return false;
+	abi = syscall__abi((struct task_struct *)bpf_get_current_task_btf(), &nr);
+	return syscall__is_looked_at(HG_AT_END_RULES_OF + abi, nr);
 }
 
 SEC("tp_btf/sys_exit")
@@ -185,7 +195,7 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 {
 	__u32 number = syscall__number(regs);
 
-	if (syscall__is_looked_at(HG_AT_END_RULES, number))
+	if (call__has_rules(regs, number))
 		call__end_by_name(regs, result);
 	if (syscall__is_looked_at(HG_AT_END_ACTS, number))
 		call__end(regs, result);

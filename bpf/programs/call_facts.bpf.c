@@ -76,18 +76,18 @@ static __always_inline bool call__is_of_interest(const struct ev_call *call)
 
 static __always_inline void call__read_creds(struct ev_call *call, const struct task_struct *task)
 {
-	const struct cred *cred = BPF_CORE_READ(task, cred);
+	const struct cred *cred = KERNEL_READ(task, cred);
 
 	if (call->act == HG_ACT_SETUID) {
-		call->facts[0] = BPF_CORE_READ(cred, uid.val);
-		call->facts[1] = BPF_CORE_READ(cred, euid.val);
-		call->facts[2] = BPF_CORE_READ(cred, suid.val);
-		call->facts[3] = BPF_CORE_READ(cred, fsuid.val);
+		call->facts[0] = KERNEL_READ(cred, uid.val);
+		call->facts[1] = KERNEL_READ(cred, euid.val);
+		call->facts[2] = KERNEL_READ(cred, suid.val);
+		call->facts[3] = KERNEL_READ(cred, fsuid.val);
 	} else if (call->act == HG_ACT_SETGID) {
-		call->facts[0] = BPF_CORE_READ(cred, gid.val);
-		call->facts[1] = BPF_CORE_READ(cred, egid.val);
-		call->facts[2] = BPF_CORE_READ(cred, sgid.val);
-		call->facts[3] = BPF_CORE_READ(cred, fsgid.val);
+		call->facts[0] = KERNEL_READ(cred, gid.val);
+		call->facts[1] = KERNEL_READ(cred, egid.val);
+		call->facts[2] = KERNEL_READ(cred, sgid.val);
+		call->facts[3] = KERNEL_READ(cred, fsgid.val);
 	} else if (call->act == HG_ACT_CAPSET) {
 		call->facts[0] = task__read_caps(cred, bpf_core_field_offset(struct cred, cap_effective));
 		call->facts[1] = task__read_caps(cred, bpf_core_field_offset(struct cred, cap_permitted));
@@ -112,7 +112,7 @@ static __always_inline void call__read_access(const struct scratch *scratch, str
 	access = open__asked(flags);
 	if (scratch->file) {
 		file = (struct file *)scratch->file;
-		mode = BPF_CORE_READ(file, f_mode);
+		mode = KERNEL_READ(file, f_mode);
 		access |= open__granted(mode);
 		if (mode & FMODE_CREATED)
 			call->flags |= HG_CALL_CREATED;
@@ -186,32 +186,32 @@ __noinline int call__read_traced(__u32 slot)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
 	struct task_struct *task = bpf_get_current_task_btf(), *traced;
-	__u32 level = BPF_CORE_READ(task, thread_pid, level), wanted;
+	__u32 level = KERNEL_READ(task, thread_pid, level), wanted;
 	struct list_head *head, *at;
 
 	if (!scratch)
 		return 0;
 	if (scratch->call.args[0] == PTRACE_TRACEME) {
-		traced = BPF_CORE_READ(task, real_parent, group_leader);
-		scratch->call.target_pid = BPF_CORE_READ(traced, tgid);
-		scratch->call.target_start_ns = BPF_CORE_READ(traced, start_boottime);
+		traced = KERNEL_READ(task, real_parent, group_leader);
+		scratch->call.target_pid = KERNEL_READ(traced, tgid);
+		scratch->call.target_start_ns = KERNEL_READ(traced, start_boottime);
 		scratch->call.target_cgroup_id = task__cgroup_id(traced);
 		return 1;
 	}
 	wanted = scratch->call.args[1];
 	head = (void *)task + bpf_core_field_offset(struct task_struct, ptraced);
-	at = BPF_CORE_READ(head, next);
+	at = KERNEL_READ(head, next);
 	for (int i = 0; i < PTRACED_MAX; i++) {
 		if (at == head || !at)
 			return 0;
 		traced = (void *)at - bpf_core_field_offset(struct task_struct, ptrace_entry);
-		if (task__pid_at(BPF_CORE_READ(traced, thread_pid), level) == wanted) {
-			scratch->call.target_pid = BPF_CORE_READ(traced, tgid);
-			scratch->call.target_start_ns = BPF_CORE_READ(traced, group_leader, start_boottime);
+		if (task__pid_at(KERNEL_READ(traced, thread_pid), level) == wanted) {
+			scratch->call.target_pid = KERNEL_READ(traced, tgid);
+			scratch->call.target_start_ns = KERNEL_READ(traced, group_leader, start_boottime);
 			scratch->call.target_cgroup_id = task__cgroup_id(traced);
 			return 1;
 		}
-		at = BPF_CORE_READ(at, next);
+		at = KERNEL_READ(at, next);
 	}
 	return 0;
 }

@@ -46,7 +46,7 @@ __noinline int call__append_raw(__u32 slot, __u32 offset, __u32 which, __u32 len
 __noinline int call__append_joined(__u32 slot, __u32 offset, __u32 which, __u32 raw_bytes, __u32 dirfd)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
-	struct fs_struct *fs = BPF_CORE_READ(bpf_get_current_task_btf(), fs);
+	struct fs_struct *fs = KERNEL_READ(bpf_get_current_task_btf(), fs);
 	struct canonicalise work = {.scratch = scratch, .start = offset};
 	__u32 length;
 	struct file *file;
@@ -56,15 +56,14 @@ __noinline int call__append_joined(__u32 slot, __u32 offset, __u32 which, __u32 
 		return 0;
 	scratch->call.flags |= HG_CALL_PATH_UNRESOLVED;
 	if (scratch->raw[which ? HG_PATH_MAX_BYTES : 0] == '/') {
-		start = path__walk(slot, (__u64)BPF_CORE_READ(fs, root.dentry), (__u64)BPF_CORE_READ(fs, root.mnt));
+		start = path__walk(slot, (__u64)KERNEL_READ(fs, root.dentry), (__u64)KERNEL_READ(fs, root.mnt));
 	} else if ((__s32)dirfd == AT_FDCWD) {
-		start = path__walk(slot, (__u64)BPF_CORE_READ(fs, pwd.dentry), (__u64)BPF_CORE_READ(fs, pwd.mnt));
+		start = path__walk(slot, (__u64)KERNEL_READ(fs, pwd.dentry), (__u64)KERNEL_READ(fs, pwd.mnt));
 	} else {
 		file = (struct file *)descriptor__file(dirfd);
 		if (!file)
 			return 0;
-		start = path__walk(slot, (__u64)BPF_CORE_READ(file, f_path.dentry),
-				   (__u64)BPF_CORE_READ(file, f_path.mnt));
+		start = path__walk(slot, (__u64)KERNEL_READ(file, f_path.dentry), (__u64)KERNEL_READ(file, f_path.mnt));
 	}
 	if (start & PATH_TRUNCATED)
 		scratch->call.flags |= HG_CALL_PATH_TRUNCATED;
@@ -133,8 +132,8 @@ static __always_inline void call__use_dirfd(__u32 slot, struct ev_call *call, co
 /* What the current task's root directory is now. */
 __noinline int call__append_root(__u32 slot)
 {
-	struct fs_struct *fs = BPF_CORE_READ(bpf_get_current_task_btf(), fs);
-	int start = path__walk(slot, (__u64)BPF_CORE_READ(fs, root.dentry), (__u64)BPF_CORE_READ(fs, root.mnt));
+	struct fs_struct *fs = KERNEL_READ(bpf_get_current_task_btf(), fs);
+	int start = path__walk(slot, (__u64)KERNEL_READ(fs, root.dentry), (__u64)KERNEL_READ(fs, root.mnt));
 
 	return path__append(slot, 0, start);
 }

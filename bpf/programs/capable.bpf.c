@@ -46,7 +46,7 @@ static __always_inline bool capable__is_due(struct ev_call *call, __u64 start_ns
 
 	key.object[0] = call->facts[0] | call->facts[1] << 32;
 	/* of each program that the process runs, and of each set of rules, its own: what neither judged hides nothing from the next */
-	key.object[1] = start_ns ^ (__u64)BPF_CORE_READ((struct task_struct *)bpf_get_current_task_btf(), mm);
+	key.object[1] = start_ns ^ (__u64)KERNEL_READ((struct task_struct *)bpf_get_current_task_btf(), mm);
 	key.port = call->header.profile;
 	key.detail = call->result < 0 ? 0x80 : call->flags & HG_CALL_DECISION ? 0x40 : 0;
 	fresh.reported_ns = bpf_ktime_get_boot_ns();
@@ -84,7 +84,7 @@ static __always_inline void capable__begin(struct ev_call *call, struct task_str
 	call->abi = syscall__abi(task, &nr);
 	call->nr = nr;
 	call->facts[0] = cap;
-	call->facts[1] = BPF_CORE_READ(ns, ns.inum);
+	call->facts[1] = KERNEL_READ(ns, ns.inum);
 }
 
 static __always_inline void capable__output(struct ev_call *call, struct task_struct *task, bool urgent)
@@ -117,7 +117,7 @@ static __always_inline void capable__tell(const struct cred *cred, const struct 
 	event.header.rung = has_options ? HG_RUNG_FUNCTION : HG_RUNG_TRACEPOINT;
 	event.result = answer;
 	event.flags = HG_CALL_HAS_RESULT;
-	if (!capable__is_due(&event, BPF_CORE_READ(task, group_leader, start_boottime)))
+	if (!capable__is_due(&event, KERNEL_READ(task, group_leader, start_boottime)))
 		return;
 	profile = event.header.profile;
 	rules = profile ? bpf_map_lookup_elem(&profiles, &profile) : NULL;
@@ -176,7 +176,7 @@ int BPF_PROG(on_capable, const struct cred *cred, struct user_namespace *ns, int
 	event.header.action = verdict__refuse(rules, profile, event.header.violated, entry->root_id);
 	if (!verdict__is_refusal(event.header.action))
 		return 0;
-	if (capable__is_due(&event, BPF_CORE_READ(task, group_leader, start_boottime)))
+	if (capable__is_due(&event, KERNEL_READ(task, group_leader, start_boottime)))
 		capable__output(&event, task, true);
 	return -EPERM;
 }

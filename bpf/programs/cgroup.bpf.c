@@ -25,7 +25,7 @@ struct {
 
 static __always_inline bool cgroup__is_identifying(const struct cgroup *cgroup)
 {
-	return BPF_CORE_READ(cgroup, root, hierarchy_id) == cfg_hierarchy_id;
+	return KERNEL_READ(cgroup, root, hierarchy_id) == cfg_hierarchy_id;
 }
 
 static __always_inline void cgroup__emit(enum hg_kind kind, const struct cgroup *cgroup, const char *path,
@@ -47,10 +47,10 @@ static __always_inline void cgroup__emit(enum hg_kind kind, const struct cgroup 
 	emit__header(&scratch->event.header, kind, 0, task);
 	scratch->event.header.cgroup_id = home;
 	scratch->event.header.phase = phase;
-	scratch->event.id = BPF_CORE_READ(cgroup, kn, id);
-	parent = BPF_CORE_READ(cgroup, self.parent);
-	scratch->event.parent_id = parent ? BPF_CORE_READ(parent, cgroup, kn, id) : 0;
-	scratch->event.level = BPF_CORE_READ(cgroup, level);
+	scratch->event.id = KERNEL_READ(cgroup, kn, id);
+	parent = KERNEL_READ(cgroup, self.parent);
+	scratch->event.parent_id = parent ? KERNEL_READ(parent, cgroup, kn, id) : 0;
+	scratch->event.level = KERNEL_READ(cgroup, level);
 	length = bpf_probe_read_kernel_str(scratch->path, sizeof(scratch->path), path);
 	length = length > 0 ? length - 1 : 0;
 	scratch->event.path_bytes = length;
@@ -134,17 +134,17 @@ int BPF_PROG(on_cgroup_mkdir, struct cgroup *cgroup, const char *path)
 
 	if (!cgroup__is_identifying(cgroup))
 		return 0;
-	id = BPF_CORE_READ(cgroup, kn, id);
-	parent_css = BPF_CORE_READ(cgroup, self.parent);
+	id = KERNEL_READ(cgroup, kn, id);
+	parent_css = KERNEL_READ(cgroup, self.parent);
 	if (parent_css) {
-		parent_id = BPF_CORE_READ(parent_css, cgroup, kn, id);
+		parent_id = KERNEL_READ(parent_css, cgroup, kn, id);
 		parent_entry = task__cgroup_entry(parent_id);
 	}
 	if (parent_entry) {
 		fresh = *parent_entry;
 	} else {
 		fresh.root_id = id;
-		fresh.root_level = BPF_CORE_READ(cgroup, level);
+		fresh.root_level = KERNEL_READ(cgroup, level);
 		fresh.state = HG_CGROUP_PENDING;
 		fresh.want = HG_WANT_PROCESS | HG_WANT_CONNECT | (settings ? settings->want_pending : 0);
 		fresh.acts = settings ? settings->acts_pending : 0;
@@ -168,7 +168,7 @@ int BPF_PROG(on_cgroup_rmdir, struct cgroup *cgroup, const char *path)
 
 	if (!cgroup__is_identifying(cgroup))
 		return 0;
-	id = BPF_CORE_READ(cgroup, kn, id);
+	id = KERNEL_READ(cgroup, kn, id);
 	cgroup__emit(HG_KIND_CGROUP_RMDIR, cgroup, path, task, id, HG_PHASE_RUN);
 	bpf_map_delete_elem(&cgroups, &id);
 	bpf_map_delete_elem(&containers, &id);
@@ -183,7 +183,7 @@ int BPF_PROG(on_cgroup_attach, struct cgroup *cgroup, const char *path, struct t
 
 	if (!cgroup__is_identifying(cgroup))
 		return 0;
-	id = BPF_CORE_READ(cgroup, kn, id);
+	id = KERNEL_READ(cgroup, kn, id);
 	if (cgroup__join(task, task__state(task), id))
 		cgroup__emit(HG_KIND_CGROUP_JOIN, cgroup, path, task, id, HG_PHASE_SETUP);
 	return 0;

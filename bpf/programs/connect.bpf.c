@@ -23,7 +23,7 @@ static __always_inline __u64 connect__home(const struct task_struct *task)
 
 	if (!any_process_moved)
 		return task__cgroup_id(task);
-	tgid = BPF_CORE_READ(task, tgid);
+	tgid = KERNEL_READ(task, tgid);
 	home = bpf_map_lookup_elem(&moved, &tgid);
 	return home ? *home : task__cgroup_id(task);
 }

@@ -119,14 +119,14 @@ int BPF_PROG(on_socket_listen, struct socket *sock, int backlog, int ret)
 	if (ret)
 		return ret;
 	entry = state ? task__cgroup_entry(state->home) : NULL;
-	sk = BPF_CORE_READ(sock, sk);
+	sk = KERNEL_READ(sock, sk);
 	if (!entry || !settings || !sk)
 		return 0;
-	event.family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	event.family = KERNEL_READ(sk, __sk_common.skc_family);
 	if (event.family != AF_INET && event.family != AF_INET6)
 		return 0;
-	event.proto = BPF_CORE_READ(sk, sk_protocol);
-	event.socket_type = BPF_CORE_READ(sock, type);
+	event.proto = KERNEL_READ(sk, sk_protocol);
+	event.socket_type = KERNEL_READ(sock, type);
 	descriptor__read_ends(&event, sk);
 	event.args[1] = backlog;
 	event.header.cgroup_id = state->home;

@@ -76,7 +76,7 @@ int BPF_PROG(on_bprm_creds, struct linux_binprm *bprm, struct file *file, int re
 	/* What a container's process begins with is given by the runtime. */
 	if (ret || !state || !settings || state->phase == HG_PHASE_SETUP)
 		return ret;
-	gained = task__read_caps(BPF_CORE_READ(bprm, cred), bpf_core_field_offset(struct cred, cap_permitted)) &
+	gained = task__read_caps(KERNEL_READ(bprm, cred), bpf_core_field_offset(struct cred, cap_permitted)) &
 		 state->cap_lacking;
 	if (!gained)
 		return 0;

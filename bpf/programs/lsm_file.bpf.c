@@ -146,10 +146,10 @@ static __always_inline void file__fill(struct ev_call *call, const struct file_q
 	}
 	if (!inode)
 		return;
-	call->inode = BPF_CORE_READ(inode, i_ino);
-	call->dev = task__encode_dev(BPF_CORE_READ(inode, i_sb, s_dev));
-	call->mode = BPF_CORE_READ(inode, i_mode);
-	call->fd_kind = descriptor__kind(call->mode, BPF_CORE_READ(inode, i_sb, s_magic));
+	call->inode = KERNEL_READ(inode, i_ino);
+	call->dev = task__encode_dev(KERNEL_READ(inode, i_sb, s_dev));
+	call->mode = KERNEL_READ(inode, i_mode);
+	call->fd_kind = descriptor__kind(call->mode, KERNEL_READ(inode, i_sb, s_magic));
 	if (task__is_upper_layer(inode))
 		call->flags |= HG_CALL_UPPER_LAYER;
 }
@@ -178,8 +178,8 @@ static __always_inline int file__defer(struct scratch *scratch, const struct map
 	bpf_probe_read_kernel(deferred->strings, length, scratch->strings);
 	deferred->strings_bytes = length;
 	deferred->dentry = (__u64)dentry;
-	deferred->parent = (__u64)BPF_CORE_READ(dentry, d_parent);
-	deferred->name_hash = BPF_CORE_READ(dentry, d_name.hash);
+	deferred->parent = (__u64)KERNEL_READ(dentry, d_parent);
+	deferred->name_hash = KERNEL_READ(dentry, d_name.hash);
 	deferred->is_waiting = 1;
 	return 1;
 }
@@ -190,8 +190,8 @@ static __always_inline bool file__was_there(const struct deferred *deferred)
 {
 	struct dentry *dentry = (struct dentry *)deferred->dentry;
 
-	return (__u64)BPF_CORE_READ(dentry, d_parent) == deferred->parent &&
-	       BPF_CORE_READ(dentry, d_name.hash) == deferred->name_hash && BPF_CORE_READ(dentry, d_inode);
+	return (__u64)KERNEL_READ(dentry, d_parent) == deferred->parent &&
+	       KERNEL_READ(dentry, d_name.hash) == deferred->name_hash && KERNEL_READ(dentry, d_inode);
 }
 
 /* The open has got as far as its file: there was nothing to make. */
@@ -256,7 +256,7 @@ __noinline int file__judge(__u32 slot)
 static __always_inline bool file__is_internal(__u64 mnt)
 {
 	struct mount *mount = path__mount_of((struct vfsmount *)mnt);
-	__u64 mnt_ns = (__u64)BPF_CORE_READ(mount, mnt_ns);
+	__u64 mnt_ns = (__u64)KERNEL_READ(mount, mnt_ns);
 
 	return mnt_ns >= (__u64)-MAX_ERRNO; /* MNT_NS_INTERNAL */
 }
@@ -287,7 +287,7 @@ static __always_inline int file__ask_name(__u32 act, __u32 access, const struct 
 
 	question.dentry = (__u64)dentry;
 	question.mnt = (__u64)mnt;
-	question.inode = (__u64)BPF_CORE_READ(dentry, d_inode);
+	question.inode = (__u64)KERNEL_READ(dentry, d_inode);
 	return file__ask(&question);
 }
 
@@ -360,7 +360,7 @@ int BPF_PROG(on_path_link, struct dentry *old, const struct path *dir, struct de
 		return ret;
 	question.dentry = (__u64)old;
 	question.mnt = (__u64)dir->mnt; /* both are on one mount: do_linkat() */
-	question.inode = (__u64)BPF_CORE_READ(old, d_inode);
+	question.inode = (__u64)KERNEL_READ(old, d_inode);
 	question.other_dentry = (__u64)dentry;
 	question.other_mnt = (__u64)dir->mnt;
 	return file__ask(&question);
@@ -376,7 +376,7 @@ int BPF_PROG(on_path_rename, const struct path *old_dir, struct dentry *old, con
 		return ret;
 	question.dentry = (__u64)old;
 	question.mnt = (__u64)old_dir->mnt;
-	question.inode = (__u64)BPF_CORE_READ(old, d_inode);
+	question.inode = (__u64)KERNEL_READ(old, d_inode);
 	question.other_dentry = (__u64)dentry;
 	question.other_mnt = (__u64)dir->mnt;
 	return file__ask(&question);

@@ -41,15 +41,15 @@ static __always_inline bool signal__is_call(struct ev_call *call, const struct t
 static __always_inline void signal__gather(__u32 slot, struct scratch *scratch, const struct task_struct *task,
 					   __u32 profile)
 {
-	struct file *exe = BPF_CORE_READ(task, mm, exe_file);
+	struct file *exe = KERNEL_READ(task, mm, exe_file);
 	__u32 length;
 
-	scratch->said = said__number(said__owner(profile, HG_SAID_USER), BPF_CORE_READ(task, cred, euid.val)) |
-			said__number(said__owner(profile, HG_SAID_GROUP), BPF_CORE_READ(task, cred, egid.val));
+	scratch->said = said__number(said__owner(profile, HG_SAID_USER), KERNEL_READ(task, cred, euid.val)) |
+			said__number(said__owner(profile, HG_SAID_GROUP), KERNEL_READ(task, cred, egid.val));
 	if (!exe)
 		return;
-	length = decision__append_path(slot, &scratch->call, 0, (__u64)BPF_CORE_READ(exe, f_path.dentry),
-				       (__u64)BPF_CORE_READ(exe, f_path.mnt));
+	length = decision__append_path(slot, &scratch->call, 0, (__u64)KERNEL_READ(exe, f_path.dentry),
+				       (__u64)KERNEL_READ(exe, f_path.mnt));
 	said__text(slot, said__owner(profile, HG_SAID_EXE), 0, length, true);
 }
 
@@ -139,7 +139,7 @@ int BPF_PROG(on_task_kill, struct task_struct *target, struct kernel_siginfo *in
 		scratch->call.fd = -1;
 		scratch->call.facts[0] = sig;
 		scratch->call.target_pid = target->tgid;
-		scratch->call.target_start_ns = BPF_CORE_READ(target, group_leader, start_boottime);
+		scratch->call.target_start_ns = KERNEL_READ(target, group_leader, start_boottime);
 		scratch->call.target_cgroup_id = target_state->home;
 		if (signal__is_call(&scratch->call, decision.task))
 			is_refused = signal__judge(slot, decision.entry->root_id,

@@ -31,8 +31,8 @@ __noinline int memory__is_one_name(__u64 cgroup, __u64 other)
 	name = scratch->raw;
 	other_name = &scratch->raw[NAME_ROOM_BYTES];
 	__builtin_memset(name, 0, 2 * NAME_ROOM_BYTES);
-	if (bpf_probe_read_kernel_str(name, NAME_ROOM_BYTES, BPF_CORE_READ((struct cgroup *)cgroup, kn, name)) < 0 ||
-	    bpf_probe_read_kernel_str(other_name, NAME_ROOM_BYTES, BPF_CORE_READ((struct cgroup *)other, kn, name)) < 0)
+	if (bpf_probe_read_kernel_str(name, NAME_ROOM_BYTES, KERNEL_READ((struct cgroup *)cgroup, kn, name)) < 0 ||
+	    bpf_probe_read_kernel_str(other_name, NAME_ROOM_BYTES, KERNEL_READ((struct cgroup *)other, kn, name)) < 0)
 		return 0;
 	for (__u32 at = 0; at < NAME_ROOM_BYTES; at += sizeof(__u64))
 		if (*(__u64 *)&name[at] != *(__u64 *)&other_name[at])
@@ -43,17 +43,17 @@ __noinline int memory__is_one_name(__u64 cgroup, __u64 other)
 static long memory__compare(__u32 index, struct memory_paths *paths)
 {
 	struct cgroup *own = (struct cgroup *)paths->own, *charged = (struct cgroup *)paths->charged;
-	int level = BPF_CORE_READ(own, level), charged_level = BPF_CORE_READ(charged, level);
+	int level = KERNEL_READ(own, level), charged_level = KERNEL_READ(charged, level);
 
 	if (level > charged_level) {
-		paths->own = (__u64)BPF_CORE_READ(own, self.parent, cgroup);
+		paths->own = (__u64)KERNEL_READ(own, self.parent, cgroup);
 		return 0;
 	}
 	paths->is_one = level == charged_level && (own == charged || level == 0);
 	if (paths->is_one || level < charged_level || !memory__is_one_name(paths->own, paths->charged))
 		return 1;
-	paths->own = (__u64)BPF_CORE_READ(own, self.parent, cgroup);
-	paths->charged = (__u64)BPF_CORE_READ(charged, self.parent, cgroup);
+	paths->own = (__u64)KERNEL_READ(own, self.parent, cgroup);
+	paths->charged = (__u64)KERNEL_READ(charged, self.parent, cgroup);
 	return 0;
 }
 
@@ -79,13 +79,13 @@ __noinline __u64 memory__cgroup_at(__u64 css_set, __u32 root_level)
 	bpf_probe_read_kernel(&css, sizeof(css),
 			      (void *)set + bpf_core_field_offset(struct css_set, subsys) + index * sizeof(css));
 	for (int i = 0; i < MEMCG_LEVELS_MAX && css; i++) {
-		if (BPF_CORE_READ(css, cgroup, level) <= (int)root_level)
+		if (KERNEL_READ(css, cgroup, level) <= (int)root_level)
 			break;
-		css = BPF_CORE_READ(css, parent);
+		css = KERNEL_READ(css, parent);
 	}
 	/* A container without a memory cgroup of its own is charged to one above: its use cannot be told from the others'. */
-	if (!css || BPF_CORE_READ(css, cgroup, level) != (int)root_level ||
-	    !memory__is_own((__u64)BPF_CORE_READ(set, dfl_cgrp), (__u64)BPF_CORE_READ(css, cgroup)))
+	if (!css || KERNEL_READ(css, cgroup, level) != (int)root_level ||
+	    !memory__is_own((__u64)KERNEL_READ(set, dfl_cgrp), (__u64)KERNEL_READ(css, cgroup)))
 		return 0;
 	return (__u64)css - bpf_core_field_offset(struct mem_cgroup, css);
 }
@@ -96,10 +96,10 @@ static __always_inline __u64 memory__limit_pages(struct mem_cgroup *memory)
 	__u64 limit = ~0ULL, max;
 
 	for (int i = 0; i < MEMCG_LEVELS_MAX && counter; i++) {
-		max = BPF_CORE_READ(counter, max);
+		max = KERNEL_READ(counter, max);
 		if (max < limit)
 			limit = max;
-		counter = BPF_CORE_READ(counter, parent);
+		counter = KERNEL_READ(counter, parent);
 	}
 	return limit;
 }
@@ -131,7 +131,7 @@ int on_memory(struct bpf_iter__task *context)
 	round = bpf_map_lookup_elem(&memory_rounds, &root_id);
 	if (round && *round == settings->round)
 		return 0;
-	memory = (struct mem_cgroup *)memory__cgroup_at((__u64)BPF_CORE_READ(task, cgroups), entry->root_level);
+	memory = (struct mem_cgroup *)memory__cgroup_at((__u64)KERNEL_READ(task, cgroups), entry->root_level);
 	/* Another of its processes may be charged where this one is not. */
 	if (!memory)
 		return 0;
@@ -141,13 +141,13 @@ int on_memory(struct bpf_iter__task *context)
 	event.header.boot_ns = bpf_ktime_get_boot_ns();
 	event.header.cgroup_id = root_id;
 	event.header.program_version = settings->version;
-	event.current_bytes = (__u64)BPF_CORE_READ(memory, memory.usage.counter) * cfg_page_bytes;
-	event.peak_bytes = (__u64)BPF_CORE_READ(memory, memory.watermark) * cfg_page_bytes;
+	event.current_bytes = (__u64)KERNEL_READ(memory, memory.usage.counter) * cfg_page_bytes;
+	event.peak_bytes = (__u64)KERNEL_READ(memory, memory.watermark) * cfg_page_bytes;
 	limit = memory__limit_pages(memory);
 	event.limit_bytes = limit >= PAGES_NO_LIMIT ? ~0ULL : limit * cfg_page_bytes;
 	if (bpf_core_field_exists(memory->vmstats))
 		event.inactive_file_bytes =
-			(__u64)BPF_CORE_READ(memory, vmstats, state[VMSTAT_INACTIVE_FILE]) * cfg_page_bytes;
+			(__u64)KERNEL_READ(memory, vmstats, state[VMSTAT_INACTIVE_FILE]) * cfg_page_bytes;
 	bpf_seq_write(context->meta->seq, &event, sizeof(event));
 	return 0;
 }
@@ -166,13 +166,13 @@ __noinline __u64 memory__left_container(__u64 parent)
 	__u64 cgroup_id;
 
 	for (int i = 0; i < ANCESTORS_MAX && task; i++) {
-		if (BPF_CORE_READ(task, pid) <= 1)
+		if (KERNEL_READ(task, pid) <= 1)
 			return 0;
 		cgroup_id = task__cgroup_id(task);
 		entry = task__cgroup_entry(cgroup_id);
 		if (entry)
 			return entry->state == HG_CGROUP_CONTAINER ? cgroup_id : 0;
-		task = BPF_CORE_READ(task, real_parent);
+		task = KERNEL_READ(task, real_parent);
 	}
 	return 0;
 }
@@ -181,7 +181,7 @@ __noinline __u64 memory__left_container(__u64 parent)
 static __always_inline struct task_state *memory__adopt(struct task_struct *task, const struct map_cgroup *entry,
 							__u64 cgroup_id)
 {
-	__u64 home = entry ? cgroup_id : memory__left_container((__u64)BPF_CORE_READ(task, real_parent));
+	__u64 home = entry ? cgroup_id : memory__left_container((__u64)KERNEL_READ(task, real_parent));
 	struct task_state *state;
 
 	if (!home)
@@ -225,7 +225,7 @@ int on_task(struct bpf_iter__task *context)
 		container = bpf_map_lookup_elem(&containers, &entry->root_id);
 		if (container && container->mnt_ns == 0) {
 			container->mnt_ns = task__mnt_ns(task);
-			container->root_dentry = (__u64)BPF_CORE_READ(task, fs, root.dentry);
+			container->root_dentry = (__u64)KERNEL_READ(task, fs, root.dentry);
 		}
 	}
 	event.header.kind = HG_KIND_TASK;
@@ -235,25 +235,25 @@ int on_task(struct bpf_iter__task *context)
 	event.header.start_ns = task->start_boottime;
 	event.header.pid = task->tgid;
 	event.header.tid = task->pid;
-	event.header.uid = BPF_CORE_READ(task, cred, euid.val);
-	event.header.gid = BPF_CORE_READ(task, cred, egid.val);
-	event.parent_pid = BPF_CORE_READ(task, real_parent, tgid);
-	event.parent_start_ns = BPF_CORE_READ(task, real_parent, group_leader, start_boottime);
+	event.header.uid = KERNEL_READ(task, cred, euid.val);
+	event.header.gid = KERNEL_READ(task, cred, egid.val);
+	event.parent_pid = KERNEL_READ(task, real_parent, tgid);
+	event.parent_start_ns = KERNEL_READ(task, real_parent, group_leader, start_boottime);
 	task__read_facts(&event.facts, task);
 	BPF_CORE_READ_STR_INTO(&event.comm, task, comm);
 	scratch = bpf_map_lookup_elem(&scratches, &slot);
-	file = BPF_CORE_READ(task, mm, exe_file);
+	file = KERNEL_READ(task, mm, exe_file);
 	event.header.size_bytes = sizeof(event);
 	if (!scratch || !file) {
 		bpf_seq_write(context->meta->seq, &event, sizeof(event));
 		return 0;
 	}
-	event.inode = BPF_CORE_READ(file, f_inode, i_ino);
-	if (path__is_memfd(BPF_CORE_READ(file, f_inode), BPF_CORE_READ(file, f_path.dentry)))
+	event.inode = KERNEL_READ(file, f_inode, i_ino);
+	if (path__is_memfd(KERNEL_READ(file, f_inode), KERNEL_READ(file, f_path.dentry)))
 		event.flags |= HG_EXEC_MEMFD;
-	if (task__is_upper_layer(BPF_CORE_READ(file, f_inode)))
+	if (task__is_upper_layer(KERNEL_READ(file, f_inode)))
 		event.flags |= HG_EXEC_UPPER_LAYER;
-	start = path__walk(slot, (__u64)BPF_CORE_READ(file, f_path.dentry), (__u64)BPF_CORE_READ(file, f_path.mnt));
+	start = path__walk(slot, (__u64)KERNEL_READ(file, f_path.dentry), (__u64)KERNEL_READ(file, f_path.mnt));
 	event.file_bytes = path__append(slot, 0, start);
 	event.header.size_bytes += event.file_bytes;
 	bpf_seq_write(context->meta->seq, &event, sizeof(event));

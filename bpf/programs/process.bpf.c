@@ -62,7 +62,7 @@ __noinline int process__judge(__u32 slot, __u32 file_offset)
 static __always_inline bool process__foreign_root(const struct map_cgroup *entry, const struct task_struct *task)
 {
 	struct map_container *container = bpf_map_lookup_elem(&containers, &entry->root_id);
-	__u64 root = (__u64)BPF_CORE_READ(task, fs, root.dentry);
+	__u64 root = (__u64)KERNEL_READ(task, fs, root.dentry);
 	__u32 mnt_ns = task__mnt_ns(task);
 
 	if (!container)
@@ -92,9 +92,9 @@ static __always_inline void process__advance_phase(struct task_state *state, con
 __noinline int process__append_args(__u32 slot, __u32 offset)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
-	struct mm_struct *mm = BPF_CORE_READ(bpf_get_current_task_btf(), mm);
-	unsigned long start = BPF_CORE_READ(mm, arg_start);
-	unsigned long end = BPF_CORE_READ(mm, arg_end);
+	struct mm_struct *mm = KERNEL_READ(bpf_get_current_task_btf(), mm);
+	unsigned long start = KERNEL_READ(mm, arg_start);
+	unsigned long end = KERNEL_READ(mm, arg_end);
 	unsigned long length = end - start;
 
 	if (!scratch || end <= start || offset > 3 * HG_PATH_MAX_BYTES)
@@ -116,9 +116,9 @@ __noinline int process__append_args(__u32 slot, __u32 offset)
 __noinline int process__append_env(__u32 slot, __u32 offset)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
-	struct mm_struct *mm = BPF_CORE_READ(bpf_get_current_task_btf(), mm);
-	unsigned long start = BPF_CORE_READ(mm, env_start);
-	unsigned long end = BPF_CORE_READ(mm, env_end);
+	struct mm_struct *mm = KERNEL_READ(bpf_get_current_task_btf(), mm);
+	unsigned long start = KERNEL_READ(mm, env_start);
+	unsigned long end = KERNEL_READ(mm, env_end);
 	unsigned long length = end - start;
 
 	if (!scratch || end <= start || offset > 3 * HG_PATH_MAX_BYTES + HG_ARGS_MAX_BYTES)
@@ -140,23 +140,23 @@ __noinline int process__append_env(__u32 slot, __u32 offset)
 static __always_inline void process__fill_facts(struct ev_exec *event, struct task_struct *task,
 						struct linux_binprm *bprm, const struct map_cgroup *entry, __u32 phase)
 {
-	struct file *file = BPF_CORE_READ(bprm, file);
-	struct inode *inode = BPF_CORE_READ(file, f_inode);
-	struct task_struct *parent = BPF_CORE_READ(task, real_parent, group_leader);
+	struct file *file = KERNEL_READ(bprm, file);
+	struct inode *inode = KERNEL_READ(file, f_inode);
+	struct task_struct *parent = KERNEL_READ(task, real_parent, group_leader);
 
-	event->inode = BPF_CORE_READ(inode, i_ino);
-	event->dev = task__encode_dev(BPF_CORE_READ(inode, i_sb, s_dev));
-	event->parent_pid = BPF_CORE_READ(parent, tgid);
-	event->parent_start_ns = BPF_CORE_READ(parent, start_boottime);
+	event->inode = KERNEL_READ(inode, i_ino);
+	event->dev = task__encode_dev(KERNEL_READ(inode, i_sb, s_dev));
+	event->parent_pid = KERNEL_READ(parent, tgid);
+	event->parent_start_ns = KERNEL_READ(parent, start_boottime);
 	event->mnt_ns = task__mnt_ns(task);
-	event->real_uid = BPF_CORE_READ(task, cred, uid.val);
-	event->real_gid = BPF_CORE_READ(task, cred, gid.val);
+	event->real_uid = KERNEL_READ(task, cred, uid.val);
+	event->real_gid = KERNEL_READ(task, cred, gid.val);
 	BPF_CORE_READ_STR_INTO(&event->comm, task, comm);
-	if (BPF_CORE_READ(bprm, interp) != BPF_CORE_READ(bprm, filename))
+	if (KERNEL_READ(bprm, interp) != KERNEL_READ(bprm, filename))
 		event->flags |= HG_EXEC_SCRIPT;
-	if (path__is_memfd(inode, BPF_CORE_READ(file, f_path.dentry)))
+	if (path__is_memfd(inode, KERNEL_READ(file, f_path.dentry)))
 		event->flags |= HG_EXEC_MEMFD;
-	else if (BPF_CORE_READ(inode, i_nlink) == 0)
+	else if (KERNEL_READ(inode, i_nlink) == 0)
 		event->flags |= HG_EXEC_DELETED;
 	if (task__is_upper_layer(inode))
 		event->flags |= HG_EXEC_UPPER_LAYER;
@@ -182,19 +182,19 @@ static __always_inline __u32 process__put_names(__u32 slot, struct scratch *scra
 						struct linux_binprm *bprm)
 {
 	struct ev_exec *event = &scratch->event;
-	struct file *file = BPF_CORE_READ(bprm, file);
-	__u64 dentry = (__u64)BPF_CORE_READ(file, f_path.dentry), mnt = (__u64)BPF_CORE_READ(file, f_path.mnt);
+	struct file *file = KERNEL_READ(bprm, file);
+	__u64 dentry = (__u64)KERNEL_READ(file, f_path.dentry), mnt = (__u64)KERNEL_READ(file, f_path.mnt);
 	__u32 offset;
 	int start;
 
-	event->invoked_bytes = process__invoked(slot, (__u64)BPF_CORE_READ(bprm, filename), dentry, mnt);
+	event->invoked_bytes = process__invoked(slot, (__u64)KERNEL_READ(bprm, filename), dentry, mnt);
 	offset = event->invoked_bytes;
 	start = path__walk(slot, dentry, mnt);
 	if (start & PATH_TRUNCATED)
 		event->flags |= HG_EXEC_PATH_TRUNCATED;
 	event->file_bytes = path__append(slot, offset, start);
 	offset += event->file_bytes;
-	start = path__walk(slot, (__u64)BPF_CORE_READ(task, fs, pwd.dentry), (__u64)BPF_CORE_READ(task, fs, pwd.mnt));
+	start = path__walk(slot, (__u64)KERNEL_READ(task, fs, pwd.dentry), (__u64)KERNEL_READ(task, fs, pwd.mnt));
 	event->cwd_bytes = path__append(slot, offset, start);
 	return offset + event->cwd_bytes;
 }
@@ -350,7 +350,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
 
 	process__end_in_call(task);
 	/* The process ends with its last thread, whichever that is: do_exit() has taken this one off `live`. */
-	if (BPF_CORE_READ(signal, live.counter) != 0)
+	if (KERNEL_READ(signal, live.counter) != 0)
 		return 0;
 	if (state) {
 		home = state->home;
@@ -367,8 +367,8 @@ int BPF_PROG(on_exit, struct task_struct *task)
 		state = task__make_state(task->group_leader, home, HG_KIND_EXIT);
 	if (state && __sync_lock_test_and_set(&state->has_ended, 1))
 		return 0;
-	status = BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT ? BPF_CORE_READ(signal, group_exit_code) :
-								    BPF_CORE_READ(task, group_leader, exit_code);
+	status = KERNEL_READ(signal, flags) & SIGNAL_GROUP_EXIT ? KERNEL_READ(signal, group_exit_code) :
+								  KERNEL_READ(task, group_leader, exit_code);
 	emit__header(&event.header, HG_KIND_EXIT, sizeof(event), task);
 	event.header.cgroup_id = home;
 	event.header.phase = phase;

@@ -35,7 +35,7 @@ static __always_inline bool process__starts_in_proc(const char *n)
 /* Multicall programs do what argv[0] names, whatever name they were called by: `sh -> busybox` called with argv[0] "nc" is nc. */
 static __always_inline bool process__is_multicall(__u64 dentry)
 {
-	const unsigned char *name = BPF_CORE_READ((struct dentry *)dentry, d_name.name);
+	const unsigned char *name = KERNEL_READ((struct dentry *)dentry, d_name.name);
 	char start[8] = {};
 
 	bpf_probe_read_kernel(start, 7, name);
@@ -76,8 +76,8 @@ __noinline int process__argument_base(__u32 slot, __u64 argument)
 __noinline int process__applet(__u32 slot)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
-	struct mm_struct *mm = BPF_CORE_READ(bpf_get_current_task_btf(), mm);
-	__u64 start = BPF_CORE_READ(mm, arg_start), end = BPF_CORE_READ(mm, arg_end);
+	struct mm_struct *mm = KERNEL_READ(bpf_get_current_task_btf(), mm);
+	__u64 start = KERNEL_READ(mm, arg_start), end = KERNEL_READ(mm, arg_end);
 	long first_bytes;
 	int length;
 
@@ -129,7 +129,7 @@ static __always_inline bool process__last_is_multicall(const struct canonical *n
 __noinline int process__invoked(__u32 slot, __u64 filename, __u64 dentry, __u64 mnt)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &slot);
-	struct fs_struct *fs = BPF_CORE_READ(bpf_get_current_task_btf(), fs);
+	struct fs_struct *fs = KERNEL_READ(bpf_get_current_task_btf(), fs);
 	struct canonicalise work = {.scratch = scratch};
 	__u32 length, flags = 0, applet_bytes = 0;
 	bool is_multicall;
@@ -148,9 +148,9 @@ __noinline int process__invoked(__u32 slot, __u64 filename, __u64 dentry, __u64 
 		/* /proc/self/exe names no file of its own: the applet stands beside the program. */
 		start = path__walk(slot, dentry, mnt);
 	else if (first[0] == '/')
-		start = path__walk(slot, (__u64)BPF_CORE_READ(fs, root.dentry), (__u64)BPF_CORE_READ(fs, root.mnt));
+		start = path__walk(slot, (__u64)KERNEL_READ(fs, root.dentry), (__u64)KERNEL_READ(fs, root.mnt));
 	else
-		start = path__walk(slot, (__u64)BPF_CORE_READ(fs, pwd.dentry), (__u64)BPF_CORE_READ(fs, pwd.mnt));
+		start = path__walk(slot, (__u64)KERNEL_READ(fs, pwd.dentry), (__u64)KERNEL_READ(fs, pwd.mnt));
 	if (start & PATH_TRUNCATED)
 		flags |= HG_EXEC_PATH_TRUNCATED;
 	length = path__append(slot, 0, start);

@@ -68,7 +68,7 @@ static __always_inline bool ring__is_at_home(const struct ring_request *request)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 
-	return task->tgid == request->pid && BPF_CORE_READ(task, group_leader, start_boottime) == request->start_ns;
+	return task->tgid == request->pid && KERNEL_READ(task, group_leader, start_boottime) == request->start_ns;
 }
 
 static __always_inline void ring__read_file(__u32 slot, struct scratch *scratch, const struct ring_request *request,
@@ -82,7 +82,7 @@ static __always_inline void ring__read_file(__u32 slot, struct scratch *scratch,
 	if (request->is_result_fd && (call->flags & HG_CALL_HAS_RESULT) && call->result >= 0)
 		call->fd = call->result;
 	else if (request->act != HG_ACT_OPEN && request->act != HG_ACT_SOCKET && (call->flags & HG_CALL_HAS_RESULT))
-		file = (__u64)BPF_CORE_READ((struct io_kiocb *)address, file);
+		file = (__u64)KERNEL_READ((struct io_kiocb *)address, file);
 	if (!file && call->fd >= 0 && ring__is_at_home(request))
 		file = descriptor__file(call->fd);
 	if (file)
@@ -202,7 +202,7 @@ static __always_inline void ring__end(__u64 address, bool has_result, __s64 resu
 /* With the result that the request itself carries. */
 static __always_inline void ring__end_done(__u64 address)
 {
-	ring__end(address, true, BPF_CORE_READ((struct io_kiocb *)address, cqe.res));
+	ring__end(address, true, KERNEL_READ((struct io_kiocb *)address, cqe.res));
 }
 
 /* Is the act wanted of this task? */
@@ -233,7 +233,7 @@ static __always_inline int ring__submit(void *context)
 	/* Of any opcode: what is kept of the request that had this memory before must not be taken for this one's. */
 	if (ring__kept(address))
 		ring__end(address, false, 0);
-	opcode = BPF_CORE_READ((struct io_kiocb *)address, opcode);
+	opcode = KERNEL_READ((struct io_kiocb *)address, opcode);
 	act = ring__act(opcode);
 	if (!act)
 		return 0;
@@ -248,8 +248,7 @@ static __always_inline int ring__submit(void *context)
 	request->act = act;
 	request->opcode = opcode;
 	ring__read(slot, address, request, task, state);
-	if ((BPF_CORE_READ((struct io_kiocb *)address, flags) & IOSQE_CQE_SKIP_SUCCESS) ||
-	    !ring__keep(address, request))
+	if ((KERNEL_READ((struct io_kiocb *)address, flags) & IOSQE_CQE_SKIP_SUCCESS) || !ring__keep(address, request))
 		ring__end(address, false, 0);
 	return 0;
 }
@@ -296,7 +295,7 @@ static long ring__step(__u32 index, struct ring_search *search)
 		search->found = address;
 		return 1;
 	}
-	search->node = (__u64)BPF_CORE_READ(node, next);
+	search->node = (__u64)KERNEL_READ(node, next);
 	return 0;
 }
 
@@ -324,17 +323,17 @@ static __always_inline __u64 ring__overflowed(struct ring_search *search, bool *
 
 	*is_certain = true;
 	if (bpf_core_field_exists(struct mutex, owner) &&
-	    ((__u64)BPF_CORE_READ(ring, uring_lock.owner.counter) & ~7ULL) == (__u64)task) {
-		search->node = (__u64)BPF_CORE_READ(ring, submit_state.compl_reqs.first);
+	    ((__u64)KERNEL_READ(ring, uring_lock.owner.counter) & ~7ULL) == (__u64)task) {
+		search->node = (__u64)KERNEL_READ(ring, submit_state.compl_reqs.first);
 		search->node_offset = bpf_core_field_offset(struct io_kiocb, comp_list);
 		bpf_loop(RING_STEPS_MAX, ring__step, search, 0);
 		*is_certain = search->found || !search->node;
 		return search->found;
 	}
-	worker = task->flags & PF_IO_WORKER ? BPF_CORE_READ(task, worker_private) : NULL;
-	work = worker ? (__u64)BPF_CORE_READ(worker, cur_work) : 0;
+	worker = task->flags & PF_IO_WORKER ? KERNEL_READ(task, worker_private) : NULL;
+	work = worker ? (__u64)KERNEL_READ(worker, cur_work) : 0;
 	address = work - bpf_core_field_offset(struct io_kiocb, work);
-	if (work && BPF_CORE_READ((struct io_kiocb *)address, ctx) == ring)
+	if (work && KERNEL_READ((struct io_kiocb *)address, ctx) == ring)
 		return ring__kept(address) ? address : 0;
 	*is_certain = false;
 	return 0;

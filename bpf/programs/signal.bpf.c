@@ -43,7 +43,7 @@ int BPF_PROG(on_signal, int sig, struct kernel_siginfo *info, struct task_struct
 	if (nr >= HG_SYSCALLS_MAX || !settings || (__u64)info == SEND_SIG_PRIV || target->tgid == task->tgid ||
 	    task->tgid == settings->agent_pid)
 		return 0;
-	if (info && BPF_CORE_READ(info, si_code) > 0)
+	if (info && KERNEL_READ(info, si_code) > 0)
 		return 0;
 	/* Whatever else makes signals (timers, a child's end) does not come from within one of these calls. */
 	index = abi * HG_SYSCALLS_MAX + nr;
@@ -76,7 +76,7 @@ int BPF_PROG(on_signal, int sig, struct kernel_siginfo *info, struct task_struct
 	syscall__read_args(regs, abi, event.args);
 	event.facts[0] = sig;
 	event.target_pid = target->tgid;
-	event.target_start_ns = BPF_CORE_READ(target, group_leader, start_boottime);
+	event.target_start_ns = KERNEL_READ(target, group_leader, start_boottime);
 	event.target_cgroup_id = target_state ? target_state->home : task__cgroup_id(target);
 	if (target_entry) {
 		profile = task__profile(target_entry, event.header.program_version);

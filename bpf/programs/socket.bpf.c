@@ -36,11 +36,11 @@ static __always_inline void socket__own(struct socket_state *socket, const struc
 {
 	socket->home = home;
 	socket->phase = phase;
-	socket->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
-	socket->pid = BPF_CORE_READ(task, tgid);
-	socket->tid = BPF_CORE_READ(task, pid);
-	socket->uid = BPF_CORE_READ(task, cred, euid.val);
-	socket->gid = BPF_CORE_READ(task, cred, egid.val);
+	socket->start_ns = KERNEL_READ(task, group_leader, start_boottime);
+	socket->pid = KERNEL_READ(task, tgid);
+	socket->tid = KERNEL_READ(task, pid);
+	socket->uid = KERNEL_READ(task, cred, euid.val);
+	socket->gid = KERNEL_READ(task, cred, egid.val);
 }
 
 /* The header of an event of a socket: its owner acts, whoever is current. */
@@ -64,10 +64,10 @@ static __always_inline void socket__ends(struct ev_socket *event, const struct s
 {
 	__u32 near, far;
 
-	event->family = BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET ? 4 : 6;
+	event->family = KERNEL_READ(sk, __sk_common.skc_family) == AF_INET ? 4 : 6;
 	if (event->family == 4) {
-		near = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
-		far = BPF_CORE_READ(sk, __sk_common.skc_daddr);
+		near = KERNEL_READ(sk, __sk_common.skc_rcv_saddr);
+		far = KERNEL_READ(sk, __sk_common.skc_daddr);
 		event->local_address[10] = event->local_address[11] = 0xff;
 		event->remote_address[10] = event->remote_address[11] = 0xff;
 		__builtin_memcpy(&event->local_address[12], &near, 4);
@@ -76,25 +76,25 @@ static __always_inline void socket__ends(struct ev_socket *event, const struct s
 		BPF_CORE_READ_INTO(&event->local_address, sk, __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr8);
 		BPF_CORE_READ_INTO(&event->remote_address, sk, __sk_common.skc_v6_daddr.in6_u.u6_addr8);
 	}
-	event->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	event->local_port = KERNEL_READ(sk, __sk_common.skc_num);
 	/* tcp_set_state() gives a port that the kernel chose back (inet_put_port()) before it tells of TCP_CLOSE. */
 	if (!event->local_port)
-		event->local_port = bpf_ntohs(BPF_CORE_READ((const struct inet_sock *)sk, inet_sport));
-	event->remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
-	event->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+		event->local_port = bpf_ntohs(KERNEL_READ((const struct inet_sock *)sk, inet_sport));
+	event->remote_port = bpf_ntohs(KERNEL_READ(sk, __sk_common.skc_dport));
+	event->netns = KERNEL_READ(sk, __sk_common.skc_net.net, ns.inum);
 }
 
 /* The kernel counts a FIN that it got as a byte received (tcp_rcv_nxt_update() takes end_seq). */
 static __always_inline void socket__bytes(struct ev_socket *event, const struct sock *sk)
 {
 	const struct tcp_sock *tcp = (const struct tcp_sock *)sk;
-	__u64 received = BPF_CORE_READ(tcp, bytes_received);
+	__u64 received = KERNEL_READ(tcp, bytes_received);
 	__u64 done = 1ULL << bpf_core_enum_value(enum sock_flags, SOCK_DONE);
 
-	if (received && (BPF_CORE_READ(sk, __sk_common.skc_flags) & done))
+	if (received && (KERNEL_READ(sk, __sk_common.skc_flags) & done))
 		received--;
 	event->received_bytes = received;
-	event->sent_bytes = BPF_CORE_READ(tcp, bytes_sent) - BPF_CORE_READ(tcp, bytes_retrans);
+	event->sent_bytes = KERNEL_READ(tcp, bytes_sent) - KERNEL_READ(tcp, bytes_retrans);
 }
 
 /* False: counted with those that the next report of this flow carries. */
@@ -139,9 +139,9 @@ static __always_inline void socket__report(enum hg_kind kind, struct sock *sk, c
 	event.flags = socket->flags;
 	socket__ends(&event, sk);
 	if (kind == HG_KIND_LISTEN)
-		event.backlog = BPF_CORE_READ(sk, sk_max_ack_backlog);
+		event.backlog = KERNEL_READ(sk, sk_max_ack_backlog);
 	if (kind == HG_KIND_CONNECTED || kind == HG_KIND_CLOSE) {
-		event.error = BPF_CORE_READ(sk, sk_err);
+		event.error = KERNEL_READ(sk, sk_err);
 		event.duration_ns = bpf_ktime_get_boot_ns() - socket->since_ns;
 	}
 	if (kind == HG_KIND_CLOSE)
@@ -224,7 +224,7 @@ int BPF_PROG(on_socket_state, struct sock *sk, int old_state, int new_state)
 	struct socket_state *socket;
 	enum hg_kind kind;
 
-	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+	if (KERNEL_READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
 	if (new_state == TCP_SYN_SENT) {
 		socket__begin(sk, HG_SOCKET_OUT, HG_KIND_CONNECTED);
@@ -271,10 +271,10 @@ int on_socket(struct bpf_iter__task_file *context)
 	if (!opened || !opened->sk)
 		return 0;
 	sk = opened->sk;
-	family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	if ((family != AF_INET && family != AF_INET6) || BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+	family = KERNEL_READ(sk, __sk_common.skc_family);
+	if ((family != AF_INET && family != AF_INET6) || KERNEL_READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
-	tcp_state = BPF_CORE_READ(sk, __sk_common.skc_state);
+	tcp_state = KERNEL_READ(sk, __sk_common.skc_state);
 	if (tcp_state == TCP_CLOSE || bpf_sk_storage_get(&sockets, sk, 0, 0))
 		return 0;
 	home = state ? state->home : task__cgroup_id(task);

@@ -15,7 +15,7 @@ type Kernel = Pick<Sensor, 'update' | 'lookup' | 'position' | 'isHandled' | 'isE
 
 interface Reading {
   readonly position: number
-  readonly taken: readonly bigint[]
+  readonly taken: bigint[]
 }
 
 export class Allowances {
@@ -24,7 +24,7 @@ export class Allowances {
   readonly #slotsCount: number
   readonly #slots = new Map<string, number>()
   /** By slot: acts that the breaker knows of. */
-  #known: readonly bigint[] = []
+  #known: bigint[] = []
   /** By slot: what the kernel was told last. */
   readonly #written: bigint[] = []
   #reading: Reading | undefined
@@ -41,6 +41,7 @@ export class Allowances {
     if (slot === undefined) {
       slot = Math.min(this.#slots.size, this.#slotsCount - 1)
       this.#slots.set(policy, slot)
+      this.#known[slot] ??= this.#taken(slot) // whoever had the slot before
     }
     return slot
   }
@@ -58,23 +59,24 @@ export class Allowances {
   }
 
   #read(): Reading {
-    const count = Math.min(this.#slots.size, this.#slotsCount)
-    const taken = Array.from({ length: count }, (_, slot) => {
-      const value = new BigUint64Array(1)
-      this.#sensor.lookup('acts_taken', encodeU32(slot), new Uint8Array(value.buffer))
-      return value[0] ?? 0n
-    })
+    const taken = this.#known.map((_, slot) => this.#taken(slot))
     // after the counts: what they count is in the stream by now
     const { position } = this.#sensor
     if (!this.#sensor.isHandled(position)) this.#sensor.nudge()
     return { position, taken }
   }
 
+  #taken(slot: number): bigint {
+    const value = new BigUint64Array(1)
+    this.#sensor.lookup('acts_taken', encodeU32(slot), new Uint8Array(value.buffer))
+    return value[0] ?? 0n
+  }
+
   /** True: what is known has changed. */
   #settle(): boolean {
     if (this.#reading === undefined) return false
     if (!this.#sensor.isHandled(this.#reading.position) && !this.#sensor.isEmpty) return false
-    this.#known = this.#reading.taken
+    for (const [slot, taken] of this.#reading.taken.entries()) this.#known[slot] = taken
     this.#reading = undefined
     return true
   }

@@ -18,6 +18,7 @@ import {
   encodeMapExecPrefixKey,
   encodeMapExecResult,
   encodeMapFileResult,
+  encodeMapFilter,
   encodeMapPlacePrefixKey,
   encodeMapProfile,
   encodeMapSaidKey,
@@ -26,7 +27,9 @@ import {
   encodeMapSyscallKey,
   encodeMapSyscallRules,
   encodeMapSyscallsIgnored,
+  FILTERS,
   KEY_PATH_BYTES,
+  type MapFilter,
   type MapProfile,
   POLICIES_MAX,
   RULES_PER_PROFILE,
@@ -53,7 +56,7 @@ import type { CircuitBreaker } from './breaker.js'
 import { type LoweredProfile, lowerProfile } from './lower.js'
 import type { ConnectNode } from './lower-connect.js'
 import { type EndFilter, EVERY_END } from './lower-end.js'
-import { EVERY_PLACE, type PlaceFilter } from './lower-place.js'
+import { EVERY_PLACE, type PlaceFilter, topsOf } from './lower-place.js'
 import type { Accounts, SaidMaps } from './lower-said.js'
 import { hooksOfCalls, type SyscallTable } from './lower-syscall.js'
 import { areByName, lowerUsers } from './lower-user.js'
@@ -66,6 +69,12 @@ export interface ActFilter {
 }
 
 const EVERY_ACT: ActFilter = { places: EVERY_PLACE, ends: EVERY_END, users: [] }
+
+/** No profile has this id. */
+const NO_FILTER: MapFilter = {
+  ...{ actsByUser: 0n, placeClasses: 0, placePrefixesCount: 0, placeElsewhere: 0, placeTops: [0n, 0n, 0n, 0n] },
+  profile: 0,
+}
 
 /** A profile whose filter names users: its entry is written anew when the names change. */
 interface NamingProfile {
@@ -88,6 +97,8 @@ export class KernelPolicy {
   readonly #naming = new Map<number, NamingProfile>()
   /** Of profiles with rules about system calls, as long as a hook may find their tables. */
   readonly #calls = new Map<number, readonly SyscallTable[]>()
+  /** Whose the places in `filters` are. */
+  readonly #filtered = new Map<number, number>()
   /** What the rules of a profile were lowered by. */
   readonly #asked = new Map<number, AskedAccounts>()
   /** Called when rules in the kernel go by what names of users and groups stand for no more: they have to be installed anew. */
@@ -165,6 +176,7 @@ export class KernelPolicy {
     if (!this.#lowered.delete(profileId)) return
     this.#naming.delete(profileId)
     this.#asked.delete(profileId)
+    this.#setFilter(profileId)
     const head = this.#written.get(profileId)?.pop()
     if (head !== undefined) this.#remove([head])
   }
@@ -210,8 +222,12 @@ export class KernelPolicy {
    */
   followAccounts(): void {
     if ([...this.#asked.keys()].some((profileId) => this.isOutdated(profileId))) this.onOutdated?.()
-    for (const [profile, { value, users }] of this.#naming)
-      this.#sensor.update('profiles', encodeU32(profile), encodeMapProfile({ ...value, ...this.#usersInKernel(users) }))
+    for (const [profile, { value, users }] of this.#naming) {
+      const { actsByUser, ...ranges } = this.#usersInKernel(users)
+      const filter = { ...value.filter, actsByUser }
+      this.#sensor.update('profiles', encodeU32(profile), encodeMapProfile({ ...value, ...ranges, filter }))
+      this.#setFilter(profile, filter)
+    }
   }
 
   /** The kernel acts for some policy, and needs its allowance filled again. */
@@ -220,7 +236,17 @@ export class KernelPolicy {
     return false
   }
 
-  #usersInKernel(wants: readonly UserWant[]): Pick<MapProfile, 'actsByUser' | 'usersCount' | 'users'> {
+  /** Where the place is another profile's, the kernel side takes the filter from the profile's own entry. */
+  #setFilter(profile: number, filter?: MapFilter): void {
+    const place = profile % FILTERS
+    const owner = this.#filtered.get(place) ?? profile
+    if (owner !== profile) return
+    if (filter === undefined) this.#filtered.delete(place)
+    else this.#filtered.set(place, profile)
+    this.#sensor.update('filters', encodeU32(place), encodeMapFilter(filter ?? NO_FILTER))
+  }
+
+  #usersInKernel(wants: readonly UserWant[]): Pick<MapFilter, 'actsByUser'> & Pick<MapProfile, 'usersCount' | 'users'> {
     const { byUser, users } = lowerUsers(wants, this.#accounts)
     const unused = Array.from({ length: USER_RANGES - users.length }, () => ({ acts: 0n, from: 0 }))
     return { actsByUser: byUser, usersCount: users.length, users: [...users, ...unused] }
@@ -274,6 +300,9 @@ export class KernelPolicy {
       const rule = ruleId === undefined ? undefined : program.rules[ruleId]
       return rule === undefined ? 0 : this.allowances.slotOf(rule.policy)
     })
+    const { actsByUser, ...ranges } = this.#usersInKernel(users)
+    const placePrefixesCount = places.prefixes.length
+    const filter = { actsByUser, placeClasses: places.classes, placePrefixesCount, ...topsOf(places.prefixes), profile }
     const value: MapProfile = {
       execRules: lowered.execRules,
       execAllow: lowered.execAllow,
@@ -284,8 +313,6 @@ export class KernelPolicy {
       setup: lowered.setup,
       policy,
       urgent: lowered.urgent.classes,
-      placeClasses: places.classes,
-      placePrefixesCount: places.prefixes.length,
       actsUrgent: lowered.urgent.acts,
       fileRules: lowered.fileRules,
       listenRules: lowered.listenRules,
@@ -294,10 +321,12 @@ export class KernelPolicy {
       fileBasesCount: lowered.fileBase.length,
       actsByEnd: ends.byEnd,
       actsInternet: ends.internet,
-      ...this.#usersInKernel(users),
+      ...ranges,
+      filter,
     }
     // Last, and so removed first: without this entry the kernel answers nothing for the profile, and reports what it asks for.
     put('profiles', encodeU32(profile), encodeMapProfile(value))
+    this.#setFilter(profile, filter)
     if (areByName(users)) this.#naming.set(profile, { value, users })
   }
 

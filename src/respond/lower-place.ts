@@ -1,5 +1,5 @@
 /**
- * What rules have to see of acts on files -> the kernel's filter (`place_prefixes`, `map_profile.place_classes`): the longest
+ * What rules have to see of acts on files -> the kernel's filter (`place_prefixes`, `map_filter`): the longest
  * entry that a path begins with says which classes of acts are wanted of it, so each entry holds those of the shorter ones too. The
  * kernel reports what a rule may want of either path of an act, user space judges it.
  */
@@ -12,7 +12,17 @@ import {
   type PlaceWant,
 } from '../match/place-wants.js'
 import { actNumber } from '../sensor/call-recipes.js'
-import { Act, KEY_PATH_BYTES, OpenKind as KernelKind, OpenTrait, PlaceClass } from '../sensor/generated/abi.js'
+import {
+  Act,
+  KEY_PATH_BYTES,
+  OpenKind as KernelKind,
+  type MapFilter,
+  OpenTrait,
+  PlaceClass,
+  TOP_BYTES,
+  TOP_FACTOR,
+  TOP_WORDS,
+} from '../sensor/generated/abi.js'
 
 export interface PlaceFilter {
   /** Set of the kernel's classes; 0: acts of any class. */
@@ -51,6 +61,20 @@ export function lowerPlaces(wants: readonly PlaceWant[]): PlaceFilter {
   const prefixes = places.points.size > PREFIXES_MAX_COUNT ? [] : resolved(places)
   const isByPath = prefixes.some(({ path }) => path.length > 0)
   return { classes: all === ACTS_ALL ? 0 : inKernel(all), prefixes: isByPath ? prefixes : [] }
+}
+
+/** What tells in the kernel, by a path's first bytes, that no entry is about it: then the classes of the shortest entry are wanted. */
+export function topsOf(prefixes: PlaceFilter['prefixes']): Pick<MapFilter, 'placeElsewhere' | 'placeTops'> {
+  const placeTops = Array.from({ length: TOP_WORDS }, () => 0n)
+  let [placeElsewhere, shortest] = [0, -1]
+  for (const { path, classes } of prefixes) {
+    if (path.length >= TOP_BYTES) {
+      const top = Math.imul(new DataView(path.buffer, path.byteOffset).getUint32(0, true), TOP_FACTOR) >>> 24
+      placeTops[top >> 6] = (placeTops[top >> 6] ?? 0n) | (1n << BigInt(top & 63))
+    } else if (path.length > 1) placeTops.fill((1n << 64n) - 1n)
+    else if (path.length > shortest) [placeElsewhere, shortest] = [classes, path.length] // every path begins with it
+  }
+  return { placeElsewhere, placeTops }
 }
 
 /** Wants by what they begin with. */

@@ -1,5 +1,5 @@
 /**
- * What rules have to see of acts by who acts -> the kernel's filter (`map_profile.acts_by_user`, `users`): ranges of effective users,
+ * What rules have to see of acts by who acts -> the kernel's filter (`map_filter.acts_by_user`, `users`): ranges of effective users,
  * each with the acts that are wanted of them. The kernel reports what a rule may want, user space judges it.
  */
 import { rangesBeside, UID_MAX, type UserRange, type UserWant } from '../match/user-wants.js'

@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { messageOf } from '../telemetry/errors.js'
 import { findPackageRoot } from '../telemetry/package-root.js'
 import { type Addon, isNativeError, loadAddon, type NativeSensor } from './addon.js'
+import { verifiersReason } from './load-error.js'
 import { OPTIONAL_PROGRAMS, type RungFamily } from './rungs.js'
 
 export type TriedFamily = Extract<RungFamily, 'lsm' | 'fentry'>
@@ -26,6 +27,8 @@ const TRACEPOINT_TRIALS: Readonly<Record<string, string>> = {
   on_ring_overflow: 'trial_ring_overflow',
   on_capability_asked: 'trial_cap_capable',
 }
+/** Loads where programs may read the kernel's objects by loads (KERNEL_READ of bpf/lib/kernel.bpf.h). */
+const CAST_TRIAL = 'trial_cast'
 /** What each of the calls that open returned, by the function that they come to. */
 export type OpenResults = Readonly<Record<'byPath' | 'byHandle', readonly number[]>>
 
@@ -38,6 +41,7 @@ const ALL_TRIALS = [
   ...TRIALS.map(({ program }) => program),
   ...Object.values(TRACEPOINT_TRIALS),
   ...OPEN_TRIALS.map(({ trial }) => trial),
+  CAST_TRIAL,
 ]
 /** A mode that no program gives its files; as a negative descriptor it is none. */
 const OPEN_MARK = 0o5246
@@ -120,16 +124,23 @@ function loadTrial(native: NativeSensor, program: string): void {
 function tryTracepoints(): Map<string, string> {
   const missing = new Map<string, string>()
   for (const [program, trial] of Object.entries(TRACEPOINT_TRIALS)) {
-    const native = new (loadAddon().Sensor)()
-    try {
-      loadTrial(native, trial)
-    } catch (error) {
-      missing.set(program, reasonOf(error, trial))
-    } finally {
-      native.close()
-    }
+    const reason = whyNotLoaded(trial)
+    if (reason !== '') missing.set(program, reason)
   }
   return missing
+}
+
+/** Loads the trial and lets it go; why it does not load, or ''. */
+function whyNotLoaded(trial: string): string {
+  const native = new (loadAddon().Sensor)()
+  try {
+    loadTrial(native, trial)
+    return ''
+  } catch (error) {
+    return reasonOf(error, trial)
+  } finally {
+    native.close()
+  }
 }
 
 function whyLsmIsSilent(program: string): string {
@@ -147,11 +158,17 @@ export interface Loaded {
   missing: Reasons<string>
 }
 
+/** What the object is opened with: without these programs, and whether it may read by loads. */
+export interface Allowed {
+  skip: readonly string[]
+  canCast: boolean
+}
+
 /**
  * `make` opens the object without the given programs, ready to load. A refused optional program is left out and the rest tried
  * again, so at most as many loads as there are optional programs.
  */
-export function loadByTrying(make: (skip: readonly string[]) => NativeSensor): Loaded {
+export function loadByTrying(make: (allowed: Allowed) => NativeSensor): Loaded {
   const rungs = tryRungs()
   const missing = tryTracepoints()
   for (const { program, family } of OPTIONAL_PROGRAMS) {
@@ -162,8 +179,9 @@ export function loadByTrying(make: (skip: readonly string[]) => NativeSensor): L
   if (!rungs.has('fentry')) for (const [program, reason] of tryOpenFunctions()) missing.set(program, reason)
   // both would tell the same question; the first knows more of it
   if (!missing.has('on_capability_used')) missing.set('on_capability_asked', 'fexit/security_capable is there')
+  const canCast = whyNotLoaded(CAST_TRIAL) === ''
   for (;;) {
-    const native = make([...missing.keys()])
+    const native = make({ skip: [...missing.keys()], canCast })
     try {
       native.load()
       return { native, missing }
@@ -185,12 +203,9 @@ function refusedProgram(error: unknown): string | undefined {
 
 function reasonOf(error: unknown, program: string): string {
   if (!isNativeError(error)) return messageOf(error)
-  const lines = error.log.split('\n')
-  const end = lines.findIndex((line) => line.startsWith('processed '))
-  // The verifier's last words before its sum say what it does not accept.
-  const refused = end < 1 ? undefined : lines[end - 1]
-  if (refused !== undefined) return refused.trim()
-  const said = lines.find((line) => line.includes(`prog '${program}': `))
+  const refused = verifiersReason(error.log)
+  if (refused !== undefined) return refused
+  const said = error.log.split('\n').find((line) => line.includes(`prog '${program}': `))
   // libbpf's own words about the load say no more than the error does. ENOTSUPP is the kernel's alone, so no library has a text for it.
   return (said?.replace(/^.*prog '\w+': (BPF program load failed: )?/, '') ?? error.message)
     .replace(/ERROR: strerror_r\(-524\)=\d+/, 'this kernel cannot (ENOTSUPP)')

@@ -39,11 +39,19 @@ export function explainLoadError(what: string, error: unknown): HullguardError {
   if (!hasKernelBtf()) return new HullguardError('no_btf', `${prefix}there is no ${KERNEL_BTF}`, { cause: error })
   // libbpf's words about its own first try are of limits that are not in the way
   const isRefusedWhole = PROBE_REFUSED.test(error.log)
-  const detail = isRefusedWhole ? '' : error.log.trim().split('\n').slice(-3).join(' / ')
+  const refused = verifiersReason(error.log)
+  const detail = isRefusedWhole ? '' : [refused, ...error.log.trim().split('\n').slice(-3)].filter(Boolean).join(' / ')
   const message = `${prefix}${reason}${detail === '' ? '' : ` (${detail})`}`
-  if (error.errno === EPERM || error.errno === EACCES)
+  if (refused === undefined && (error.errno === EPERM || error.errno === EACCES))
     return new HullguardError('not_permitted', message, { cause: error })
   return new HullguardError('probe_load_failed', message, { cause: error })
+}
+
+/** What the verifier does not accept: its last words before its sum. */
+export function verifiersReason(log: string): string | undefined {
+  const lines = log.split('\n')
+  const end = lines.findIndex((line) => line.startsWith('processed '))
+  return end < 1 ? undefined : lines[end - 1]?.trim()
 }
 
 export function hasKernelBtf(): boolean {

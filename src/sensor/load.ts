@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { findPackageRoot } from '../telemetry/package-root.js'
 import { loadAddon, type NativeSensor } from './addon.js'
-import { loadByTrying, type Reasons } from './ladder.js'
+import { type Allowed, loadByTrying, type Reasons } from './ladder.js'
 import { explainLoadError } from './load-error.js'
 import { EXEC_DECISION } from './refusals.js'
 
@@ -38,7 +38,7 @@ export interface Loaded {
 export function loadObject(options: LoadOptions): Loaded {
   const addon = loadAddon()
   try {
-    return loadByTrying((skip) => openNative(options, skip))
+    return loadByTrying((allowed) => openNative(options, allowed))
   } catch (error) {
     throw explainLoadError('load the BPF object', error)
   } finally {
@@ -47,7 +47,7 @@ export function loadObject(options: LoadOptions): Loaded {
   }
 }
 
-function openNative({ hierarchyId, useMemoryCss, ringBytes }: LoadOptions, skip: readonly string[]): NativeSensor {
+function openNative({ hierarchyId, useMemoryCss, ringBytes }: LoadOptions, { skip, canCast }: Allowed): NativeSensor {
   const cpus = readPossibleCpuCount()
   const claimed = Math.max(cpus, CLAIMED_SCRATCHES_MIN)
   const criticalBytes = Math.max(ringBytes / CRITICAL_RING_PART, CRITICAL_RING_MIN_BYTES)
@@ -57,6 +57,7 @@ function openNative({ hierarchyId, useMemoryCss, ringBytes }: LoadOptions, skip:
       knobs: {
         cfg_hierarchy_id: hierarchyId,
         cfg_use_memory_css: useMemoryCss ? 1 : 0,
+        cfg_can_cast: canCast ? 1 : 0,
         cfg_wake_bytes: ringBytes / 4,
         cfg_critical_wake_bytes: criticalBytes / 4,
         cfg_iterator_scratch: cpus,

@@ -1,7 +1,7 @@
 /** What the kernel did, not what a program says of itself: awkward ways to be a process, to name a file and to reach one. */
 import assert from 'node:assert/strict'
 import { copyFileSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { CallFlag, ExecFlag } from '../../src/sensor/generated/abi.js'
 import { sys } from '../support/call-acts.js'
@@ -114,6 +114,25 @@ describe('truth', { skip: skipCalls || requires({ commands: ['busybox'] }) }, ()
         [join(deep, 'act'), true],
         [join(deep, 'no'), true],
       ],
+    )
+  })
+
+  test('names of every length, in paths of few and of many components: whole, whichever way they are read', async () => {
+    const name = (length: number) => 'abcdefghijklmnopqrstuvwxyz'.repeat(10).slice(0, length)
+    const lengths = [...Array.from({ length: 40 }, (_, at) => at + 1), 254, 255]
+    const paths = [
+      ...lengths.map((length) => stage.at(`${name(length)}.d/${name(length)}`)),
+      stage.at(`many/${lengths.slice(0, 20).map(name).join('/')}`),
+      stage.at(`more/${lengths.slice(0, 30).reverse().map(name).join('/')}`),
+    ].filter((path) => path.split('/').every(({ length }) => length <= 255))
+    for (const path of paths) {
+      mkdirSync(dirname(path), { recursive: true })
+      writeFileSync(path, '')
+    }
+    const { events } = await stage.doing('open', ...paths.flatMap((path) => sys('open', s(path), 0)))
+    assert.deepEqual(
+      events.map(({ path }) => path),
+      paths,
     )
   })
 

@@ -26,7 +26,7 @@ rules:
 const FILTERS = ['place_prefixes', 'end_nodes']
 
 /** They hold no entries of a profile's own. */
-const OF_ALL_PROFILES = ['budgets', 'calls_at_end']
+const OF_ALL_PROFILES = ['budgets', 'calls_at_end', 'filters']
 
 const FILTER: ActFilter = {
   places: { classes: 1, prefixes: ['/etc', '/etc/'].map((path) => ({ path: Buffer.from(path), classes: 1 })) },

@@ -1,6 +1,7 @@
 /** What rules have to see of acts on files, and what the kernel is told of it. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { ConditionSet } from '../../src/agent/conditions/condition-set.js'
 import { PolicySet } from '../../src/agent/rules/policies.js'
 import type { NamedAct } from '../../src/match/file-acts.js'
@@ -8,9 +9,9 @@ import { compileProgram } from '../../src/match/program.js'
 import { loadPolicies } from '../../src/policy/load.js'
 import { renderDiagnostics } from '../../src/policy/render-diagnostics.js'
 import { HOST } from '../../src/record/model.js'
-import { lowerPlaces, type PlaceFilter } from '../../src/respond/lower-place.js'
+import { lowerPlaces, type PlaceFilter, topsOf } from '../../src/respond/lower-place.js'
 import { actNumber } from '../../src/sensor/call-recipes.js'
-import { Act, OpenKind, OpenTrait, PlaceClass } from '../../src/sensor/generated/abi.js'
+import { Act, OpenKind, OpenTrait, PlaceClass, TOP_BYTES, TOP_FACTOR } from '../../src/sensor/generated/abi.js'
 
 /** A set of the kernel's classes: of these kinds, of those of them with the traits. */
 const setOf = (kinds: readonly number[], traits = 0): number =>
@@ -258,4 +259,51 @@ test('each kind of act is wanted where its own rules want it', () => {
 test('more entries than a profile may have are no entries', () => {
   const many = Array.from({ length: 5000 }, (_, index) => `{ path: /srv/${index}/x, access: [read] }`).join(', ')
   assert.deepEqual(shown(file(`{ deny: [${many}] }`)), [READ])
+})
+
+/** As place__wanted_of_key() of bpf/lib/place.bpf.h: undefined, the table of entries has to be asked. */
+function wantedByTop({ prefixes }: PlaceFilter, path: string): number | undefined {
+  const { placeElsewhere, placeTops } = topsOf(prefixes)
+  if (path.length < TOP_BYTES) return undefined
+  const top = Math.imul(Buffer.from(path, 'latin1').readUint32LE(), TOP_FACTOR) >>> 24
+  return ((placeTops[top >> 6] ?? 0n) >> BigInt(top & 63)) & 1n ? undefined : placeElsewhere
+}
+
+test('the first bytes of a path tell that no entry is about it, and then what is wanted everywhere', () => {
+  const filter = (...prefixes: [string, number][]): PlaceFilter => ({
+    classes: 0,
+    prefixes: prefixes.map(([path, classes]) => ({ path: Buffer.from(path, 'latin1'), classes })),
+  })
+  const etc = filter(['', 1], ['/etc/', 3])
+  assert.equal(wantedByTop(etc, '/etc/passwd'), undefined)
+  assert.equal(wantedByTop(etc, '/bench/true'), 1)
+  assert.equal(wantedByTop(filter(['/etc/', 3]), '/bench/true'), 0)
+  assert.equal(wantedByTop(filter(['/b', 3]), '/home/x'), undefined)
+  assert.equal(wantedByTop(etc, '/et'), undefined)
+
+  const name = fc.string({ unit: fc.constantFrom('a', 'b', '/'), maxLength: 6 })
+  const entries = fc.uniqueArray(
+    fc.tuple(
+      name.map((text) => (text === '' ? '' : `/${text}`)),
+      fc.nat(7),
+    ),
+    {
+      selector: ([path]) => path,
+      maxLength: 4,
+    },
+  )
+  let byTop = 0
+  fc.assert(
+    fc.property(entries, name, (prefixes, rest) => {
+      const path = `/${rest}`
+      const told = wantedByTop(filter(...prefixes), path)
+      if (told === undefined) return
+      byTop++
+      const fitting = prefixes.filter(([prefix]) => path.startsWith(prefix))
+      const [, classes] = fitting.sort(([a], [b]) => b.length - a.length)[0] ?? ['', 0]
+      assert.equal(told, classes, `${path} of ${JSON.stringify(prefixes)}`)
+    }),
+    { numRuns: 2_000 },
+  )
+  assert.ok(byTop > 100, `${byTop} told by their first bytes`)
 })

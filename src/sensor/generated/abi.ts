@@ -1,7 +1,7 @@
 // Generated from the BTF of dist/bpf/hullguard.bpf.o (bpf/abi.h) by scripts/generate-abi.mjs. Do not edit.
 
 /** Changes with every layout or number below: captures carry it. */
-export const ABI_HASH = '05ad1301ddc7bf4f'
+export const ABI_HASH = '3214a7f9dfa78767'
 export const ABI_VERSION = 1
 export const PATH_MAX_BYTES = 4096
 export const ARGS_MAX_BYTES = 32768
@@ -13,6 +13,10 @@ export const SYSCALL_WORDS = 8
 export const ABIS = 3
 export const CONNECT_RANGES = 32
 export const RULES_PER_PROFILE = 64
+export const TOP_BYTES = 4
+export const TOP_FACTOR = 1640531527
+export const TOP_WORDS = 4
+export const FILTERS = 256
 export const POLICIES_MAX = 1024
 export const PACKET_SMALL_BYTES = 512
 export const PACKET_MEDIUM_BYTES = 2048
@@ -1689,6 +1693,49 @@ export function decodeMapFileResult(bytes: Uint8Array): MapFileResult {
   return readMapFileResult(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
 }
 
+export interface MapFilter {
+  actsByUser: bigint
+  placeClasses: number
+  placePrefixesCount: number
+  placeElsewhere: number
+  profile: number
+  placeTops: readonly bigint[]
+}
+
+export const MAP_FILTER_BYTES = 56
+
+function writeMapFilter(view: DataView, at: number, value: MapFilter): void {
+  view.setBigUint64(at + 0, value.actsByUser, true)
+  view.setUint32(at + 8, value.placeClasses, true)
+  view.setUint32(at + 12, value.placePrefixesCount, true)
+  view.setUint32(at + 16, value.placeElsewhere, true)
+  view.setUint32(at + 20, value.profile, true)
+  value.placeTops.slice(0, 4).forEach((entry, index) => {
+    view.setBigUint64(at + 24 + index * 8, entry, true)
+  })
+}
+
+export function encodeMapFilter(value: MapFilter): Uint8Array {
+  const bytes = new Uint8Array(56)
+  writeMapFilter(new DataView(bytes.buffer), 0, value)
+  return bytes
+}
+
+function readMapFilter(view: DataView, at: number): MapFilter {
+  return {
+    actsByUser: view.getBigUint64(at + 0, true),
+    placeClasses: view.getUint32(at + 8, true),
+    placePrefixesCount: view.getUint32(at + 12, true),
+    placeElsewhere: view.getUint32(at + 16, true),
+    profile: view.getUint32(at + 20, true),
+    placeTops: Array.from({ length: 4 }, (_, index) => view.getBigUint64(at + 24 + index * 8, true)),
+  }
+}
+
+export function decodeMapFilter(bytes: Uint8Array): MapFilter {
+  return readMapFilter(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
+}
+
 export interface MapLossKey {
   cgroupId: bigint
   profile: number
@@ -1757,6 +1804,7 @@ export function decodeMapPlacePrefixKey(bytes: Uint8Array): MapPlacePrefixKey {
 }
 
 export interface MapProfile {
+  filter: MapFilter
   execRules: bigint
   execAllow: bigint
   connectRules: bigint
@@ -1766,8 +1814,6 @@ export interface MapProfile {
   setup: bigint
   policy: readonly number[]
   urgent: number
-  placeClasses: number
-  placePrefixesCount: number
   usersCount: number
   actsUrgent: bigint
   fileRules: bigint
@@ -1777,73 +1823,68 @@ export interface MapProfile {
   fileBasesCount: number
   actsByEnd: bigint
   actsInternet: bigint
-  actsByUser: bigint
   users: readonly MapUserRange[]
 }
 
-export const MAP_PROFILE_BYTES = 704
+export const MAP_PROFILE_BYTES = 744
 
 function writeMapProfile(view: DataView, at: number, value: MapProfile): void {
-  view.setBigUint64(at + 0, value.execRules, true)
-  view.setBigUint64(at + 8, value.execAllow, true)
-  view.setBigUint64(at + 16, value.connectRules, true)
-  view.setBigUint64(at + 24, value.syscallRules, true)
-  view.setBigUint64(at + 32, value.deny, true)
-  view.setBigUint64(at + 40, value.kill, true)
-  view.setBigUint64(at + 48, value.setup, true)
+  writeMapFilter(view, at + 0, value.filter)
+  view.setBigUint64(at + 56, value.execRules, true)
+  view.setBigUint64(at + 64, value.execAllow, true)
+  view.setBigUint64(at + 72, value.connectRules, true)
+  view.setBigUint64(at + 80, value.syscallRules, true)
+  view.setBigUint64(at + 88, value.deny, true)
+  view.setBigUint64(at + 96, value.kill, true)
+  view.setBigUint64(at + 104, value.setup, true)
   value.policy.slice(0, 64).forEach((entry, index) => {
-    view.setUint32(at + 56 + index * 4, entry, true)
+    view.setUint32(at + 112 + index * 4, entry, true)
   })
-  view.setUint32(at + 312, value.urgent, true)
-  view.setUint32(at + 316, value.placeClasses, true)
-  view.setUint32(at + 320, value.placePrefixesCount, true)
-  view.setUint32(at + 324, value.usersCount, true)
-  view.setBigUint64(at + 328, value.actsUrgent, true)
-  view.setBigUint64(at + 336, value.fileRules, true)
-  view.setBigUint64(at + 344, value.listenRules, true)
+  view.setUint32(at + 368, value.urgent, true)
+  view.setUint32(at + 372, value.usersCount, true)
+  view.setBigUint64(at + 376, value.actsUrgent, true)
+  view.setBigUint64(at + 384, value.fileRules, true)
+  view.setBigUint64(at + 392, value.listenRules, true)
   value.fileDefault.slice(0, 8).forEach((entry, index) => {
-    view.setBigUint64(at + 352 + index * 8, entry, true)
+    view.setBigUint64(at + 400 + index * 8, entry, true)
   })
-  view.setUint32(at + 416, value.fileAccess, true)
-  view.setUint32(at + 420, value.fileBasesCount, true)
-  view.setBigUint64(at + 424, value.actsByEnd, true)
-  view.setBigUint64(at + 432, value.actsInternet, true)
-  view.setBigUint64(at + 440, value.actsByUser, true)
+  view.setUint32(at + 464, value.fileAccess, true)
+  view.setUint32(at + 468, value.fileBasesCount, true)
+  view.setBigUint64(at + 472, value.actsByEnd, true)
+  view.setBigUint64(at + 480, value.actsInternet, true)
   value.users.slice(0, 16).forEach((entry, index) => {
-    writeMapUserRange(view, at + 448 + index * 16, entry)
+    writeMapUserRange(view, at + 488 + index * 16, entry)
   })
 }
 
 export function encodeMapProfile(value: MapProfile): Uint8Array {
-  const bytes = new Uint8Array(704)
+  const bytes = new Uint8Array(744)
   writeMapProfile(new DataView(bytes.buffer), 0, value)
   return bytes
 }
 
 function readMapProfile(view: DataView, at: number): MapProfile {
   return {
-    execRules: view.getBigUint64(at + 0, true),
-    execAllow: view.getBigUint64(at + 8, true),
-    connectRules: view.getBigUint64(at + 16, true),
-    syscallRules: view.getBigUint64(at + 24, true),
-    deny: view.getBigUint64(at + 32, true),
-    kill: view.getBigUint64(at + 40, true),
-    setup: view.getBigUint64(at + 48, true),
-    policy: Array.from({ length: 64 }, (_, index) => view.getUint32(at + 56 + index * 4, true)),
-    urgent: view.getUint32(at + 312, true),
-    placeClasses: view.getUint32(at + 316, true),
-    placePrefixesCount: view.getUint32(at + 320, true),
-    usersCount: view.getUint32(at + 324, true),
-    actsUrgent: view.getBigUint64(at + 328, true),
-    fileRules: view.getBigUint64(at + 336, true),
-    listenRules: view.getBigUint64(at + 344, true),
-    fileDefault: Array.from({ length: 8 }, (_, index) => view.getBigUint64(at + 352 + index * 8, true)),
-    fileAccess: view.getUint32(at + 416, true),
-    fileBasesCount: view.getUint32(at + 420, true),
-    actsByEnd: view.getBigUint64(at + 424, true),
-    actsInternet: view.getBigUint64(at + 432, true),
-    actsByUser: view.getBigUint64(at + 440, true),
-    users: Array.from({ length: 16 }, (_, index) => readMapUserRange(view, at + 448 + index * 16)),
+    filter: readMapFilter(view, at + 0),
+    execRules: view.getBigUint64(at + 56, true),
+    execAllow: view.getBigUint64(at + 64, true),
+    connectRules: view.getBigUint64(at + 72, true),
+    syscallRules: view.getBigUint64(at + 80, true),
+    deny: view.getBigUint64(at + 88, true),
+    kill: view.getBigUint64(at + 96, true),
+    setup: view.getBigUint64(at + 104, true),
+    policy: Array.from({ length: 64 }, (_, index) => view.getUint32(at + 112 + index * 4, true)),
+    urgent: view.getUint32(at + 368, true),
+    usersCount: view.getUint32(at + 372, true),
+    actsUrgent: view.getBigUint64(at + 376, true),
+    fileRules: view.getBigUint64(at + 384, true),
+    listenRules: view.getBigUint64(at + 392, true),
+    fileDefault: Array.from({ length: 8 }, (_, index) => view.getBigUint64(at + 400 + index * 8, true)),
+    fileAccess: view.getUint32(at + 464, true),
+    fileBasesCount: view.getUint32(at + 468, true),
+    actsByEnd: view.getBigUint64(at + 472, true),
+    actsInternet: view.getBigUint64(at + 480, true),
+    users: Array.from({ length: 16 }, (_, index) => readMapUserRange(view, at + 488 + index * 16)),
   }
 }
 
