@@ -9,6 +9,8 @@
  * collection, since the halves of an idle process shrink; not before the turn of the event loop is over, so that a turn with several
  * collections may go beyond the bound.
  *
+ * One thread collects it: what is alive of it is so little that to wake a second one costs more than the second one saves.
+ *
  * The start leaves as much as it needed (the code and texts of rules that were read, types of the kernel). V8 collects them when the heap has
  * grown by as much again, which in an agent with little to do may be never.
  */
@@ -39,6 +41,7 @@ export function collect(): void {
 }
 
 export function boundYoungGeneration(): void {
+  setFlagsFromString('--no-parallel-scavenge')
   grow(FIRST_GROWTH)
   const observer = new PerformanceObserver(() => {
     const room = Math.floor((2 * HALF_MAX_BYTES) / Math.max(youngBytes(), 2 * MIB))

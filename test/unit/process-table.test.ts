@@ -29,6 +29,27 @@ describe('the process table', () => {
     table = new ProcessTable(counters, 3)
   })
 
+  test('who acted last, and whose parent was asked for, is who it is now', () => {
+    const actor = (pid: number, startNsLow: number) => table.findActor({ pid, startNsLow, startNsHigh: 0 })
+    const parent = { ...entry(1, 1n, '/bin/p'), parentPid: 0 }
+    table.set(parent)
+    table.set(entry(10, 100n))
+    assert.equal(actor(10, 100)?.exe, '/bin/x')
+    assert.equal(actor(10, 101), undefined, 'another start')
+    assert.equal(actor(10, 100)?.exe, '/bin/x')
+    table.set(entry(10, 100n, '/bin/y'))
+    const [executed] = [actor(10, 100)]
+    assert.ok(executed)
+    assert.equal(executed.exe, '/bin/y', 'after an exec')
+    assert.equal(table.parentOf(executed), parent)
+    assert.equal(table.parentOf({ ...executed, parentStartNs: 2n }), undefined)
+    assert.equal(table.parentOf(parent), undefined)
+    table.set(entry(1, 2n, '/bin/q'))
+    assert.equal(table.parentOf(executed), undefined, 'its pid is another one by now')
+    for (let pid = 20; pid < 23; pid++) table.set(entry(pid, 1n))
+    assert.equal(actor(10, 100), undefined, 'pushed out')
+  })
+
   test('a process is found by pid and start time; a reused pid is another one', () => {
     table.set(entry(10, 100n))
     assert.equal(table.find(10, 100n)?.exe, '/bin/x')

@@ -60,13 +60,18 @@ const start = new BigUint64Array(startHalves.buffer)
 
 export class ProcessTable {
   readonly #entries: LRUCache<number, ProcessEntry>
+  /** Who acted last, and whose parent was asked for last: mostly the next one's too, without a look-up. In the table, both. */
+  #lastActor: ProcessEntry | undefined
+  #lastParent: ProcessEntry | undefined
 
   constructor(counters: Counters, maxCount = PROCESSES_MAX_COUNT) {
     counters.define('process_table_evicted_total', 'counter', 'Processes forgotten because the table was full')
     counters.define('process_table_processes', 'gauge', 'Processes that are known, those that ended of late among them')
     this.#entries = new LRUCache({
       max: maxCount,
-      dispose: (_entry, _pid, reason) => {
+      dispose: (entry, _pid, reason) => {
+        if (entry === this.#lastActor) this.#lastActor = undefined
+        if (entry === this.#lastParent) this.#lastParent = undefined
         if (reason === 'evict') counters.add('process_table_evicted_total')
       },
     })
@@ -80,10 +85,21 @@ export class ProcessTable {
 
   /** find() for who acted in an event. */
   findActor(event: { pid: number; startNsLow: number; startNsHigh: number }): ProcessEntry | undefined {
-    const entry = this.#entries.get(event.pid)
+    const { pid } = event
+    const entry = this.#lastActor?.pid === pid ? this.#lastActor : this.#entries.get(pid)
     if (entry === undefined) return undefined
+    this.#lastActor = entry
     start[0] = entry.startNs
     return startHalves[0] === event.startNsLow && startHalves[1] === event.startNsHigh ? entry : undefined
+  }
+
+  parentOf({ parentPid, parentStartNs }: ProcessEntry): ProcessEntry | undefined {
+    if (parentPid === 0) return undefined
+    const last = this.#lastParent
+    if (last?.pid === parentPid && last.startNs === parentStartNs) return last
+    const parent = this.find(parentPid, parentStartNs)
+    if (parent !== undefined) this.#lastParent = parent
+    return parent
   }
 
   /** Whoever has this pid now, as far as events told. */

@@ -75,7 +75,7 @@ export class ProcessTracker {
   }
 
   parentOf(entry: ProcessEntry): ProcessEntry | undefined {
-    return entry.parentPid === 0 ? undefined : this.#processes.find(entry.parentPid, entry.parentStartNs)
+    return this.#processes.parentOf(entry)
   }
 
   #factsOf(event: EvExec): ProcessFacts {
