@@ -108,7 +108,7 @@ Status RingReader::Start(RingSource bulk, RingSource critical, uint8_t* pool, ui
   ring_event.events = EPOLLIN | EPOLLET;  // edge: a second event means a forced wake-up, not the same waiting data
   ring_event.data.u32 = 0;
   epoll_event nudge_event{};
-  nudge_event.events = EPOLLIN;
+  nudge_event.events = EPOLLIN | EPOLLET;
   nudge_event.data.u32 = 1;
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, bulk.fd, &ring_event) != 0 ||
       epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, critical.fd, &ring_event) != 0 ||
@@ -128,12 +128,12 @@ Status RingReader::Start(RingSource bulk, RingSource critical, uint8_t* pool, ui
   return Status::Ok();
 }
 
-// The flag is set last here and cleared first by the reader: one that is left over costs a drain, an eventfd that is left readable
-// would make the reader wait busily.
+// The flag says it and the eventfd only wakes, by its edge: a reader that has seen the flag and drained before the edge comes waits for
+// company then, neither busily nor in haste.
 void RingReader::Nudge() {
-  const uint64_t one = 1;
-  (void)!write(nudge_.get(), &one, sizeof(one));  // full counter: it is readable already
   is_nudged_ = true;
+  const uint64_t one = 1;
+  (void)!write(nudge_.get(), &one, sizeof(one));  // full counter: it has been readable, and is read in the next turn
 }
 
 void RingReader::Stop() {
@@ -249,8 +249,8 @@ bool RingReader::IsKillWaiting() {
   return killed_wakeups_left_ > 0;
 }
 
-// Each ring wakes for its own first event, so the wait goes on until its time is up, whatever wakes it that is not urgent. A kill
-// makes that time short, once.
+// Each ring wakes for its own first event, so the wait goes on until its time is up, whatever wakes it that is not urgent. The end of
+// a killed process makes that time short, once.
 void RingReader::WaitForCompany() {
   using Clock = std::chrono::steady_clock;
   auto end = Clock::now() + std::chrono::milliseconds(batch_delay_ms_);
@@ -275,7 +275,7 @@ void RingReader::Run() {
     wakeups_count_.fetch_add(1, std::memory_order_relaxed);
     WaitForCompany();
     if (urgent_wakeups_left_ > 0) urgent_wakeups_left_--;
-    if (killed_wakeups_left_ > 0) killed_wakeups_left_--;
+    if (IsKillWaiting()) killed_wakeups_left_--;  // asked in any case: what is drained now must not hurry a later event
     is_nudged_ = false;
     uint64_t ignored = 0;
     (void)!read(nudge_.get(), &ignored, sizeof(ignored));  // EAGAIN when it was the ring
@@ -289,7 +289,9 @@ RingReaderStats RingReader::Stats() const {
 
 uint64_t RingReader::WaitingBytes() const {
   if (!bulk_.mapped() || !critical_.mapped()) return 0;
-  return bulk_.Produced() - bulk_.Consumed() + critical_.Produced() - critical_.Consumed();
+  // what has been read is asked first: it never passes what there is later
+  const uint64_t read = bulk_.Consumed() + critical_.Consumed();
+  return bulk_.Produced() + critical_.Produced() - read;
 }
 
 }  // namespace hullguard

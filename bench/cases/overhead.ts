@@ -50,12 +50,13 @@ interface Loop {
   command: (place: Place) => string
 }
 
+/** First those of which no event is told: the agent is at rest then, and works on no other loop's events. */
 const LOOPS: readonly Loop[] = [
+  { op: 'open_close', count: OPENS, command: ({ folder }) => `opens ${OPENS} 1 ${folder}/true ${folder}/true` },
+  { op: 'getppid', count: CALLS, command: () => `getppid ${CALLS}` },
   { op: 'fork_exec', count: EXECS, command: () => `exec ${EXECS}` },
   { op: 'connect_closed', count: CONNECTS, command: () => `connect ${CONNECTS} 9` },
   { op: 'connect_open', count: CONNECTS, command: ({ openPort }) => `connect ${CONNECTS} ${openPort}` },
-  { op: 'open_close', count: OPENS, command: ({ folder }) => `opens ${OPENS} 1 ${folder}/true ${folder}/true` },
-  { op: 'getppid', count: CALLS, command: () => `getppid ${CALLS}` },
   {
     op: 'build',
     count: BUILDS,

@@ -151,7 +151,8 @@ static __always_inline void emit__output_in(struct ev_header *header, __u32 size
 		emit__count_loss(cgroup_id, profile, HG_DROP_UNREPORTED_ACTION, kind);
 }
 
-/* What was killed for is told with the end of the process: to wake the reader here would take the CPU that it needs to end. */
+/* What was killed for waits for company like anything else, at most until the process has ended: a wake-up of its own would take the CPU that
+ * the process needs to end. */
 static __always_inline void emit__output(struct ev_header *header, __u32 size_bytes, bool urgent)
 {
 	emit__output_in(header, size_bytes, urgent && header->action != HG_ACTION_KILLED ? EMIT_URGENT : EMIT_BATCHED);

@@ -8,6 +8,8 @@
 
 #include "task.bpf.h"
 
+_Static_assert((HG_FILTERS & (HG_FILTERS - 1)) == 0, "a place is the last bits of an id");
+
 /* NULL: the profile is gone. */
 static __always_inline const struct map_filter *filter__of(__u32 profile)
 {

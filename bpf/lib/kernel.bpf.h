@@ -412,7 +412,7 @@ struct bpf_iter__task_file {
  * Reads of members of what lies at a kernel address, which may be of anything by now: KERNEL_READ(address, member[, member of what that points
  * to …]). What cannot be read is 0.
  *
- * From v6.2 bpf_rdonly_cast() lends an address a type and is no instruction: a member is read by a load. Before, each is a call.
+ * From v6.2 bpf_rdonly_cast() lends an address a type and is no call when it runs: a member is read by a load. Before, each is a call.
  */
 extern void *bpf_rdonly_cast(const void *address, __u32 type_id) __ksym __weak;
 const volatile __u32 cfg_can_cast = 0; /* the kernel has it */

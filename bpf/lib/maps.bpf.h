@@ -96,7 +96,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 16384);
+	__uint(max_entries, 8192);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct map_exec_key);
 	__type(value, struct map_exec_result);
@@ -120,7 +120,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 16384);
+	__uint(max_entries, 8192);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct map_exec_key);
 	__type(value, struct map_file_result);
@@ -242,7 +242,7 @@ struct {
 	__type(value, __s64);
 } budgets SEC(".maps");
 
-/* How often a policy acted: a rule's first act in a container. Never falls, and only the hooks write it. */
+/* How often a policy took one of them: for a rule's first act in a container. Never falls, and only the hooks write it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, HG_POLICIES_MAX);

@@ -28,7 +28,7 @@ struct path_buffer {
 	char bytes[HG_PATH_MAX_BYTES + PATH_SLACK_BYTES];
 };
 
-/* What a step reads of a dentry and of a mount: fields that lie side by side in every kernel so far, so one read takes all. */
+/* What a step reads of a dentry and of a mount: fields that lie side by side in every kernel so far, so that one call can read all. */
 struct dentry_head {
 	struct dentry *parent;
 	__u32 hash;
@@ -116,7 +116,7 @@ static __always_inline struct mount *path__mount_of(struct vfsmount *mnt)
 	return (void *)mnt - bpf_core_field_offset(struct mount, mnt);
 }
 
-/* Both fall back to single reads where a kernel has moved the fields apart: decided when the program is loaded. */
+/* By single reads where those are loads, or a kernel has moved the fields apart: decided when the program is loaded. */
 static __always_inline void path__read_dentry(struct dentry_head *out, const struct dentry *dentry)
 {
 	const __u32 start = bpf_core_field_offset(struct dentry, d_parent);

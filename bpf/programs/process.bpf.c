@@ -344,7 +344,9 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	struct task_state *state = task__state(task->group_leader);
 	struct map_cgroup *entry = NULL;
 	struct signal_struct *signal = task->signal;
+	struct map_control *settings;
 	struct ev_exit event = {};
+	bool is_killed;
 	__u32 status, tgid = task->tgid, phase = HG_PHASE_RUN;
 	__u64 home = 0;
 
@@ -376,6 +378,9 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	event.code = (status >> 8) & 0xff;
 	event.signal = status & 0x7f;
 	event.flags = status & 0x80 ? HG_EXIT_CORE : 0;
-	emit__output_in(&event.header, sizeof(event), event.signal == SIGKILL ? EMIT_SOON : EMIT_BATCHED);
+	settings = emit__control();
+	is_killed =
+		event.signal == SIGKILL && settings && settings->blocking; /* by whomever: who it was stands nowhere */
+	emit__output_in(&event.header, sizeof(event), is_killed ? EMIT_SOON : EMIT_BATCHED);
 	return 0;
 }

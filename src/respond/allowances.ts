@@ -5,13 +5,14 @@
  *   budgets      up to how many it may, written here: those that the breaker knows of, and as many more as it still allows
  *
  * Which of the acts the breaker knows of is known at moments only: all that were taken before a position in the stream of events are,
- * when everything before that position has been handled. So an act that has not been read yet is never given back. One that
- * has been, and is not settled yet, counts twice: for as long as a batch takes.
+ * when everything before that position has been handled. So an act whose event waits is not given back. One that the breaker
+ * knows of, and is not settled yet, counts twice: until the batch is done, or the next one. An act whose event is lost, or that user space judges
+ * otherwise than the kernel did, never comes to the breaker: it counts until then only.
  */
 import { encodeU32, type Sensor } from '../sensor/sensor.js'
 import type { CircuitBreaker } from './breaker.js'
 
-type Kernel = Pick<Sensor, 'update' | 'lookup' | 'position' | 'isHandled' | 'isEmpty' | 'nudge'>
+type Kernel = Pick<Sensor, 'update' | 'lookup' | 'position' | 'hasWaiting' | 'isHandled' | 'isEmpty' | 'nudge'>
 
 interface Reading {
   readonly position: number
@@ -28,6 +29,8 @@ export class Allowances {
   /** By slot: what the kernel was told last. */
   readonly #written: bigint[] = []
   #reading: Reading | undefined
+  /** Something has changed since that was read. */
+  #isReadingOld = false
 
   constructor(sensor: Kernel, breaker: Pick<CircuitBreaker, 'remainingCount'>, slotsCount: number) {
     this.#sensor = sensor
@@ -48,6 +51,7 @@ export class Allowances {
 
   /** What the breaker allows may have changed: by an act, by time, by being armed again. */
   refill(): void {
+    this.#isReadingOld = this.#reading !== undefined
     this.#reading ??= this.#read()
     this.#settle()
     this.#write()
@@ -60,9 +64,9 @@ export class Allowances {
 
   #read(): Reading {
     const taken = this.#known.map((_, slot) => this.#taken(slot))
-    // after the counts: what they count is in the stream by now
-    const { position } = this.#sensor
-    if (!this.#sensor.isHandled(position)) this.#sensor.nudge()
+    // after the counts: what they count is in the stream by now, or will be when the hook that has just counted is over
+    const { position, hasWaiting } = this.#sensor
+    if (hasWaiting) this.#sensor.nudge()
     return { position, taken }
   }
 
@@ -74,16 +78,26 @@ export class Allowances {
 
   /** True: what is known has changed. */
   #settle(): boolean {
-    if (this.#reading === undefined) return false
-    if (!this.#sensor.isHandled(this.#reading.position) && !this.#sensor.isEmpty) return false
-    for (const [slot, taken] of this.#reading.taken.entries()) this.#known[slot] = taken
-    this.#reading = undefined
-    return true
+    let isChange = false
+    while (this.#reading !== undefined && this.#isHandled(this.#reading)) {
+      for (const [slot, taken] of this.#reading.taken.entries()) this.#known[slot] = taken
+      this.#reading = this.#isReadingOld ? this.#read() : undefined
+      this.#isReadingOld = false
+      isChange = true
+    }
+    return isChange
+  }
+
+  #isHandled({ position }: Reading): boolean {
+    return this.#sensor.isHandled(position) || this.#sensor.isEmpty
   }
 
   #write(): void {
-    for (const [policy, slot] of this.#slots) {
-      const limit = (this.#known[slot] ?? 0n) + BigInt(this.#breaker.remainingCount(policy))
+    const left: number[] = []
+    for (const [policy, slot] of this.#slots)
+      left[slot] = Math.min(left[slot] ?? Number.POSITIVE_INFINITY, this.#breaker.remainingCount(policy))
+    for (const [slot, count] of left.entries()) {
+      const limit = (this.#known[slot] ?? 0n) + BigInt(count)
       if (this.#written[slot] === limit) continue
       this.#sensor.update('budgets', encodeU32(slot), new Uint8Array(BigInt64Array.of(limit).buffer))
       this.#written[slot] = limit

@@ -37,6 +37,7 @@ import {
   SaidKind,
   SaidWhat,
   SYSCALL_WORDS,
+  TOP_WORDS,
   USER_RANGES,
 } from '../sensor/generated/abi.js'
 import {
@@ -70,9 +71,13 @@ export interface ActFilter {
 
 const EVERY_ACT: ActFilter = { places: EVERY_PLACE, ends: EVERY_END, users: [] }
 
-/** No profile has this id. */
+/** No profile has this id. A hook that has just found another's there errs towards reporting. */
 const NO_FILTER: MapFilter = {
-  ...{ actsByUser: 0n, placeClasses: 0, placePrefixesCount: 0, placeElsewhere: 0, placeTops: [0n, 0n, 0n, 0n] },
+  actsByUser: 0n,
+  placeClasses: 0,
+  placePrefixesCount: 0,
+  placeElsewhere: 0,
+  placeTops: Array.from({ length: TOP_WORDS }, () => (1n << 64n) - 1n),
   profile: 0,
 }
 

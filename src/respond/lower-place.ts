@@ -63,16 +63,16 @@ export function lowerPlaces(wants: readonly PlaceWant[]): PlaceFilter {
   return { classes: all === ACTS_ALL ? 0 : inKernel(all), prefixes: isByPath ? prefixes : [] }
 }
 
-/** What tells in the kernel, by a path's first bytes, that no entry is about it: then the classes of the shortest entry are wanted. */
+/** What tells in the kernel, by a path's first bytes, that no longer entry is about it: then what is wanted of every path is. */
 export function topsOf(prefixes: PlaceFilter['prefixes']): Pick<MapFilter, 'placeElsewhere' | 'placeTops'> {
   const placeTops = Array.from({ length: TOP_WORDS }, () => 0n)
-  let [placeElsewhere, shortest] = [0, -1]
+  let [placeElsewhere, length] = [0, -1]
   for (const { path, classes } of prefixes) {
     if (path.length >= TOP_BYTES) {
       const top = Math.imul(new DataView(path.buffer, path.byteOffset).getUint32(0, true), TOP_FACTOR) >>> 24
       placeTops[top >> 6] = (placeTops[top >> 6] ?? 0n) | (1n << BigInt(top & 63))
     } else if (path.length > 1) placeTops.fill((1n << 64n) - 1n)
-    else if (path.length > shortest) [placeElsewhere, shortest] = [classes, path.length] // every path begins with it
+    else if (path.length > length) [placeElsewhere, length] = [classes, path.length] // every path begins with it
   }
   return { placeElsewhere, placeTops }
 }

@@ -179,7 +179,17 @@ export function loadByTrying(make: (allowed: Allowed) => NativeSensor): Loaded {
   if (!rungs.has('fentry')) for (const [program, reason] of tryOpenFunctions()) missing.set(program, reason)
   // both would tell the same question; the first knows more of it
   if (!missing.has('on_capability_used')) missing.set('on_capability_asked', 'fexit/security_capable is there')
-  const canCast = whyNotLoaded(CAST_TRIAL) === ''
+  return loadWithout(missing, whyNotLoaded(CAST_TRIAL) === '', make)
+}
+
+/** Loads without what is missing, and adds to it. What the verifier does not take with reads by loads may still do without them. */
+export function loadWithout(
+  missing: Map<string, string>,
+  mayCast: boolean,
+  make: (allowed: Allowed) => NativeSensor,
+): Loaded {
+  let canCast = mayCast
+  let doubted: string | undefined
   for (;;) {
     const native = make({ skip: [...missing.keys()], canCast })
     try {
@@ -188,9 +198,15 @@ export function loadByTrying(make: (allowed: Allowed) => NativeSensor): Loaded {
     } catch (error) {
       native.close()
       const program = refusedProgram(error)
+      if (canCast && program !== doubted && isNativeError(error) && verifiersReason(error.log) !== undefined) {
+        canCast = false
+        doubted = program
+        continue
+      }
       const isOptional = OPTIONAL_PROGRAMS.some((optional) => optional.program === program)
       if (program === undefined || !isOptional || missing.has(program)) throw error
       missing.set(program, reasonOf(error, program))
+      canCast = mayCast // it was not the loads
     }
   }
 }

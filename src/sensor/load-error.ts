@@ -51,7 +51,7 @@ export function explainLoadError(what: string, error: unknown): HullguardError {
 export function verifiersReason(log: string): string | undefined {
   const lines = log.split('\n')
   const end = lines.findIndex((line) => line.startsWith('processed '))
-  return end < 1 ? undefined : lines[end - 1]?.trim()
+  return (end < 1 ? '' : lines[end - 1]?.trim()) || undefined
 }
 
 export function hasKernelBtf(): boolean {

@@ -334,6 +334,11 @@ export class Sensor {
     return waitingBytes + bytesCount
   }
 
+  /** Events wait in the rings. */
+  get hasWaiting(): boolean {
+    return this.#native.stats().waitingBytes > 0
+  }
+
   /** Every event before this position has been handled. */
   isHandled(position: number): boolean {
     return this.#handledBytes >= position

@@ -121,10 +121,11 @@ describe('truth', { skip: skipCalls || requires({ commands: ['busybox'] }) }, ()
     const name = (length: number) => 'abcdefghijklmnopqrstuvwxyz'.repeat(10).slice(0, length)
     const lengths = [...Array.from({ length: 40 }, (_, at) => at + 1), 254, 255]
     const paths = [
-      ...lengths.map((length) => stage.at(`${name(length)}.d/${name(length)}`)),
+      ...lengths.map((length) => stage.at(`of-${length}/${name(length)}`)),
+      ...lengths.map((length) => stage.at(`in-${length}/${name(length)}/x`)),
       stage.at(`many/${lengths.slice(0, 20).map(name).join('/')}`),
       stage.at(`more/${lengths.slice(0, 30).reverse().map(name).join('/')}`),
-    ].filter((path) => path.split('/').every(({ length }) => length <= 255))
+    ]
     for (const path of paths) {
       mkdirSync(dirname(path), { recursive: true })
       writeFileSync(path, '')

@@ -1,6 +1,6 @@
 /**
  * Whose events wake user space at once: those of rules that kill and are left to it; and that a kill by the kernel is
- * told soon. The reader of these tests waits ten minutes
+ * told soon, with the end of its process. The reader of these tests waits ten minutes
  * for company, so what comes unasked was urgent.
  */
 import assert from 'node:assert/strict'

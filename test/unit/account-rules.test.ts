@@ -39,7 +39,7 @@ test('rules that refuse by names come into force with the new numbers, with a na
   let version = 0
   const sensor = {
     ...{ refusals: ALL_REFUSALS, whyNoNames: '', hasHook: () => true, hooksOfActs: () => [] },
-    ...{ lookup: () => true, position: 0, isHandled: () => true },
+    ...{ lookup: () => true, position: 0, hasWaiting: false, isHandled: () => true },
     ...{ setActs() {}, setCgroup() {}, prepareHooks: () => ({ undo() {}, commit() {} }) },
     setControl: (control: { version?: number }) => {
       version = control.version ?? version

@@ -10,23 +10,27 @@ const WINDOW_MS = 60_000
 /** A kernel that acts for the policy `p`, of whose events some wait. */
 function makeKernel() {
   let nowMs = 0
-  let [produced, handled, taken, limit] = [0, 0, 0, 0]
+  let [produced, handled, taken] = [0, 0, 0]
+  const limits: number[] = []
   let nudges = 0
   const sensor = {
-    lookup(map: string, _key: Uint8Array, value: Uint8Array) {
+    lookup(map: string, [slot]: Uint8Array, value: Uint8Array) {
       assert.equal(map, 'acts_taken')
-      new DataView(value.buffer).setBigUint64(0, BigInt(taken), true)
+      new DataView(value.buffer).setBigUint64(0, slot === 0 ? BigInt(taken) : 0n, true)
       return true
     },
-    update(map: string, _key: Uint8Array, value: Uint8Array) {
+    update(map: string, [slot]: Uint8Array, value: Uint8Array) {
       assert.equal(map, 'budgets')
-      limit = Number(new DataView(value.buffer).getBigInt64(0, true))
+      limits[slot ?? -1] = Number(new DataView(value.buffer).getBigInt64(0, true))
     },
     get position() {
       return produced
     },
     get isEmpty() {
       return produced === handled
+    },
+    get hasWaiting() {
+      return produced > handled
     },
     isHandled: (position: number) => handled >= position,
     nudge: () => void nudges++,
@@ -38,17 +42,20 @@ function makeKernel() {
   return {
     allowances,
     breaker,
-    left: () => limit - taken,
+    limitOf: (slot: number) => limits[slot],
+    left: () => (limits[0] ?? 0) - taken,
     act: () => {
-      assert.ok(taken < limit, 'the kernel would not')
+      assert.ok(taken < (limits[0] ?? 0), 'the kernel would not')
       taken++
       produced++
     },
-    /** What is told of the next act reaches user space, in a batch of its own. */
-    handle: (container: string) => {
-      breaker.note('p', container)
-      allowances.refill()
-      handled++
+    /** What is told of the next acts reaches user space, in one batch. */
+    handle: (...containers: string[]) => {
+      for (const container of containers) {
+        breaker.note('p', container)
+        allowances.refill()
+      }
+      handled += containers.length
       allowances.onBatchDone()
     },
     pass: (ms: number) => {
@@ -113,10 +120,23 @@ test('a policy that has tripped gets nothing, and everything when it is armed ag
   assert.equal(kernel.left(), LIMIT)
 })
 
-test('policies beyond the slots share the last one', () => {
-  const { allowances } = makeKernel()
+test('what was taken after a reading, and told in the same batch, counts once when the batch is done', () => {
+  const kernel = makeKernel()
+  kernel.act()
+  kernel.allowances.refill() // reads one act, and waits for its event
+  kernel.act()
+  kernel.handle('a', 'b')
+  assert.equal(kernel.left(), LIMIT - 2)
+})
+
+test('policies beyond the slots share the last one, and what is left of it is what the strictest has', () => {
+  const { allowances, breaker, limitOf } = makeKernel()
   assert.deepEqual(
     ['p', 'q', 'r', 'q'].map((policy) => allowances.slotOf(policy)),
     [0, 1, 1, 1],
   )
+  for (const policy of ['q', 'r', 's']) allowances.slotOf(policy)
+  breaker.trip('r')
+  allowances.refill()
+  assert.deepEqual([limitOf(0), limitOf(1)], [LIMIT, 0])
 })

@@ -7,7 +7,16 @@ import { HOST } from '../../src/record/model.js'
 import { BREAKER_DEFAULTS, CircuitBreaker } from '../../src/respond/breaker.js'
 import { type ActFilter, KernelPolicy } from '../../src/respond/kernel-policy.js'
 import type { Accounts } from '../../src/respond/lower-said.js'
-import { ABIS, AtEnd, decodeMapCallsAtEnd, decodeMapSyscallsIgnored } from '../../src/sensor/generated/abi.js'
+import {
+  ABIS,
+  AtEnd,
+  decodeMapCallsAtEnd,
+  decodeMapFilter,
+  decodeMapProfile,
+  decodeMapSyscallsIgnored,
+  FILTERS,
+  type MapFilter,
+} from '../../src/sensor/generated/abi.js'
 import { ALL_REFUSALS } from '../../src/sensor/refusals.js'
 import type { Sensor } from '../../src/sensor/sensor.js'
 
@@ -23,7 +32,7 @@ rules:
   - { rule: calls, syscall: { deny: [ptrace] }, action: kill }
 `
 /** Without an entry in these a hook that has found the profile takes an act for one that nobody wants. */
-const FILTERS = ['place_prefixes', 'end_nodes']
+const FILTER_MAPS = ['place_prefixes', 'end_nodes']
 
 /** They hold no entries of a profile's own. */
 const OF_ALL_PROFILES = ['budgets', 'calls_at_end', 'filters']
@@ -39,7 +48,7 @@ const FILTER: ActFilter = {
 }
 
 /** A sensor of which nothing waits, and a kernel that has not acted. */
-const AT_REST = { lookup: () => true, position: 0, isHandled: () => true }
+const AT_REST = { lookup: () => true, position: 0, hasWaiting: false, isHandled: () => true }
 
 interface KernelOptions {
   /** The map that is full. */
@@ -70,14 +79,22 @@ function makeKernel({ refuses = '', policy = POLICY, accounts }: Partial<KernelO
   const program = compileProgram(policies)
   const profile = program.profileFor({ ...HOST, state: 'container', id: 'c' })
   const kernel = new KernelPolicy(sensor, breaker, accounts)
-  return { kernel, entries, removed, profile, install: () => kernel.install(program, profile, FILTER) }
+  return { kernel, entries, removed, program, profile, install: () => kernel.install(program, profile, FILTER) }
 }
 
 test('a profile that is given up goes before its tables, and these go later, the filters last', () => {
   const { kernel, entries, removed, profile, install } = makeKernel()
   install()
   const maps = new Set([...entries].map((entry) => entry.split(' ')[0] ?? ''))
-  for (const map of ['profiles', 'exec_exact', 'exec_prefix', 'file_prefix', 'connect_nodes', 'said_rules', ...FILTERS])
+  for (const map of [
+    'profiles',
+    'exec_exact',
+    'exec_prefix',
+    'file_prefix',
+    'connect_nodes',
+    'said_rules',
+    ...FILTER_MAPS,
+  ])
     assert.ok(maps.has(map), map)
   const tablesCount = entries.size - 1
 
@@ -91,11 +108,42 @@ test('a profile that is given up goes before its tables, and these go later, the
   kernel.sweep(profile.id)
   assert.deepEqual([...entries], [])
   assert.equal(removed.length, tablesCount)
-  const firstFilter = removed.findIndex((map) => FILTERS.includes(map))
+  const firstFilter = removed.findIndex((map) => FILTER_MAPS.includes(map))
   assert.ok(firstFilter > 0)
-  for (const map of removed.slice(firstFilter)) assert.ok(FILTERS.includes(map), map)
+  for (const map of removed.slice(firstFilter)) assert.ok(FILTER_MAPS.includes(map), map)
   kernel.sweep(profile.id)
   assert.equal(removed.length, tablesCount)
+})
+
+test('what most acts are asked about first stands in its place while the profile is in force, and where that is taken in the profile alone', () => {
+  const { program, profile } = makeKernel()
+  const places = new Map<number, MapFilter>()
+  const own = new Map<number, MapFilter>()
+  const sensor = {
+    ...AT_REST,
+    refusals: ALL_REFUSALS,
+    update(map: string, key: Uint8Array, value: Uint8Array) {
+      const id = new DataView(key.buffer, key.byteOffset).getUint32(0, true)
+      if (map === 'filters') places.set(id, decodeMapFilter(value))
+      if (map === 'profiles') own.set(id, decodeMapProfile(value).filter)
+    },
+    delete: () => true,
+  } as unknown as Sensor
+  const kernel = new KernelPolicy(sensor, new CircuitBreaker({ ...BREAKER_DEFAULTS, nowMs: () => 0 }, () => {}))
+  const [place, id, other] = [profile.id % FILTERS, profile.id, profile.id + FILTERS]
+  kernel.install(program, profile, FILTER)
+  assert.equal(places.get(place)?.profile, id)
+  assert.deepEqual(places.get(place), own.get(id))
+  assert.deepEqual([own.get(id)?.placePrefixesCount, own.get(id)?.placeClasses], [2, 1])
+  kernel.install(program, { ...profile, id: other }, FILTER)
+  assert.equal(places.get(place)?.profile, id, 'it is taken')
+  assert.equal(own.get(other)?.profile, other)
+  kernel.retire(other)
+  assert.equal(places.get(place)?.profile, id, "another one's")
+  kernel.retire(id)
+  assert.equal(places.get(place)?.profile, 0)
+  kernel.install(program, { ...profile, id: other + FILTERS }, FILTER)
+  assert.equal(places.get(place)?.profile, other + FILTERS)
 })
 
 test('system calls that rules of installed profiles are about are looked at, and others ignored when nobody asks for first uses', () => {

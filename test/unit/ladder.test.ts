@@ -1,7 +1,8 @@
 /** src/sensor/ladder.ts: what is asked of the functions that opens come to. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { whyNotEach } from '../../src/sensor/ladder.js'
+import type { NativeSensor } from '../../src/sensor/addon.js'
+import { type Allowed, loadWithout, whyNotEach } from '../../src/sensor/ladder.js'
 
 const [EPERM, EBADF, EISDIR, ENOSYS] = [-1, -9, -21, -38]
 
@@ -21,4 +22,32 @@ test('a call that was turned away before the function, or may have been, need no
   assert.equal(whyNotEach(0, [EPERM]), '')
   assert.equal(whyNotEach(1, [EPERM]), '')
   assert.notEqual(whyNotEach(2, [EISDIR, EISDIR, EISDIR, ENOSYS]), '')
+})
+
+/** A kernel that refuses what `refuses` says, by the verifier. */
+function loadOn(refuses: (program: string, canCast: boolean) => boolean, programs: readonly string[]) {
+  const tries: boolean[] = []
+  const missing = new Map<string, string>()
+  loadWithout(missing, true, ({ skip, canCast }: Allowed) => {
+    tries.push(canCast)
+    const load = () => {
+      const program = programs.find((name) => !skip.includes(name) && refuses(name, canCast))
+      if (program === undefined) return
+      const log = `R2 is not a scalar\nprocessed 9 insns\nlibbpf: prog '${program}': failed to load: -22`
+      throw Object.assign(new Error('Invalid argument'), { errno: 22, code: 'native', log })
+    }
+    return { load, close() {} } as unknown as NativeSensor
+  })
+  return { tries, missing: [...missing] }
+}
+
+test('a program that the verifier takes only without reads by loads is loaded without them', () => {
+  const got = loadOn((_, canCast) => canCast, ['on_exec', 'on_file_open'])
+  assert.deepEqual(got, { tries: [true, false], missing: [] })
+})
+
+test('one that it takes neither way is missing, and the others keep their loads', () => {
+  const got = loadOn((program) => program === 'on_file_open', ['on_exec', 'on_file_open'])
+  assert.deepEqual(got, { tries: [true, false, true], missing: [['on_file_open', 'R2 is not a scalar']] })
+  assert.throws(() => loadOn((program) => program === 'on_exec', ['on_exec']), /Invalid argument/)
 })
