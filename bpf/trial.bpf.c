@@ -7,6 +7,7 @@
  * or a function that programs may call: loading tells.
  * Loaded one by one at start (src/sensor/ladder.ts), released before the real object is loaded. Decides and reports nothing.
  */
+#include "lib/kernel_read.bpf.h"
 #include "lib/kernel_ring.bpf.h"
 
 enum trial { TRIAL_LSM = 0, TRIAL_FENTRY = 1, TRIAL_OPEN = 2, TRIAL_OPEN_BY_HANDLE = 3, TRIALS_COUNT = 4 };

@@ -6,7 +6,7 @@
 #ifndef HULLGUARD_MAPS_BPF_H
 #define HULLGUARD_MAPS_BPF_H
 
-#include "kernel.bpf.h"
+#include "kernel_read.bpf.h"
 #include "../abi.h"
 
 /* Set by the loader. */

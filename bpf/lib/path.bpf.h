@@ -197,7 +197,7 @@ static long path__step(__u32 index, void *context)
 #define SHORT_NAME_MAX_BYTES 24
 
 /*
- * As many steps as can be made without a call, in registers: of names that are short. Copies whole words, from the end of a name to its front:
+ * As many steps as can be made without a call: of names that are short. Copies whole words, from the end of a name to its front:
  * what it writes too much lies before the name, where the next one goes. True: the walk has ended.
  */
 static __always_inline bool path__walk_short(struct scratch *scratch)

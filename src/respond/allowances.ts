@@ -1,7 +1,7 @@
 /**
  * How often each policy may still act in the kernel: the breaker's allowances (docs/decisions/0005), one slot a policy.
  *
- *   acts_taken   how often it acted, counted by the kernel alone; never falls
+ *   acts_taken   how many acts it took, counted by the kernel alone; never falls
  *   budgets      up to how many it may, written here: those that the breaker knows of, and as many more as it still allows
  *
  * Which of the acts the breaker knows of is known at moments only: all that were taken before a position in the stream of events are,
@@ -25,7 +25,7 @@ export class Allowances {
   readonly #slotsCount: number
   readonly #slots = new Map<string, number>()
   /** By slot: acts that the breaker knows of. */
-  #known: bigint[] = []
+  readonly #known: bigint[] = []
   /** By slot: what the kernel was told last. */
   readonly #written: bigint[] = []
   #reading: Reading | undefined

@@ -27,7 +27,7 @@ const TRACEPOINT_TRIALS: Readonly<Record<string, string>> = {
   on_ring_overflow: 'trial_ring_overflow',
   on_capability_asked: 'trial_cap_capable',
 }
-/** Loads where programs may read the kernel's objects by loads (KERNEL_READ of bpf/lib/kernel.bpf.h). */
+/** Loads where programs may read the kernel's objects by loads (KERNEL_READ of bpf/lib/kernel_read.bpf.h). */
 const CAST_TRIAL = 'trial_cast'
 /** What each of the calls that open returned, by the function that they come to. */
 export type OpenResults = Readonly<Record<'byPath' | 'byHandle', readonly number[]>>

@@ -26,7 +26,7 @@ import { hookOf, isNetworkHook, NAME_PROGRAMS } from './rungs.js'
 /** Slabs in flight between the reader and JavaScript: 2 MiB, a quarter of a second at 100,000 events/s of 80 bytes. */
 const SLAB_BYTES = 256 * 1024
 const SLAB_COUNT = 8
-/** A wake-up costs as much as many events. What user space has to act on, and a ring that fills, do not wait; kills by the kernel little. */
+/** A wake-up costs as much as many events. What user space has to act on, and a ring that fills, do not wait, the end of a killed process but little. */
 const BATCH_DELAY_MS = 100
 /** How often a congested downstream is asked again. */
 const CONGESTION_POLL_MS = 10

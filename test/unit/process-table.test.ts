@@ -50,6 +50,16 @@ describe('the process table', () => {
     assert.equal(actor(10, 100), undefined, 'pushed out')
   })
 
+  test('a process that only forks is not forgotten for its children', () => {
+    const parent = entry(10, 100n)
+    table.set(parent)
+    for (let pid = 20; pid < 40; pid++) {
+      assert.equal(table.findActor({ pid: 10, startNsLow: 100, startNsHigh: 0 }), parent, `before child ${pid}`)
+      table.set(entry(pid, 1n))
+    }
+    assert.equal(table.sizeCount, 3)
+  })
+
   test('a process is found by pid and start time; a reused pid is another one', () => {
     table.set(entry(10, 100n))
     assert.equal(table.find(10, 100n)?.exe, '/bin/x')

@@ -60,7 +60,8 @@ const start = new BigUint64Array(startHalves.buffer)
 
 export class ProcessTable {
   readonly #entries: LRUCache<number, ProcessEntry>
-  /** Who acted last, and whose parent was asked for last: mostly the next one's too, without a look-up. In the table, both. */
+  /** Who acted last, and whose parent was asked for last: mostly the next one's too, without a look-up. In the table, both. A full table is
+   *  asked all the same, or those in use would be the oldest. */
   #lastActor: ProcessEntry | undefined
   #lastParent: ProcessEntry | undefined
 
@@ -86,7 +87,7 @@ export class ProcessTable {
   /** find() for who acted in an event. */
   findActor(event: { pid: number; startNsLow: number; startNsHigh: number }): ProcessEntry | undefined {
     const { pid } = event
-    const entry = this.#lastActor?.pid === pid ? this.#lastActor : this.#entries.get(pid)
+    const entry = this.#lastActor?.pid === pid && !this.#isFull ? this.#lastActor : this.#entries.get(pid)
     if (entry === undefined) return undefined
     this.#lastActor = entry
     start[0] = entry.startNs
@@ -96,7 +97,7 @@ export class ProcessTable {
   parentOf({ parentPid, parentStartNs }: ProcessEntry): ProcessEntry | undefined {
     if (parentPid === 0) return undefined
     const last = this.#lastParent
-    if (last?.pid === parentPid && last.startNs === parentStartNs) return last
+    if (last?.pid === parentPid && last.startNs === parentStartNs && !this.#isFull) return last
     const parent = this.find(parentPid, parentStartNs)
     if (parent !== undefined) this.#lastParent = parent
     return parent
@@ -141,6 +142,10 @@ export class ProcessTable {
     }
     this.set(child)
     return child
+  }
+
+  get #isFull(): boolean {
+    return this.#entries.size >= this.#entries.max
   }
 
   get sizeCount(): number {
